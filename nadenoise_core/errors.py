@@ -1,0 +1,39 @@
+"""The one exception family: every message says what is wrong, where, and what to do."""
+
+
+class NadenoiseError(Exception):
+    """Base of all errors that a user can act on; the command line prints it in one line."""
+
+    exit_status = 1
+
+
+class BadInputError(NadenoiseError):
+    """What was given is wrong: a file, a chain, a property, a bundle."""
+
+    exit_status = 2
+
+
+class RawDataError(BadInputError):
+    """The raw data (ISMRMRD header or acquisitions) cannot be used."""
+
+
+class TrajectoryError(RawDataError):
+    """The k-space trajectory is missing, ambiguous, or does not fit the matrix."""
+
+
+class ChainError(BadInputError):
+    """The chain file is wrong; the message names file, line, gadget and property."""
+
+
+class BundleError(BadInputError):
+    """The model bundle is missing, damaged, untrusted, or does not fit the images."""
+
+
+class CalibrationError(NadenoiseError):
+    """The reference tubes were not found or do not give a calibration line."""
+
+
+class OutputError(NadenoiseError):
+    """A result could not be written: no permission, no space left, a folder in the way."""
+
+    exit_status = 2
