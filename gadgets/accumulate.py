@@ -1,0 +1,248 @@
+"""Average repeated spiral interleaves in k-space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import ismrmrd
+import numpy as np
+from gadgetron.types.recon_data import ReconData
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
+from nadenoise_core.sampling.trajectory import normalise_trajectory
+from nadenoise_core.stream.buffer import pack
+from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+
+Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
+TrajectoryUnit = Literal["auto", "cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]
+
+_PASSED_ON = (ismrmrd.ACQ_IS_NOISE_MEASUREMENT, ismrmrd.ACQ_IS_DUMMYSCAN_DATA, ismrmrd.ACQ_IS_NAVIGATION_DATA)
+_LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal
+
+
+class Accumulate(Gadget):
+    """Average repeated spiral interleaves in k-space.
+
+    Half-pulses are summed, averages averaged, in any order of arrival; the repeats tell the noise level. Each slice,
+    contrast and repetition is averaged on its own.
+    """
+
+    class Parameters(GadgetParameters):
+        emit_at: tuple[int, ...] = Field(
+            (), description="numbers of averages to emit an image at, e.g. 5, 10, 30; empty: all averages only"
+        )
+        interleaf_counter: Counter = Field("kspace_encode_step_1", description="acquisition counter of the interleaf")
+        average_counter: Counter = Field("average", description="acquisition counter of the average")
+        half_pulse_counter: Counter = Field("set", description="acquisition counter of the half-pulse")
+        correct_half_pulse_phase: bool = Field(
+            False, description="turn the second half-pulse back by its bulk phase before the sum"
+        )
+        trajectory: Literal["acquisition", "spiral"] = Field(
+            "acquisition", description="sample positions: from the acquisitions, or designed as a uniform spiral"
+        )
+        trajectory_unit: TrajectoryUnit = Field("auto", description="unit of the acquisitions' trajectory")
+        max_gradient: float = Field(
+            PAPER_SPIRAL.max_gradient, gt=0, le=500, description="designed spiral: gradient limit, mT/m"
+        )
+        rise_time: float = Field(
+            PAPER_SPIRAL.rise_time, gt=0, le=1000, description="designed spiral: inverse slew rate, us per mT/m"
+        )
+        oversampling: float = Field(
+            PAPER_SPIRAL.oversampling, ge=1, le=16, description="designed spiral: samples per Nyquist interval"
+        )
+        gradient_delay: float = Field(
+            PAPER_SPIRAL.delay, ge=-100, le=100, description="designed spiral: lag of the gradients, us"
+        )
+
+        @field_validator("emit_at")
+        @classmethod
+        def _rising(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+            if any(level < 1 for level in levels) or list(levels) != sorted(set(levels)):
+                raise ValueError("must be whole numbers from 1, each larger than the one before")
+            return levels
+
+    parameters: Parameters
+    takes = ismrmrd.Acquisition
+    gives = ReconData
+
+    def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        images: dict[tuple[int, ...], _ImageInProgress] = {}
+        for number, item in enumerate(items):
+            if not isinstance(item, ismrmrd.Acquisition) or any(item.is_flag_set(flag) for flag in _PASSED_ON):
+                yield item
+                continue
+            image = images.get(self._image_of(item))
+            if image is None:
+                image = images[self._image_of(item)] = _ImageInProgress(self)
+            yield from image.take(item, number)
+        if not images:
+            raise RawDataError("no acquisition came; the scan is empty")
+        for image in images.values():
+            yield from image.finish()
+
+    def _image_of(self, acquisition: ismrmrd.Acquisition) -> tuple[int, ...]:
+        """Which image an acquisition belongs to: the counters that are not averaged over."""
+        used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
+        counters = ("slice", "contrast", "phase", "repetition")
+        return tuple(getattr(acquisition.idx, counter) for counter in counters if counter not in used)
+
+
+class _ImageInProgress:
+    """The running average of one slice, contrast and repetition."""
+
+    def __init__(self, gadget: Accumulate) -> None:
+        self._gadget = gadget
+        self._parameters = gadget.parameters
+        self._interleaves = gadget.scan.count(self._parameters.interleaf_counter)
+        self._half_pulses = gadget.scan.count(self._parameters.half_pulse_counter)
+        announced = gadget.scan.count(self._parameters.average_counter)
+        self._levels = list(self._parameters.emit_at or ([announced] if announced else []))
+        self._averager: KspaceAverager | None = None
+        self._shape = (0, 0)
+        self._headers: dict[int, ismrmrd.AcquisitionHeader] = {}
+        self._trajectory: dict[int, NDArray[np.float32]] = {}
+        self._raw_trajectory: dict[int, NDArray[np.float32]] = {}
+        self._repeated = 0
+
+    def take(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
+        """Add an acquisition; give an image's data when a number of averages to emit at is complete."""
+        idx = acquisition.idx
+        interleaf = getattr(idx, self._parameters.interleaf_counter)
+        average = getattr(idx, self._parameters.average_counter)
+        half = getattr(idx, self._parameters.half_pulse_counter)
+        name = f"acquisition {number} (interleaf {interleaf}, average {average}, half-pulse {half})"
+        samples = self._checked(acquisition, interleaf, half, name)
+        if self._averager is None:
+            outer = slice(samples.shape[1] // 2, None)
+            self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer)
+        self._locate(acquisition, interleaf, name)
+        if not self._averager.add(average, interleaf, half, samples):
+            self._repeated += 1
+            return
+        if self._interleaves is None or self._half_pulses is None:
+            return  # how many there must be is known only when all have come
+        readouts = self._interleaves * self._half_pulses
+        while self._levels and self._averager.is_complete(self._levels[0], readouts):
+            yield self._emit(self._levels.pop(0))
+
+    def finish(self) -> Iterator[ReconData]:
+        """What is left at the end of the stream: incomplete averages, or a scan that was shorter than announced."""
+        if self._averager is None:
+            return
+        self._interleaves = self._interleaves or self._averager.interleaves
+        self._half_pulses = self._half_pulses or self._averager.half_pulses
+        if self._repeated:
+            self._gadget.log.warning("%d acquisitions came twice and were left out", self._repeated)
+        came = self._averager.averages
+        wanted = [level for level in self._levels if level <= came]
+        short = [level for level in self._levels if level > came]
+        unused = not self._parameters.emit_at and came > max(self._averager.levels, default=0)
+        for level in wanted:
+            yield self._emit(level)
+        if short or unused:
+            if short:
+                self._gadget.log.warning("the scan has %d averages, %d were expected", came, short[-1])
+            if came not in wanted:
+                yield self._emit(came)
+
+    def _checked(
+        self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, name: str
+    ) -> NDArray[np.complex64]:
+        """The samples, (coils, samples), without what the receiver marks as discarded."""
+        samples = acquisition.data[:, _kept(acquisition)]
+        if self._interleaves is not None and interleaf >= self._interleaves:
+            raise RawDataError(f"{name}: the header announces {self._interleaves} interleaves, counted from 0")
+        if self._half_pulses is not None and half >= self._half_pulses:
+            raise RawDataError(f"{name}: the header announces {self._half_pulses} half-pulses, counted from 0")
+        if self._averager is None:
+            self._shape = samples.shape
+        if samples.shape != self._shape or samples.shape[1] < 3:
+            raise RawDataError(
+                f"{name}: {samples.shape[1]} samples of {samples.shape[0]} coils, the scan has {self._shape[1]} of "
+                f"{self._shape[0]}; the raw file is damaged or holds another scan"
+            )
+        if not np.isfinite(samples).all():
+            raise RawDataError(f"{name}: holds NaN or infinite samples; the raw file is damaged")
+        return samples
+
+    def _locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, name: str) -> None:
+        """Keep trajectory and header of an interleaf when it first comes; later ones must have the same trajectory."""
+        traj = acquisition.traj[_kept(acquisition)]
+        if interleaf in self._headers:
+            if self._parameters.trajectory == "acquisition" and not np.array_equal(
+                traj, self._raw_trajectory[interleaf], equal_nan=True
+            ):
+                raise TrajectoryError(f"{name}: its trajectory differs from that of the same interleaf before")
+            return
+        self._headers[interleaf] = acquisition.getHead()
+        if self._parameters.trajectory == "spiral":
+            return
+        if traj.shape[1] < 2:
+            raise TrajectoryError(
+                f"{name}: carries no trajectory; convert the raw data with one, or set trajectory to 'spiral' in the chain"
+            )
+        unit = None if self._parameters.trajectory_unit == "auto" else self._parameters.trajectory_unit
+        try:
+            k, found = normalise_trajectory(traj, self._gadget.scan.encoding, unit)
+        except TrajectoryError as error:
+            raise TrajectoryError(f"{name}: {error}") from None
+        if not self._trajectory:
+            self._gadget.log.info("trajectory in %s", found)
+        self._trajectory[interleaf], self._raw_trajectory[interleaf] = k, traj
+
+    def _emit(self, level: int) -> ReconData:
+        """The data of the image of the first `level` averages, with warnings for what is missing in it."""
+        averager, interleaves, half_pulses = self._averager, self._interleaves, self._half_pulses
+        assert averager is not None and interleaves is not None and half_pulses is not None
+        for (interleaf, half), lost in averager.missing(level, interleaves, half_pulses).items():
+            self._gadget.log.warning(
+                "interleaf %d, half-pulse %d: %d of %d averages are missing", interleaf, half, lost, level
+            )
+        averaged = averager.average(level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase)
+        if abs(averaged.half_pulse_phase) > _LARGE_HALF_PULSE_PHASE and not self._parameters.correct_half_pulse_phase:
+            self._gadget.log.warning(
+                "the half-pulses differ by %.0f degrees, which costs signal; set correct_half_pulse_phase",
+                averaged.half_pulse_phase,
+            )
+        headers = [self._headers[interleaf] for interleaf in range(interleaves)]
+        return pack(
+            averaged.kspace,
+            self._complete_trajectory(interleaves),
+            averaged.averages,
+            averaged.noise_std,
+            headers,
+            self._gadget.scan.encoding,
+        )
+
+    def _complete_trajectory(self, interleaves: int) -> NDArray[np.float32]:
+        """(interleaves, samples, 2) in cycles/pixel."""
+        if self._parameters.trajectory == "acquisition":
+            return np.stack([self._trajectory[interleaf] for interleaf in range(interleaves)])
+        encoding = self._gadget.scan.encoding
+        design = SpiralDesign(
+            matrix=encoding.matrix[1],
+            field_of_view=encoding.field_of_view[1],
+            interleaves=interleaves,
+            max_gradient=self._parameters.max_gradient,
+            rise_time=self._parameters.rise_time,
+            dwell_time=self._headers[0].sample_time_us,
+            oversampling=self._parameters.oversampling,
+            delay=self._parameters.gradient_delay,
+        )
+        k = design.trajectory()
+        if k.shape[1] != self._shape[1]:
+            raise TrajectoryError(
+                f"the designed spiral has {k.shape[1]} samples, the acquisitions have {self._shape[1]}; correct "
+                "max_gradient, rise_time and oversampling in the chain"
+            )
+        return (k * encoding.pixel[::-1]).astype(np.float32)
+
+
+def _kept(acquisition: ismrmrd.Acquisition) -> slice:
+    """The samples that the receiver does not mark as discarded."""
+    return slice(acquisition.discard_pre, acquisition.number_of_samples - acquisition.discard_post)

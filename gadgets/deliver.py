@@ -1,0 +1,175 @@
+"""Deliver images as DICOM objects."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import ismrmrd
+import numpy as np
+from pydantic import Field
+
+from nadenoise_core import __version__
+from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, instance_uid, to_dataset, write
+from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
+from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.stream.scan import Scan
+
+_MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
+_HEADROOM = 4.0  # later images of a measurement may be brighter than the first
+
+
+class Deliver(Gadget):
+    """Write every image as a DICOM object: one series a product. The images themselves go on unchanged."""
+
+    class Parameters(GadgetParameters):
+        folder: str = Field("", description="where to write DICOM files; empty writes none")
+        laterality: Literal["", "L", "R", "B"] = Field("", description="which leg: L, R, B for both, empty for unknown")
+        series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
+
+    parameters: Parameters
+    takes = ismrmrd.Image
+    gives = ismrmrd.Image
+
+    def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        super().__init__(parameters, scan)
+        self._scale: float | None = None
+        self._delivered: dict[tuple[int, str], tuple[str, str]] = {}
+
+    def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            if self.parameters.folder and isinstance(item, ismrmrd.Image) and told(item, "kind"):
+                self._write(item)
+            yield item
+
+    def _write(self, image: ismrmrd.Image) -> None:
+        head = image.getHead()
+        study = _study(
+            self.scan.header, head.measurement_uid, self.parameters.laterality, self.parameters.series_number_offset
+        )
+        product = self._product(image, head.image_index)
+        geometry = Geometry(
+            position=list(head.position),
+            read_dir=list(head.read_dir),
+            phase_dir=list(head.phase_dir),
+            slice_dir=list(head.slice_dir),
+            field_of_view=(head.field_of_view[0], head.field_of_view[1]),
+            slice_thickness=self.scan.slice_thickness,
+            patient_position=_text(self.scan.header.measurementInformation, "patientPosition"),
+        )
+        name = f"{product.kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
+        if product.kind == "atsc":
+            name = name.replace("atsc", f"atsc_{told(image, 'source')}")
+        write(to_dataset(product, geometry, study), Path(self.parameters.folder), name)
+        self._delivered[head.image_index, product.kind] = (_MR_IMAGE_STORAGE, instance_uid(product, study))
+
+    def _product(self, image: ismrmrd.Image, index: int) -> Product:
+        kind = cast(Kind, told(image, "kind"))
+        pixels = pixels_of(image)
+        real = np.abs(pixels) if np.iscomplexobj(pixels) else pixels
+        if self._scale is None and kind != "atsc":
+            # A power of two, the same for all images of the measurement: their numbers compare.
+            self._scale = float(2.0 ** np.ceil(np.log2(max(_HEADROOM * float(real.max()), 1e-30) / 65535)))
+        made_from = {"nufft": None, "denoised": "nufft", "atsc": told(image, "source")}[kind]
+        source = self._delivered.get((index, made_from or ""))
+        return Product(
+            kind=kind,
+            pixels=real,
+            averages=int(told_number(image, "averages")),
+            scale=self._scale or 1.0,
+            instance_number=index,
+            method=told(image, "method") or "NUFFT",
+            network=_network(image),
+            derivation=_derivation(image),
+            comments="; ".join(words_of(image, "ImageComment")),
+            software_version=__version__,
+            chain_sha256=hashlib.sha256("\n".join(history_of(image)).encode()).hexdigest(),
+            source=(source,) if source else (),
+        )
+
+
+def _network(image: ismrmrd.Image) -> Network | None:
+    name = told(image, "bundle")
+    if name is None:
+        return None
+    return Network(
+        name=name, version=told(image, "bundle_version") or "", sha256=told(image, "bundle_sha256") or ""
+    )
+
+
+def _derivation(image: ismrmrd.Image) -> str:
+    facts = [f"nadenoise {__version__}", f"{told(image, 'averages')} averages"]
+    if told(image, "bundle"):
+        facts.append(f"network {told(image, 'bundle')} sha256 {told(image, 'bundle_sha256')}")
+    if told(image, "kind") == "atsc":
+        facts.append(
+            f"aTSC = (signal - intercept) / slope, slope {told_number(image, 'slope'):.6g} per mmol/L, "
+            f"intercept {told_number(image, 'intercept'):.6g}, R2 {told_number(image, 'r2'):.5f}"
+        )
+    return "; ".join(facts)
+
+
+def _study(header: Any, measurement_uid: int, laterality: str, series_number_offset: int) -> Study:
+    """The words of an ISMRMRD header in DICOM's terms; what the header does not say stays empty."""
+    subject, study, measurement = header.subjectInformation, header.studyInformation, header.measurementInformation
+    system, sequence = header.acquisitionSystemInformation, header.sequenceParameters
+    named = _text(measurement, "measurementID")
+    serialised = hashlib.sha256(ismrmrd.xsd.ToXML(header).encode()).hexdigest()[:16]
+    field_strength = _number(system, "systemFieldStrength_T")
+    return Study(
+        measurement_id=f"{named} {measurement_uid} {serialised}",
+        patient_name=_text(subject, "patientName"),
+        patient_id=_text(subject, "patientID"),
+        patient_birth_date=_text(subject, "patientBirthdate"),
+        patient_sex=_text(subject, "patientGender"),
+        patient_weight=_number(subject, "patientWeight_kg"),
+        study_instance_uid=_text(study, "studyInstanceUID"),
+        study_id=_text(study, "studyID"),
+        study_date=_text(study, "studyDate"),
+        study_time=_text(study, "studyTime"),
+        accession_number=_text(study, "accessionNumber"),
+        referring_physician=_text(study, "referringPhysicianName"),
+        study_description=_text(study, "studyDescription"),
+        frame_of_reference_uid=_text(measurement, "frameOfReferenceUID"),
+        body_part=_text(study, "bodyPartExamined") or "LEG",
+        laterality=laterality,
+        institution=_text(system, "institutionName"),
+        station=_text(system, "stationName"),
+        manufacturer=_text(system, "systemVendor"),
+        model=_text(system, "systemModel"),
+        device_id=_text(system, "deviceID"),
+        field_strength=field_strength,
+        series_number_offset=series_number_offset,
+        protocol_name=_text(measurement, "protocolName"),
+        repetition_time=_number(sequence, "TR"),
+        echo_time=_number(sequence, "TE"),
+        flip_angle=_number(sequence, "flipAngle_deg"),
+        imaging_frequency=_sodium_frequency(header, field_strength),
+        acquisition_date=_text(measurement, "seriesDate"),
+        acquisition_time=_text(measurement, "seriesTime"),
+    )
+
+
+def _sodium_frequency(header: Any, field_strength: float | None) -> float | None:
+    """The frequency of 23Na in MHz; converters put either nucleus' into `H1resonanceFrequency_Hz`."""
+    conditions = header.experimentalConditions
+    frequency = 1e-6 * float(getattr(conditions, "H1resonanceFrequency_Hz", 0) or 0)
+    if not frequency or not field_strength:
+        return None
+    nearest = min((PROTON_GAMMA, SODIUM_GAMMA), key=lambda gamma: abs(frequency / field_strength - gamma))
+    return frequency * SODIUM_GAMMA / nearest
+
+
+def _text(part: Any, name: str) -> str:
+    value = getattr(part, name, None)
+    return "" if value is None else str(getattr(value, "value", value))
+
+
+def _number(part: Any, name: str) -> float | None:
+    value = getattr(part, name, None)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return None if value is None else float(value)

@@ -1,0 +1,86 @@
+"""Denoise images with a TorchScript network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import ismrmrd
+from pydantic import Field
+
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise.network import Denoiser
+from nadenoise_core.errors import BundleError
+from nadenoise_core.recon.device import choose_device
+from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.image import add_to_history, comment, image_beside, label, pixels_of, say, told, told_number
+from nadenoise_core.stream.scan import Scan
+
+
+class Denoise(Gadget):
+    """Put a denoised image beside every reconstructed image.
+
+    Where no bundle can be trusted with an image, the plain image goes on alone, with the reason in its comments.
+    """
+
+    class Parameters(GadgetParameters):
+        bundle: str = Field(
+            "auto", min_length=1, description="auto: chosen for the averages; else the name of a bundle or a .pt file"
+        )
+        bundle_sha256: str | None = Field(
+            None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that a bundle given as a file must have"
+        )
+        device: str = Field(
+            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a GPU if any"
+        )
+
+    parameters: Parameters
+    takes = ismrmrd.Image
+    gives = ismrmrd.Image
+
+    def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        super().__init__(parameters, scan)
+        self._device = str(choose_device(self.parameters.device))
+        self._denoisers: dict[str, Denoiser] = {}
+        if self.parameters.bundle == "auto":
+            self._bundles = shipped_bundles()
+        else:
+            self._bundles = [find_bundle(self.parameters.bundle, self.parameters.bundle_sha256)]
+            misfit = self._bundles[0].misfit(scan.encoding.matrix)
+            if misfit:
+                raise BundleError(f"bundle '{self._bundles[0].name}' does not fit the scan: {misfit}; choose another")
+        # Networks are loaded before the first sample, so that no image waits for them.
+        for bundle in self._bundles:
+            if bundle.misfit(scan.encoding.matrix) is None:
+                self._denoiser(bundle)
+
+    def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            if not isinstance(item, ismrmrd.Image) or told(item, "kind") != "nufft":
+                yield item
+                continue
+            try:
+                denoised = self._denoise(item)
+            except BundleError as error:
+                self.log.warning("not denoised: %s", error)
+                comment(item, f"not denoised: {error}")
+                yield item
+            else:
+                say(item, denoised="beside")
+                yield item
+                yield denoised
+
+    def _denoise(self, image: ismrmrd.Image) -> ismrmrd.Image:
+        pixels = pixels_of(image)
+        averages = int(told_number(image, "averages"))
+        bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
+        denoised = image_beside(image, self._denoiser(bundle)(pixels, told_number(image, "noise_std")))
+        label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
+        say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
+        comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
+        add_to_history(denoised, self.name(), {"bundle": bundle.name})
+        return denoised
+
+    def _denoiser(self, bundle: Bundle) -> Denoiser:
+        if bundle.sha256 not in self._denoisers:
+            self._denoisers[bundle.sha256] = Denoiser(bundle, self._device)
+        return self._denoisers[bundle.sha256]

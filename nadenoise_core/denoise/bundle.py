@@ -1,0 +1,167 @@
+"""A bundle: a TorchScript network with the metadata that says what it was trained for.
+
+The metadata lies inside the file (`extra/metadata.json`), so it can be read without torch. A TorchScript file can run
+code when it is loaded; only files whose checksum is known are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nadenoise_core.errors import BundleError
+
+FORMAT = 1
+
+
+class InputFormat(BaseModel):
+    """What the network takes.
+
+    Attributes:
+        channels: "complex" (real and imaginary part) or "magnitude".
+        normalisation: "noise" divides by the known noise standard deviation of the real part; "range" shifts and
+            scales to 0..1 by the image's own minimum and maximum (paper, section 2.1).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: Literal["complex", "magnitude"]
+    normalisation: Literal["noise", "range"]
+
+
+class Metadata(BaseModel):
+    """What a bundle says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    format: Literal[1]
+    name: str
+    version: str
+    description: str
+    input: InputFormat
+    matrix: tuple[int, int]
+    averages: tuple[int, int]
+    peak_snr: tuple[float, float] | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+
+class Bundle:
+    """A bundle file, its metadata and its checksum; the network is loaded when it is first used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metadata = _read_metadata(path)
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    def misfit(self, matrix: tuple[int, int], averages: int | None = None) -> str | None:
+        """Why this bundle does not fit an image, in words; None if it fits."""
+        trained = self.metadata.matrix
+        if matrix != trained:
+            return f"it was trained for matrix {trained[1]}x{trained[0]}, the image is {matrix[1]}x{matrix[0]}"
+        least, most = self.metadata.averages
+        if averages is not None and not least <= averages <= most:
+            return f"it was trained for {least} to {most} averages, the image has {averages}"
+        return None
+
+
+def shipped_bundles() -> list[Bundle]:
+    """The bundles that come with nadenoise, by name; their checksums are verified.
+
+    Raises:
+        BundleError: a file does not have the checksum it was shipped with.
+    """
+    folder = Path(str(resources.files("nadenoise_core.models")))
+    known = _known_checksums(folder)
+    bundles = []
+    for name in sorted(known):
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name}: the bundle is listed but missing; install nadenoise anew")
+        bundle = Bundle(folder / name)
+        _check(bundle, known[name])
+        bundles.append(bundle)
+    return bundles
+
+
+def find_bundle(name: str, sha256: str | None = None) -> Bundle:
+    """A bundle by the name of a shipped one, or by path.
+
+    Args:
+        name: e.g. "noise_aware", or a path that ends in ".pt".
+        sha256: the checksum that a bundle given by path must have.
+
+    Raises:
+        BundleError: unknown, missing, damaged, or not trusted.
+    """
+    if not name.endswith(".pt"):
+        shipped = {bundle.name: bundle for bundle in shipped_bundles()}
+        if name not in shipped:
+            raise BundleError(f"unknown bundle '{name}'; shipped are {', '.join(shipped) or 'none'}, or give a .pt file")
+        return shipped[name]
+    path = Path(name)
+    if not path.is_file():
+        raise BundleError(f"{path}: no such bundle; give a shipped name or the path of a .pt file")
+    bundle = Bundle(path)
+    known = _known_checksums(Path(str(resources.files("nadenoise_core.models"))))
+    if sha256 is None and bundle.sha256 not in known.values():
+        raise BundleError(
+            f"{path}: not a shipped bundle, and loading one can run code; if you trust it, set bundle_sha256 to "
+            f"{bundle.sha256}"
+        )
+    if sha256 is not None:
+        _check(bundle, sha256)
+    return bundle
+
+
+def choose_bundle(bundles: Iterable[Bundle], matrix: tuple[int, int], averages: int) -> Bundle:
+    """The bundle to use for an image: of those that fit, the one trained for the widest range of averages.
+
+    Raises:
+        BundleError: none fits; the message says why, for each.
+    """
+    misfits = {bundle: bundle.misfit(matrix, averages) for bundle in bundles}
+    fitting = [bundle for bundle, misfit in misfits.items() if misfit is None]
+    if not fitting:
+        reasons = "; ".join(f"{bundle.name}: {misfit}" for bundle, misfit in misfits.items())
+        raise BundleError(f"no bundle fits the image ({reasons or 'none is installed'})")
+    return max(fitting, key=lambda bundle: bundle.metadata.averages[1] - bundle.metadata.averages[0])
+
+
+def _check(bundle: Bundle, sha256: str) -> None:
+    if bundle.sha256 != sha256.lower():
+        raise BundleError(
+            f"{bundle.path}: checksum is {bundle.sha256[:12]}..., expected {sha256[:12]}...; "
+            "the file was changed or damaged: install it anew"
+        )
+
+
+def _known_checksums(folder: Path) -> dict[str, str]:
+    """File name to sha256, of `SHA256SUMS` (the format of sha256sum)."""
+    lines = (folder / "SHA256SUMS").read_text().splitlines() if (folder / "SHA256SUMS").is_file() else []
+    return {name.lstrip("*"): checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
+
+
+def _read_metadata(path: Path) -> Metadata:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = [name for name in archive.namelist() if name.endswith("/extra/metadata.json")]
+            if not inside:
+                raise BundleError(f"{path}: holds no metadata.json; export the network with nadenoise's training package")
+            return Metadata.model_validate(json.loads(archive.read(inside[0])))
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError):
+        raise BundleError(f"{path}: not a TorchScript bundle, or damaged; export or copy it anew") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: metadata.json, {place}: {first['msg'].lower()}; export the bundle anew") from None

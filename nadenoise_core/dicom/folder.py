@@ -1,0 +1,50 @@
+"""DICOM files in a folder."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from uuid import uuid4
+
+from pydicom.dataset import Dataset
+
+from nadenoise_core.errors import BadInputError, OutputError
+
+
+def write(dataset: Dataset, folder: Path | str, name: str) -> Path:
+    """Write a data set to `folder / name` and return that path; the folder is made when missing.
+
+    A reader of the folder sees the whole file or none: it is written under a hidden name and then renamed. A file
+    of that name is replaced.
+
+    Raises
+    ------
+    BadInputError: `name` is not a plain file name.
+    OutputError: the file could not be written; nothing is left behind.
+    """
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise BadInputError(f"DICOM: {name!r} is not a plain file name")
+    path = Path(folder) / name
+    encoded = BytesIO()
+    dataset.save_as(encoded, enforce_file_format=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, encoded.getbuffer())
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; check the folder and its free space"
+        ) from error
+    return path
+
+
+def _write_whole(path: Path, content: memoryview) -> None:
+    unfinished = path.with_name(f".{uuid4().hex}.part")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise

@@ -1,0 +1,240 @@
+"""What a DICOM image is made of: where it lies, whose it is, which network, and the pixels themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from math import inf, isfinite
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nadenoise_core.errors import BadInputError
+
+Kind = Literal["nufft", "denoised", "atsc"]
+Vector = Sequence[float] | npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+
+_DIRECTION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where a slice lies in the patient: LPS coordinates, millimetres.
+
+    Rows run along `phase_dir` and columns along `read_dir`. Pixel (rows // 2, columns // 2) is the centre of the
+    field of view, for even and odd matrices, because that is where the NUFFT puts it.
+
+    Parameters
+    ----------
+    position: (3,) centre of the slice, mm.
+    read_dir, phase_dir, slice_dir: (3,) unit vectors, at right angles to each other.
+    field_of_view: (read, phase), mm.
+    slice_thickness: mm.
+    patient_position: such as "HFS" (DICOM PS3.3 C.7.3.1.1.2); empty when unknown.
+
+    Raises
+    ------
+    BadInputError: a vector is not (3,), a direction is not a unit vector or not at a right angle, a length is not > 0.
+    """
+
+    position: Vector
+    read_dir: Vector
+    phase_dir: Vector
+    slice_dir: Vector
+    field_of_view: tuple[float, float]
+    slice_thickness: float
+    patient_position: str = ""
+
+    def __post_init__(self) -> None:
+        vectors = (self.position, self.read_dir, self.phase_dir, self.slice_dir)
+        if any(np.shape(vector) != (3,) or not np.isfinite(vector).all() for vector in vectors):
+            raise BadInputError("image geometry: position and directions must each be three finite numbers")
+        directions = np.array(vectors[1:], dtype=np.float64)
+        if not np.allclose(directions @ directions.T, np.eye(3), rtol=0, atol=_DIRECTION_TOLERANCE):
+            raise BadInputError(
+                "image geometry: read, phase and slice directions must be unit vectors at right angles, "
+                f"not {directions.round(4).tolist()}"
+            )
+        lengths = (*self.field_of_view, self.slice_thickness)
+        if not all(isfinite(length) and length > 0 for length in lengths):
+            raise BadInputError(
+                f"image geometry: field of view and slice thickness must be > 0 mm, not {lengths}"
+            )
+
+    @property
+    def orientation(self) -> FloatArray:
+        """(6,) direction along a row, then down a column (DICOM PS3.3 C.7.6.2.1.1)."""
+        return np.concatenate([self.read_dir, self.phase_dir]).astype(np.float64)
+
+    @property
+    def slice_location(self) -> float:
+        """Distance of the slice from the origin along `slice_dir`, mm."""
+        return float(np.dot(self.position, self.slice_dir))
+
+    def pixel_spacing(self, rows: int, columns: int) -> tuple[float, float]:
+        """Distance between rows, then between columns, mm (DICOM PS3.3 10.7.1.3)."""
+        read, phase = self.field_of_view
+        return float(phase) / rows, float(read) / columns
+
+    def image_position(self, rows: int, columns: int) -> FloatArray:
+        """(3,) centre of the first pixel, mm (DICOM PS3.3 C.7.6.2.1.1)."""
+        between_rows, between_columns = self.pixel_spacing(rows, columns)
+        along_read = (columns // 2) * between_columns * np.asarray(self.read_dir, dtype=np.float64)
+        along_phase = (rows // 2) * between_rows * np.asarray(self.phase_dir, dtype=np.float64)
+        first: FloatArray = np.asarray(self.position, dtype=np.float64) - along_read - along_phase
+        return first
+
+
+@dataclass(frozen=True)
+class Study:
+    """Patient, study, scanner and sequence, as far as the raw data tells; what is empty or None is unknown.
+
+    `measurement_id` must tell this measurement from every other one: all unique identifiers stem from it.
+    Dates and times are text, in ISO 8601 ("2024-01-31", "12:34:56") or DICOM form ("20240131", "123456"). What would
+    tell who the patient is stays out of `repr`, and so out of logs.
+
+    Raises
+    ------
+    BadInputError: `measurement_id` is empty, or a number is not finite.
+    """
+
+    measurement_id: str
+
+    patient_name: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
+    patient_birth_date: str = field(default="", repr=False)
+    patient_sex: str = ""
+    patient_weight: float | None = None  # kg
+
+    study_instance_uid: str = ""
+    study_id: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    accession_number: str = field(default="", repr=False)
+    referring_physician: str = field(default="", repr=False)
+    study_description: str = ""
+    frame_of_reference_uid: str = ""
+    body_part: str = "LEG"
+    laterality: str = ""  # L, R, B (both) or U (unpaired)
+
+    institution: str = ""
+    station: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    device_id: str = ""
+    field_strength: float | None = None  # T
+
+    series_number_offset: int = 0
+    protocol_name: str = ""
+    repetition_time: float | None = None  # ms
+    echo_time: float | None = None  # ms
+    flip_angle: float | None = None  # degrees
+    imaging_frequency: float | None = None  # MHz, of sodium
+    pixel_bandwidth: float | None = None  # Hz a pixel
+    acquisition_date: str = ""
+    acquisition_time: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.measurement_id.strip():
+            raise BadInputError("DICOM: measurement_id is empty; give text that no other measurement has")
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, float) and not isfinite(value):
+                raise BadInputError(f"DICOM: {entry.name} must be a finite number or None, not {value}")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network that denoised an image.
+
+    Raises
+    ------
+    BadInputError: `name` or `sha256` is empty.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    description: str = ""
+    manufacturer: str = "nadenoise"
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.sha256:
+            raise BadInputError("DICOM: a network needs a name and the sha256 of its file")
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """One image to be delivered.
+
+    Parameters
+    ----------
+    kind: "nufft" (reconstructed magnitude), "denoised" (magnitude after the network) or "atsc" (concentration).
+    pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L for "atsc".
+    averages: how many averages are in this image.
+    scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
+    instance_number: counts the images of a series from 1.
+    method: how the image was reconstructed: "NUFFT", "CS", ...
+    network: what denoised the image, or for "atsc" the image that it was computed from.
+    derivation: how the image was made, in words; cut to 1024 characters.
+    window: (centre, width) for display, in the units of `pixels`; None: chosen here.
+    source: (SOP class UID, SOP instance UID) of every image that this one was made from.
+
+    Raises
+    ------
+    BadInputError: pixels are not a finite real image, a magnitude has no scale, a number is out of range, or the
+        network is missing from a denoised image or given for a plain one.
+    """
+
+    kind: Kind
+    pixels: npt.NDArray[Any]
+    averages: int
+    scale: float = 0.0
+    instance_number: int = 1
+    method: str = "NUFFT"
+    network: Network | None = None
+    derivation: str = ""
+    comments: str = ""
+    software_version: str = ""
+    chain_sha256: str = ""
+    window: tuple[float, float] | None = None
+    source: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("nufft", "denoised", "atsc"):
+            raise BadInputError(f"DICOM: kind must be nufft, denoised or atsc, not {self.kind!r}")
+        if self.pixels.ndim != 2 or 0 in self.pixels.shape or not np.isrealobj(self.pixels):
+            raise BadInputError(
+                f"DICOM: pixels must be a real image (rows, columns), not {self.pixels.dtype} {self.pixels.shape}"
+            )
+        if bad := int(np.count_nonzero(~np.isfinite(self.pixels))):
+            raise BadInputError(
+                f"DICOM: {bad} of {self.pixels.size} pixels of the {self.label} are NaN or infinite"
+            )
+        if self.kind != "atsc" and not 0 < self.scale < inf:
+            raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
+        if self.averages < 1 or self.instance_number < 1:
+            raise BadInputError(
+                "DICOM: averages and instance_number count from 1, "
+                f"not {self.averages} and {self.instance_number}"
+            )
+        if self.window and not (isfinite(self.window[0]) and isfinite(self.window[1]) and self.window[1] > 0):
+            raise BadInputError(f"DICOM: window must be a centre and a width > 0, not {self.window}")
+        if (self.kind == "denoised" and not self.network) or (self.kind == "nufft" and self.network):
+            raise BadInputError("DICOM: a denoised image must name its network, and a plain one must not")
+
+    @property
+    def label(self) -> str:
+        """The series in words, such as "23Na CNN 30 avg (AI denoised)"."""
+        image = f"{'CNN' if self.network else self.method} {self.averages} avg"
+        if self.kind == "atsc":
+            return f"23Na aTSC [mmol/L] {image}"
+        return f"23Na {image} (AI denoised)" if self.network else f"23Na {image}"
+
+    @property
+    def series_code(self) -> int:
+        """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised; 6 to 9 by another method."""
+        image = 1 + (self.network is not None) + 2 * (self.kind == "atsc")
+        return 10 * self.averages + image + 5 * (self.method != "NUFFT")

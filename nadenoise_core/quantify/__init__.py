@@ -1,0 +1,1 @@
+"""From images to concentrations: reference tubes, calibration, aTSC maps, regions, image quality."""

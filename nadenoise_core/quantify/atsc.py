@@ -1,0 +1,132 @@
+"""Apparent tissue sodium concentration: the whole step from an image to a calibrated map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import CalibrationError
+from nadenoise_core.quantify.calibration import Calibration, fit_calibration
+from nadenoise_core.quantify.phase import in_phase
+from nadenoise_core.quantify.rois import pixel_positions
+from nadenoise_core.quantify.tubes import Tube, find_tubes, measure_tube
+
+
+@dataclass(frozen=True)
+class TubeSetup:
+    """What is known of the reference tubes.
+
+    Attributes:
+        concentrations: mmol/L.
+        diameter: mm; None to find it out.
+        centres: (x, y) in mm from the centre of the field of view, in the order of `concentrations`; None to search.
+        labels: (rows, columns) label map, label n the tube of the n-th concentration; None to search.
+    """
+
+    concentrations: tuple[float, ...]
+    diameter: float | None = None
+    centres: tuple[tuple[float, float], ...] | None = None
+    labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class ConcentrationMap:
+    """A calibrated image.
+
+    Attributes:
+        values: (rows, columns) aTSC, mmol/L.
+        standard_error: (rows, columns) of one pixel, mmol/L: noise and calibration.
+        noise_std: of the signal of one pixel, in the image's unit.
+    """
+
+    values: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    calibration: Calibration
+    tubes: tuple[Tube, ...]
+    noise_std: float
+
+
+def concentration_map(
+    image: NDArray[np.generic],
+    pixel: tuple[float, float],
+    setup: TubeSetup,
+    k_max: float | None = None,
+    noise_std: float | None = None,
+) -> ConcentrationMap:
+    """Calibrate an image by its own reference tubes and turn it into concentrations (paper, section 2.6).
+
+    Args:
+        image: (rows, columns), complex or real.
+        pixel: (row, column) spacing, mm.
+        setup: the tubes.
+        k_max: radius of the sampled k-space, cycles/mm; None for the edge of the matrix.
+        noise_std: of the real part of a pixel; None takes the scatter inside the tubes, as after a network.
+
+    Raises:
+        CalibrationError: the tubes are not found or give no calibration line.
+    """
+    signal = in_phase(image, pixel)
+    tubes = locate_tubes(signal, pixel, setup, k_max or 0.5 / max(pixel))
+    calibration = fit_calibration([tube.concentration for tube in tubes], [tube.signal for tube in tubes])
+    if noise_std is None:
+        noise_std = float(np.sqrt(np.mean([tube.std**2 for tube in tubes])))
+    values = calibration.concentration(signal)
+    return ConcentrationMap(
+        values=values.astype(np.float32),
+        standard_error=calibration.standard_error(values, noise_std).astype(np.float32),
+        calibration=calibration,
+        tubes=tubes,
+        noise_std=noise_std,
+    )
+
+
+def locate_tubes(
+    signal: NDArray[np.float64], pixel: tuple[float, float], setup: TubeSetup, k_max: float
+) -> tuple[Tube, ...]:
+    """The tubes where the setup says they are, or where they are found.
+
+    Raises:
+        CalibrationError: not found, outside the image, or a label that is missing from the label map.
+    """
+    if setup.labels is not None:
+        places = [_centre_and_diameter(setup.labels == n + 1, pixel, n + 1) for n in range(len(setup.concentrations))]
+    elif setup.centres is not None:
+        if setup.diameter is None:
+            raise CalibrationError("tube positions are given without tube_diameter; give both")
+        places = [(centre, setup.diameter) for centre in setup.centres]
+    else:
+        return find_tubes(signal, pixel, setup.concentrations, k_max, setup.diameter)
+    half = signal.shape[1] / 2 * pixel[1], signal.shape[0] / 2 * pixel[0]
+    for (x, y), _ in places:
+        if abs(x) > half[0] or abs(y) > half[1]:
+            raise CalibrationError(f"a tube at ({x:.0f}, {y:.0f}) mm lies outside the field of view")
+    return tuple(
+        measure_tube(signal, pixel, concentration, centre, diameter, k_max)
+        for concentration, (centre, diameter) in zip(setup.concentrations, places, strict=True)
+    )
+
+
+def _centre_and_diameter(
+    mask: NDArray[np.bool_], pixel: tuple[float, float], label: int
+) -> tuple[tuple[float, float], float]:
+    if not mask.any():
+        raise CalibrationError(f"the label map has no label {label}; label the tubes 1, 2, ... in the order given")
+    x, y = pixel_positions((mask.shape[0], mask.shape[1]), pixel)
+    area = float(mask.sum()) * pixel[0] * pixel[1]
+    return (float(x[mask].mean()), float(y[mask].mean())), 2 * (area / np.pi) ** 0.5
+
+
+def tubes_as_facts(tubes: Sequence[Tube]) -> dict[str, list[float]]:
+    """The tube table in columns, for an image's words."""
+    return {
+        "tube_concentration": [tube.concentration for tube in tubes],
+        "tube_signal": [tube.signal for tube in tubes],
+        "tube_std": [tube.std for tube in tubes],
+        "tube_pixels": [tube.pixels for tube in tubes],
+        "tube_diameter": [tube.diameter for tube in tubes],
+        "tube_x": [tube.centre[0] for tube in tubes],
+        "tube_y": [tube.centre[1] for tube in tubes],
+    }

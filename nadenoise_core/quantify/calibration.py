@@ -1,0 +1,80 @@
+"""The calibration line: signal against known concentration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import CalibrationError
+
+LEAST_R2 = 0.9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`signal = slope * concentration + intercept`, by least squares (paper, section 2.6).
+
+    Attributes:
+        slope: signal per mmol/L.
+        intercept: signal at 0 mmol/L.
+        r2: share of the variance of the signals that the line explains.
+        covariance: (2, 2) of (slope, intercept), from the scatter of the tubes about the line.
+    """
+
+    slope: float
+    intercept: float
+    r2: float
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+
+    def concentration(self, signal: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Concentration in mmol/L of a signal; any shape."""
+        return (np.asarray(signal, np.float64) - self.intercept) / self.slope
+
+    def standard_error(
+        self, concentration: NDArray[np.floating], noise_std: float, pixels: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Standard error of a concentration, mmol/L, to first order in noise and in the scatter of the tubes.
+
+        Args:
+            concentration: any shape, mmol/L.
+            noise_std: standard deviation of the signal of one pixel.
+            pixels: independent pixels that were averaged.
+        """
+        c = np.asarray(concentration, np.float64)
+        (slope_variance, shared), (_, intercept_variance) = self.covariance
+        line = c**2 * slope_variance + 2 * c * shared + intercept_variance
+        return np.sqrt(np.maximum(line, 0) + noise_std**2 / pixels) / abs(self.slope)
+
+
+def fit_calibration(concentrations: Sequence[float], signals: Sequence[float]) -> Calibration:
+    """Fit the calibration line through the tubes.
+
+    Raises:
+        CalibrationError: fewer than three tubes or a line that rises by chance: slope not above 0, or R2 below 0.9.
+    """
+    c = np.asarray(concentrations, np.float64)
+    s = np.asarray(signals, np.float64)
+    if c.size < 3 or np.ptp(c) == 0:
+        raise CalibrationError(f"calibration needs at least three different tubes, there are {np.unique(c).size}")
+    design = np.stack([c, np.ones_like(c)], axis=1)
+    (slope, intercept), *_ = np.linalg.lstsq(design, s, rcond=None)
+    scatter = float(np.sum((s - design @ (slope, intercept)) ** 2))
+    r2 = 1 - scatter / float(np.sum((s - s.mean()) ** 2)) if np.ptp(s) > 0 else 0.0
+    if not (slope > 0 and r2 >= LEAST_R2):
+        raise CalibrationError(
+            f"the tubes do not give a calibration line: slope {slope:.3g}, R2 {r2:.3f} (at least {LEAST_R2} needed); "
+            "check the tubes' positions and concentrations"
+        )
+    covariance = scatter / (c.size - 2) * np.linalg.inv(design.T @ design)
+    return Calibration(
+        slope=float(slope),
+        intercept=float(intercept),
+        r2=r2,
+        covariance=(
+            (float(covariance[0, 0]), float(covariance[0, 1])),
+            (float(covariance[1, 0]), float(covariance[1, 1])),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""From averaged k-space to complex images."""

@@ -1,0 +1,173 @@
+"""Averaging in k-space, as the readouts arrive, with the noise level that the repeats themselves tell.
+
+Averaging commutes with the NUFFT, so sums are kept and no single average is. Readouts may come in any order, twice,
+or not at all. Sums are kept apart only between the numbers of averages at which an image is wanted; memory does not
+grow with the number of averages.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import RawDataError
+
+
+@dataclass(frozen=True)
+class AveragedKspace:
+    """The mean of repeated readouts.
+
+    Attributes:
+        kspace: (coils, interleaves, samples) complex64; half-pulses summed.
+        averages: (interleaves,) how many averages went into each interleaf.
+        noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`;
+            NaN where nothing was repeated.
+        half_pulse_phase: bulk phase of the second half-pulse against the first, degrees; 0 without half-pulses.
+    """
+
+    kspace: NDArray[np.complex64]
+    averages: NDArray[np.int64]
+    noise_std: NDArray[np.float64]
+    half_pulse_phase: float
+
+
+@dataclass
+class _Sum:
+    """Sum of the repeats of one readout."""
+
+    total: NDArray[np.complex128]  # (coils, samples)
+    energy: float = 0.0  # sum of |outer samples|^2
+    count: int = 0
+
+    def add(self, other: _Sum) -> None:
+        self.total += other.total
+        self.energy += other.energy
+        self.count += other.count
+
+
+@dataclass
+class KspaceAverager:
+    """Running sums of interleaves (and their half-pulses) over averages.
+
+    Args:
+        levels: rising numbers of averages at which an image is wanted; averages are counted from 0, and the image
+            of level n is made of the averages 0 to n - 1, whatever the order of arrival.
+        noise_samples: which samples of a readout tell the noise: the outer part of k-space, where there is little
+            signal that could drift between averages.
+    """
+
+    levels: tuple[int, ...]
+    noise_samples: slice
+    _sums: dict[tuple[int, int, int], _Sum] = field(default_factory=dict)
+    _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+    _counted: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._counted = [0] * (len(self.levels) + 1)
+
+    def add(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> bool:
+        """Take one readout, (coils, samples); False if that average of it was there already and it is left out."""
+        bit = 1 << average
+        seen = self._seen.get((interleaf, half), 0)
+        if seen & bit:
+            return False
+        self._seen[interleaf, half] = seen | bit
+        span = bisect_right(self.levels, average)
+        self._counted[span] += 1
+        key = (interleaf, half, span)
+        readout = self._sums.get(key)
+        if readout is None:
+            readout = self._sums[key] = _Sum(np.zeros(samples.shape, np.complex128))
+        readout.total += samples
+        outer = samples[:, self.noise_samples]
+        readout.energy += float(np.vdot(outer, outer).real)
+        readout.count += 1
+        return True
+
+    def is_complete(self, level: int, readouts: int) -> bool:
+        """Whether all of `readouts` (interleaves times half-pulses) have all averages below `level`."""
+        return sum(self._counted[: self.levels.index(level) + 1]) == level * readouts
+
+    @property
+    def interleaves(self) -> int:
+        """One more than the highest interleaf seen."""
+        return 1 + max((interleaf for interleaf, _ in self._seen), default=-1)
+
+    @property
+    def half_pulses(self) -> int:
+        """One more than the highest half-pulse seen."""
+        return 1 + max((half for _, half in self._seen), default=-1)
+
+    @property
+    def averages(self) -> int:
+        """One more than the highest average seen."""
+        return max((seen.bit_length() for seen in self._seen.values()), default=0)
+
+    def missing(self, level: int, interleaves: int, half_pulses: int) -> dict[tuple[int, int], int]:
+        """How many of the averages below `level` are missing, by (interleaf, half-pulse); complete ones left out."""
+        mask = (1 << level) - 1
+        lost = {
+            (i, h): level - (self._seen.get((i, h), 0) & mask).bit_count()
+            for i in range(interleaves)
+            for h in range(half_pulses)
+        }
+        return {key: count for key, count in lost.items() if count}
+
+    def average(
+        self, level: int, interleaves: int, half_pulses: int, correct_half_pulse_phase: bool = False
+    ) -> AveragedKspace:
+        """The mean of the averages below `level` that are there.
+
+        Args:
+            level: one of `levels`, or any number above the last for all that came.
+            interleaves, half_pulses: how many there must be.
+            correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
+
+        Raises:
+            RawDataError: an interleaf without any readout; the message names it.
+        """
+        sums = [[self._sum_below(level, i, h) for h in range(half_pulses)] for i in range(interleaves)]
+        empty = [f"{i}" for i, halves in enumerate(sums) if any(readout is None for readout in halves)]
+        if empty:
+            raise RawDataError(
+                f"interleaf {', '.join(empty)} of {interleaves} (counted from 0) never came; an image needs all "
+                "interleaves: check that the raw file is complete"
+            )
+        readouts = [[readout for readout in halves if readout is not None] for halves in sums]
+        counts = np.array([[readout.count for readout in halves] for halves in readouts])
+        means = np.array([[readout.total / readout.count for readout in halves] for halves in readouts])
+        phase = _bulk_phase(means[:, 0], means[:, 1]) if half_pulses == 2 else 0.0
+        if correct_half_pulse_phase:
+            means[:, 1:] *= np.exp(-1j * phase)
+        variance = self._readout_variance(readouts)
+        return AveragedKspace(
+            kspace=np.ascontiguousarray(means.sum(axis=1).swapaxes(0, 1), dtype=np.complex64),
+            averages=counts.min(axis=1),
+            noise_std=np.sqrt(variance * (1 / counts).sum(axis=1)),
+            half_pulse_phase=float(np.degrees(phase)),
+        )
+
+    def _sum_below(self, level: int, interleaf: int, half: int) -> _Sum | None:
+        total: _Sum | None = None
+        for span in range(bisect_right(self.levels, level - 1) + 1):
+            part = self._sums.get((interleaf, half, span))
+            if part is not None:
+                total = total or _Sum(np.zeros_like(part.total))
+                total.add(part)
+        return total
+
+    def _readout_variance(self, readouts: list[list[_Sum]]) -> float:
+        """Variance of the real part of one sample of one readout, pooled over all; NaN without repeats."""
+        scatter, freedom = 0.0, 0
+        for readout in (readout for halves in readouts for readout in halves):
+            outer = readout.total[:, self.noise_samples]
+            scatter += readout.energy - float(np.vdot(outer, outer).real) / readout.count
+            freedom += 2 * outer.size * (readout.count - 1)
+        return max(scatter, 0.0) / freedom if freedom else float("nan")
+
+
+def _bulk_phase(first: NDArray[np.complex128], second: NDArray[np.complex128]) -> float:
+    return float(np.angle(np.vdot(first, second)))

@@ -1,0 +1,79 @@
+"""Where arrays live: the CPU, or a GPU through cupy. Neither cupy nor cufinufft is needed to import this package."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nadenoise_core.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A compute device; `index` is None on the CPU."""
+
+    index: int | None = None
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.index is not None
+
+    @property
+    def array_module(self) -> Any:
+        """numpy or cupy."""
+        if not self.is_gpu:
+            return np
+        import cupy
+
+        return cupy
+
+    def put(self, array: Any, dtype: Any = None) -> Any:
+        """The array on this device, contiguous; not copied if it is there already."""
+        if not self.is_gpu:
+            return np.ascontiguousarray(to_host(array), dtype=dtype)
+        with self.array_module.cuda.Device(self.index):
+            return self.array_module.ascontiguousarray(array, dtype=dtype)
+
+    def __str__(self) -> str:
+        return f"cuda:{self.index}" if self.is_gpu else "cpu"
+
+
+def choose_device(name: str = "auto") -> Device:
+    """The device called `name`: "cpu", "cuda", "cuda:1", or "auto" for a GPU where one is usable.
+
+    Raises:
+        BadInputError: an unknown name, or a GPU was asked for where cupy, cufinufft or the GPU is missing.
+    """
+    if name == "cpu":
+        return Device()
+    if name == "auto":
+        return Device(0) if _missing_for_gpu(0) is None else Device()
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or not (index.isdigit() or index == ""):
+        raise BadInputError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
+    missing = _missing_for_gpu(int(index or 0))
+    if missing is not None:
+        raise BadInputError(f"device '{name}' cannot be used: {missing}; use auto or cpu")
+    return Device(int(index or 0))
+
+
+def to_host(array: Any) -> Any:
+    """The array as numpy, copied from the GPU if need be."""
+    return array.get() if hasattr(array, "get") and not isinstance(array, np.ndarray) else array
+
+
+def _missing_for_gpu(index: int) -> str | None:
+    for package in ("cupy", "cufinufft"):
+        if importlib.util.find_spec(package) is None:
+            return f"the package {package} is not installed"
+    try:
+        import cufinufft  # noqa: F401
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # cupy and cufinufft raise types of their own when the CUDA runtime is missing
+        return f"CUDA does not start ({error})"
+    return None if index < count else f"there are {count} GPUs"

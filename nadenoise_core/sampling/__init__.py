@@ -1,0 +1,16 @@
+"""Where k-space is sampled, and how much of it each sample stands for."""
+
+from nadenoise_core.sampling.density import jacobian_weights, pipe_menon_weights, sample_weights
+from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
+from nadenoise_core.sampling.trajectory import TRAJECTORY_UNITS, Encoding, normalise_trajectory
+
+__all__ = [
+    "PAPER_SPIRAL",
+    "TRAJECTORY_UNITS",
+    "Encoding",
+    "SpiralDesign",
+    "jacobian_weights",
+    "normalise_trajectory",
+    "pipe_menon_weights",
+    "sample_weights",
+]

@@ -1,0 +1,1 @@
+"""The plumbing that gadgets stand on: headers, items, gadgets, chains, runners."""

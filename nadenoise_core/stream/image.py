@@ -1,0 +1,165 @@
+"""Images on the stream and their words: ISMRMRD images whose meta says how they were made.
+
+The keys are those that Gadgetron and FIRE read, and our own with the prefix `nadenoise_`. Values travel as text, so
+the same words come out of a chain in one process and of a chain split over several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import ismrmrd
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core import __version__
+
+Kind = Literal["nufft", "denoised", "atsc"]
+SERIES: dict[Kind, int] = {"nufft": 1, "denoised": 2, "atsc": 3}
+
+_PREFIX = "nadenoise_"
+
+
+def new_image(
+    pixels: NDArray[np.generic], header: ismrmrd.AcquisitionHeader, field_of_view: Sequence[float], index: int
+) -> ismrmrd.Image:
+    """An image at the place and time of an acquisition.
+
+    Args:
+        pixels: (rows, columns), complex64 or float32.
+        header: of an acquisition of the image.
+        field_of_view: (read, phase, slice) in mm.
+        index: number of the image within its series, from 1.
+    """
+    head = ismrmrd.ImageHeader()
+    head.version = 1
+    head.measurement_uid = header.measurement_uid
+    head.field_of_view[:] = tuple(field_of_view)
+    for name in ("position", "read_dir", "phase_dir", "slice_dir", "patient_table_position"):
+        getattr(head, name)[:] = getattr(header, name)[:]
+    for name in ("slice", "contrast", "phase", "repetition"):
+        setattr(head, name, getattr(header.idx, name))
+    head.acquisition_time_stamp = header.acquisition_time_stamp
+    head.physiology_time_stamp[:] = header.physiology_time_stamp[:]
+    head.image_index = index
+    image = _with_pixels(head, pixels)
+    image.meta["ImageRowDir"] = [_text(value) for value in header.read_dir]
+    image.meta["ImageColumnDir"] = [_text(value) for value in header.phase_dir]
+    image.meta["Keep_image_geometry"] = "1"
+    say(image, version=__version__)
+    return image
+
+
+def image_beside(image: ismrmrd.Image, pixels: NDArray[np.generic]) -> ismrmrd.Image:
+    """A new image with the header and words of another and other pixels, (rows, columns)."""
+    beside = _with_pixels(image.getHead(), pixels)
+    beside.meta = {key: list(value) if isinstance(value, list) else value for key, value in image.meta.items()}
+    return beside
+
+
+def label(image: ismrmrd.Image, kind: Kind, description: str) -> None:
+    """Say what an image is: its series, and the words that consoles show.
+
+    Args:
+        image: changed in place.
+        kind: "nufft", "denoised" or "atsc".
+        description: of the series, e.g. "23Na NUFFT 30 avg".
+    """
+    quantitative = kind == "atsc"
+    head = image.getHead()
+    head.image_series_index = SERIES[kind]
+    head.image_type = {"c": ismrmrd.IMTYPE_COMPLEX, "f": ismrmrd.IMTYPE_MAGNITUDE}[image.data.dtype.kind]
+    if quantitative:
+        head.image_type = ismrmrd.IMTYPE_REAL
+    image.setHead(head)
+    role = "Quantitative" if quantitative else "Image"
+    for key, words in {"DataRole": role, "SeriesDescription": description}.items():
+        image.meta[key] = words
+    image.meta["GADGETRON_DataRole"] = role
+    image.meta["GADGETRON_SeqDescription"] = description
+    image.meta["ImageType"] = {"nufft": "NUFFT", "denoised": "DNCNN", "atsc": "ATSC"}[kind]
+    say(image, kind=kind)
+
+
+def comment(image: ismrmrd.Image, text: str) -> None:
+    """Add a comment that people will read on the console and in the DICOM object."""
+    comments = [*words_of(image, "ImageComment"), text]
+    image.meta["ImageComment"] = comments
+    image.meta["GADGETRON_ImageComment"] = comments
+
+
+def window(image: ismrmrd.Image, centre: float, width: float) -> None:
+    """Say how to show an image: window centre and width in its own unit."""
+    for prefix in ("", "GADGETRON_"):
+        image.meta[f"{prefix}WindowCenter"] = _text(centre)
+        image.meta[f"{prefix}WindowWidth"] = _text(width)
+
+
+def add_to_history(image: ismrmrd.Image, stage: str, parameters: Mapping[str, object]) -> None:
+    """Record that a stage made or changed the image, with the parameters it ran with."""
+    settings = ", ".join(f"{name}={_text(value)}" for name, value in parameters.items())
+    image.meta["ImageProcessingHistory"] = [*history_of(image), f"{stage}({settings})"]
+
+
+def history_of(image: ismrmrd.Image) -> list[str]:
+    """The stages that made the image, with their parameters, in order."""
+    return words_of(image, "ImageProcessingHistory")
+
+
+def say(image: ismrmrd.Image, **facts: object) -> None:
+    """Write facts into the words of an image; sequences become several values."""
+    for name, value in facts.items():
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        image.meta[_PREFIX + name] = [_text(part) for part in value] if several else _text(value)  # type: ignore[attr-defined]
+
+
+def told(image: ismrmrd.Image, name: str) -> str | None:
+    """One of our facts as text, None if it was not said."""
+    values = words_of(image, _PREFIX + name)
+    return values[0] if values else None
+
+
+def told_number(image: ismrmrd.Image, name: str) -> float:
+    """One of our facts as a number, NaN if it was not said."""
+    return float(told(image, name) or "nan")
+
+
+def told_numbers(image: ismrmrd.Image, name: str) -> list[float]:
+    """One of our facts as a list of numbers."""
+    return [float(value) for value in words_of(image, _PREFIX + name)]
+
+
+def words_of(image: ismrmrd.Image, key: str) -> list[str]:
+    """All values of a key of the meta, as text."""
+    value = image.meta.get(key, [])
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
+
+
+def pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:
+    """The pixels of a 2D one-channel image, (rows, columns)."""
+    return np.asarray(image.data[0, 0])
+
+
+def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
+    """(row, column) spacing in mm."""
+    head = image.getHead()
+    return head.field_of_view[1] / head.matrix_size[1], head.field_of_view[0] / head.matrix_size[0]
+
+
+def _with_pixels(head: ismrmrd.ImageHeader, pixels: NDArray[np.generic]) -> ismrmrd.Image:
+    rows, columns = pixels.shape
+    head.matrix_size[:] = (columns, rows, 1)
+    head.channels = 1
+    head.data_type = ismrmrd.DATATYPE_CXFLOAT if pixels.dtype.kind == "c" else ismrmrd.DATATYPE_FLOAT
+    image = ismrmrd.Image(head)
+    image.data[0, 0] = pixels
+    return image
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return repr(float(value))
+    if isinstance(value, tuple | list):
+        return "[" + " ".join(_text(part) for part in value) + "]"
+    return str(value)

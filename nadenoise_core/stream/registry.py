@@ -1,0 +1,36 @@
+"""The gadgets there are: the modules of the package `gadgets`, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+
+from nadenoise_core.errors import ChainError
+from nadenoise_core.stream.gadget import Gadget
+
+
+def gadget_names() -> list[str]:
+    """Names of all gadgets, as they stand in chain files."""
+    import gadgets
+
+    return sorted(module.name for module in pkgutil.iter_modules(gadgets.__path__))
+
+
+def gadget_class(name: str) -> type[Gadget]:
+    """The gadget of a name.
+
+    Raises:
+        ChainError: no gadget has this name; the message suggests one.
+    """
+    if name not in gadget_names():
+        raise ChainError(f"there is no gadget '{name}'{suggestion(name, gadget_names())}")
+    module = importlib.import_module(f"gadgets.{name}")
+    gadget: type[Gadget] = getattr(module, name.capitalize())
+    return gadget
+
+
+def suggestion(given: str, known: list[str]) -> str:
+    """What to write instead: "; did you mean 'x'?" or the whole list."""
+    near = get_close_matches(given, known, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,59 @@
+"""Running a chain in this process, with the time that each stage takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from nadenoise_core.errors import ChainError
+from nadenoise_core.stream.chain import Chain
+from nadenoise_core.stream.gadget import Gadget, Item
+
+
+@dataclass
+class StageClock:
+    """Time spent in each stage, without the stages before it."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items; the time to get each one is counted for `stage`, with all stages before it."""
+        self.seconds[stage] = 0.0
+        iterator = iter(items)
+        while True:
+            start = perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.seconds[stage] += perf_counter() - start
+            yield item
+
+    def milliseconds(self) -> dict[str, float]:
+        """Time of each stage alone, ms; the first entry is the source."""
+        totals = list(self.seconds.items())
+        before = [0.0, *(seconds for _, seconds in totals)]
+        return {stage: 1e3 * (total - earlier) for (stage, total), earlier in zip(totals, before, strict=False)}
+
+
+def run(gadgets: Sequence[Gadget], items: Iterable[Item], clock: StageClock | None = None) -> Iterator[Item]:
+    """Send items through gadgets, one after the other; everything happens as the result is read."""
+    stream: Iterable[Item] = clock.timed("source", items) if clock is not None else items
+    for gadget in gadgets:
+        stream = gadget.process(stream)
+        if clock is not None:
+            stream = clock.timed(gadget.name(), stream)
+    return iter(stream)
+
+
+def check_runs_here(chain: Chain) -> None:
+    """Check that the chain needs no Gadgetron server.
+
+    Raises:
+        ChainError: it has elements that only the server can run; they are named.
+    """
+    if chain.foreign:
+        line, words = chain.foreign[0]
+        raise ChainError(f"{chain.source}:{line}: {words} runs in the Gadgetron server only; send the scan there")

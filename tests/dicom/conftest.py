@@ -1,0 +1,117 @@
+"""One measurement as the scanner would describe it, one that says next to nothing, and the products of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, instance_uid
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+ROWS, COLUMNS = 80, 80
+
+
+@pytest.fixture(scope="session")
+def full_study() -> Study:
+    return Study(
+        measurement_id="45123_66021_1_42",
+        patient_name="Müller^Jörg",
+        patient_id="CALF-007",
+        patient_birth_date="1980-02-03",
+        patient_sex="M",
+        patient_weight=71.5,
+        study_instance_uid="1.2.826.0.1.3680043.9.1",
+        study_id="7",
+        study_date="2024-01-31",
+        study_time="12:34:56.5",
+        accession_number="ACC-1",
+        referring_physician="Doe^Jane",
+        study_description="Sodium of the calf",
+        frame_of_reference_uid="1.2.826.0.1.3680043.9.2",
+        laterality="R",
+        institution="Children's Hospital",
+        station="MR3",
+        manufacturer="Siemens",
+        model="Prisma",
+        device_id="67001",
+        field_strength=2.89,
+        series_number_offset=42000,
+        protocol_name="spiral_23Na",
+        repetition_time=100.0,
+        echo_time=0.23,
+        flip_angle=90.0,
+        imaging_frequency=32.5834,
+        pixel_bandwidth=1600.0,
+        acquisition_date="2024-01-31",
+        acquisition_time="12:40:00",
+    )
+
+
+@pytest.fixture(scope="session")
+def bare_study() -> Study:
+    return Study(measurement_id="unknown scan of 12:40")
+
+
+@pytest.fixture(scope="session")
+def geometry() -> Geometry:
+    """An oblique slice away from the origin, with different field of view along read and phase."""
+    read = np.array([0.8, 0.6, 0.0])
+    phase = np.array([0.0, 0.0, -1.0])
+    return Geometry(
+        position=(12.5, -40.25, 333.0),
+        read_dir=read,
+        phase_dir=phase,
+        slice_dir=np.cross(read, phase),
+        field_of_view=(180.0, 200.0),
+        slice_thickness=30.0,
+        patient_position="FFS",
+    )
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    return Network("calf-resnet-30", "1.2.0", "ab" * 32, "Residual CNN for 30 averages")
+
+
+@pytest.fixture(scope="session")
+def make(network: Network) -> Callable[..., Product]:
+    """A product of each kind; keywords replace its fields."""
+    magnitude = np.random.default_rng(5).rayleigh(2.0, (ROWS, COLUMNS))
+    nufft = Product("nufft", magnitude, 30, scale=1e-3, software_version="0.1.0", chain_sha256="cd" * 32)
+    denoised = replace(nufft, kind="denoised", network=network, derivation="denoised", comments="AI denoised")
+    atsc = replace(nufft, kind="atsc", pixels=20 * magnitude - 30, scale=0.0, derivation="calibrated")
+
+    def product(kind: Kind, **changes: Any) -> Product:
+        return replace({"nufft": nufft, "denoised": denoised, "atsc": atsc}[kind], **changes)
+
+    return product
+
+
+@pytest.fixture(scope="session")
+def series_set(make: Callable[..., Product], network: Network) -> Callable[[Study], list[Product]]:
+    """What one scan delivers: every image with its aTSC map, at two numbers of averages, and compressed sensing."""
+
+    def products(study: Study) -> list[Product]:
+        delivered = []
+        for averages in (10, 30):
+            image = make("nufft", averages=averages)
+            source = ((MR_IMAGE, str(instance_uid(image, study))),)
+            denoised = make("denoised", averages=averages, source=source)
+            delivered += [
+                image,
+                denoised,
+                make("atsc", averages=averages, source=source),
+                make(
+                    "atsc",
+                    averages=averages,
+                    network=network,
+                    source=((MR_IMAGE, str(instance_uid(denoised, study))),),
+                ),
+            ]
+        return [*delivered, make("nufft", method="CS"), make("atsc", method="CS")]
+
+    return products

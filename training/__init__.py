@@ -1,0 +1,1 @@
+"""Making the networks: anatomy, pairs, network, loss, fit, evaluate, export."""
