@@ -53,7 +53,8 @@ def power_noise(rng: np.random.Generator, size: int, exponent: float) -> Image:
     frequency[0, 0] = np.inf
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * frequency**-exponent
     field = np.fft.irfft2(spectrum, s=(size, size))
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    normalised: Image = ((field - field.mean()) / field.std()).astype(np.float32)
+    return normalised
 
 
 class _Canvas:
@@ -230,9 +231,10 @@ class _Canvas:
         self.image = (self.image + cover * (level - self.image)).astype(np.float32)
         self.muscle = self.muscle * (1 - cover)
 
-    def _soft(self, depth: Image, width: float | None = None) -> Image:
+    def _soft(self, depth: NDArray[np.floating], width: float | None = None) -> Image:
         """Share of a pixel inside an edge, from the depth behind it: a ramp one pixel wide unless told."""
-        return np.clip(depth / (width or self.pixel) + 0.5, 0, 1).astype(np.float32)
+        share: Image = np.clip(depth / (width or self.pixel) + 0.5, 0, 1).astype(np.float32)
+        return share
 
     def _at(self, angle: float, distance: float) -> tuple[float, float]:
         return distance * float(np.sin(angle)), distance * float(np.cos(angle))
@@ -244,4 +246,5 @@ class _Canvas:
         along, across = np.cos(turn) * dx + np.sin(turn) * dy, np.cos(turn) * dy - np.sin(turn) * dx
         stretch = float(np.sqrt(aspect))
         # The level set's slope is near 1 / stretch to stretch, so its edge stays about one pixel wide.
-        return (radius - np.hypot(along / stretch, across * stretch)).astype(np.float32)
+        depth: Image = (radius - np.hypot(along / stretch, across * stretch)).astype(np.float32)
+        return depth

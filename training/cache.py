@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -57,6 +57,10 @@ class Limbs:
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def first(self, count: int | None) -> Limbs:
+        """The first so many of them; all for None."""
+        return Limbs(self.image[:count], self.clearance[:count], self.muscle[:count])
 
 
 def render_limbs(key: CacheKey) -> Limbs:

@@ -22,16 +22,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.cache import CACHE_FOLDER, SPLITS, content_sha256, load_limbs
+from training.cache import CACHE_FOLDER, SPLITS, Limbs, content_sha256, load_limbs
 from training.kspace import SpiralNoise
+from training.loss import LOSSES
 from training.network import ResidualDenoiser, estimate_statistics, normalisation_layers
-from training.pairs import Batch, QuantitativePairs
+from training.pairs import Batch, PaperPairs, QuantitativePairs, ScaledPaperPairs
 
 
 @dataclass(frozen=True)
 class FitSettings:
     """Everything that decides the result, but for the data."""
 
+    pairs: str = "quantitative"  # or "paper"
+    averages: int = 30  # of the paper's pairs
+    loss: str = "mse"  # or "paper"
     filters: int = 32
     blocks: int = 8
     tail: str = "reference"
@@ -80,6 +84,7 @@ class Fit:
         self.out = out
         self.settings = settings
         self.training = training
+        self.loss = LOSSES[settings.loss]
         torch.manual_seed(settings.seed)
         self.network = build_network(settings, training.channels)
         self.average = deepcopy(self.network).eval()
@@ -128,9 +133,9 @@ class Fit:
         self.network.train()
         if self.frozen:
             _use_running_statistics(self.network)
-        loss = nn.functional.mse_loss(self.network(noisy), clean)
+        loss = self.loss(self.network(noisy), clean, noisy)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimiser.step()
         self.step += 1
@@ -140,9 +145,8 @@ class Fit:
 
     def validation_loss(self) -> float:
         with torch.no_grad():
-            return float(
-                np.mean([float(nn.functional.mse_loss(self.average(noisy), clean)) for noisy, clean in self.held_out])
-            )
+            losses = [float(self.loss(self.average(noisy), clean, noisy)) for noisy, clean in self.held_out]
+        return float(np.mean(losses))
 
     def save(self) -> None:
         """Write the checkpoint, all or nothing."""
@@ -211,6 +215,15 @@ def build_network(settings: FitSettings, channels: int) -> ResidualDenoiser:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def pair_source(settings: FitSettings, limbs: Limbs, noise: SpiralNoise) -> PairSource:
+    """The pairs that the settings name."""
+    if settings.pairs == "quantitative":
+        return QuantitativePairs(limbs, noise)
+    if settings.pairs == "paper":
+        return ScaledPaperPairs(PaperPairs(limbs, noise), settings.averages)
+    raise ValueError(f"unknown pairs '{settings.pairs}'; use quantitative or paper")
+
+
 def load_best(path: Path) -> tuple[ResidualDenoiser, dict[str, Any]]:
     """The network of `best.pt`, ready for use, and what is known about its run."""
     state = torch.load(path, weights_only=True)
@@ -260,7 +273,7 @@ def _arguments() -> argparse.Namespace:
     for field in fields(FitSettings):
         kind = type(field.default)
         option = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **option)  # type: ignore[arg-type]
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **option)
     return parser.parse_args()
 
 
@@ -273,9 +286,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     checksums = {name: content_sha256(split) for name, split in limbs.items()}
     (arguments.out / "data.json").write_text(json.dumps(checksums, indent=1))
-    fit = Fit(
-        arguments.out, settings, QuantitativePairs(limbs["train"], noise), QuantitativePairs(limbs["validation"], noise)
-    )
+    training, validation = (pair_source(settings, limbs[name], noise) for name in ("train", "validation"))
+    fit = Fit(arguments.out, settings, training, validation)
     best = fit.run()
     print(f"{fit.step} steps, {fit.elapsed / 60:.1f} minutes, best validation loss {best:.5f}")
 

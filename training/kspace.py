@@ -34,7 +34,8 @@ def crop_kspace(image: NDArray[np.floating], matrix: int = MATRIX) -> NDArray[np
     size = image.shape[-1]
     low = size // 2 - matrix // 2
     kspace = centred_fft(image)[..., low : low + matrix, low : low + matrix]
-    return (centred_ifft(kspace).real * (matrix / size) ** 2).astype(np.float32)
+    cropped: NDArray[np.float32] = (centred_ifft(kspace).real * (matrix / size) ** 2).astype(np.float32)
+    return cropped
 
 
 def limit_to_disc(image: NDArray[Any], edge: float) -> NDArray[np.complex64]:

@@ -23,7 +23,8 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.body(features)
+        added: Tensor = features + self.body(features)
+        return added
 
 
 class ResidualDenoiser(nn.Module):
@@ -59,14 +60,15 @@ class ResidualDenoiser(nn.Module):
         self.tail = nn.Sequential(_convolution(filters, filters), *order)
         self.last = nn.Conv2d(filters, channels, 1) if tail == "paper" else _convolution(filters, channels)
         for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
         if zero_init:
             nn.init.zeros_(self.last.weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        return image + self.last(self.tail(self.blocks(self.head(image))))
+        residual: Tensor = self.last(self.tail(self.blocks(self.head(image))))
+        return image + residual
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:

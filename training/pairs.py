@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from training.cache import Limbs, soft_cap
 from training.kspace import SpiralNoise, draw_discs, limit_to_disc
 
+Complex = NDArray[np.complex64]
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -48,7 +49,7 @@ class SceneSettings:
 class Scene:
     """A limb with tubes as a noiseless scan shows it."""
 
-    image: NDArray[np.complex64]  # (matrix, matrix), largest magnitude 1
+    image: Complex  # (matrix, matrix), largest magnitude 1
     tubes: Tubes
     muscle: NDArray[np.float32]  # (matrix, matrix) share of the pixel that is muscle
     scale: float  # signal of the brightest tube in units of the image
@@ -61,7 +62,7 @@ def draw_tubes(rng: np.random.Generator, clearance: NDArray[np.float32], setting
         clearance: (matrix, matrix) distance from the skin, pixels.
     """
     half = clearance.shape[0] // 2
-    low, high = np.array(settings.diameter) / (2 * settings.pixel)
+    low, high = (diameter / (2 * settings.pixel) for diameter in settings.diameter)
     count = int(rng.integers(settings.tubes[0], settings.tubes[1] + 1))
     same_size = rng.random() < 0.5
     size = rng.uniform(low, high)
@@ -82,24 +83,26 @@ def draw_tubes(rng: np.random.Generator, clearance: NDArray[np.float32], setting
         else:
             break
         placed.append((float(at[0]), float(at[1]), float(radius)))
+    least, most = settings.level
     levels = np.where(
         rng.random(len(placed)) < 0.5,
-        rng.uniform(*settings.level, len(placed)),
-        np.exp(rng.uniform(*np.log(settings.level), len(placed))),
+        rng.uniform(least, most, len(placed)),
+        np.exp(rng.uniform(np.log(least), np.log(most), len(placed))),
     )
     levels[0] = 1.0
     table = np.array(placed)
     return Tubes(table[:, :2], table[:, 2], levels)
 
 
-def smooth_phase(rng: np.random.Generator, matrix: int) -> NDArray[np.complex64]:
+def smooth_phase(rng: np.random.Generator, matrix: int) -> Complex:
     """exp(i phase) of a random quadratic phase with a random constant, (matrix, matrix)."""
     axis = (np.arange(matrix) - matrix // 2) / (matrix / 2)
     y, x = axis[:, None], axis[None, :]
     strength = rng.uniform(0, 1)
     linear, bent = rng.normal(0, 1.2, 2), rng.normal(0, 0.6, 3)
     field = linear[0] * y + linear[1] * x + bent[0] * y**2 + bent[1] * x**2 + bent[2] * x * y
-    return np.exp(1j * (strength * field + rng.uniform(0, 2 * np.pi))).astype(np.complex64)
+    phase: Complex = np.exp(1j * (strength * field + rng.uniform(0, 2 * np.pi))).astype(np.complex64)
+    return phase
 
 
 def draw_scene(
@@ -122,16 +125,18 @@ def draw_peak_snr(
 ) -> NDArray[np.float64]:
     """Peak SNRs of a batch: a log-uniform mixture, one draw from each of `count` equal shares of it."""
     settings = settings or SceneSettings()
-    grid = np.linspace(*np.log(settings.peak_snr), 2001)
+    least, most = np.log(settings.peak_snr)
+    grid = np.linspace(least, most, 2001)
     low, high = np.log(settings.frequent_snr)
     wide = (grid - grid[0]) / (grid[-1] - grid[0])
     frequent = np.clip((grid - low) / (high - low), 0, 1)
     share = settings.frequent_share * frequent + (1 - settings.frequent_share) * wide
     quantile = (rng.permutation(count) + rng.random(count)) / count
-    return np.exp(np.interp(quantile, share, grid))
+    drawn: NDArray[np.float64] = np.exp(np.interp(quantile, share, grid))
+    return drawn
 
 
-def turn(image: NDArray[np.complex64], symmetry: int) -> NDArray[np.complex64]:
+def turn(image: Complex, symmetry: int) -> Complex:
     """One of the eight symmetries of the square, 0 to 7."""
     turned = np.rot90(image, symmetry % 4)
     return turned.T if symmetry >= 4 else turned
@@ -172,7 +177,7 @@ class QuantitativePairs:
 class PaperPair:
     """One image of the paper's test, (matrix, matrix) each, before shift and scale."""
 
-    noisy: NDArray[np.complex64]
+    noisy: Complex
     clean: NDArray[np.float32]  # magnitude
     noise_std: float  # of the real part of `noisy`
 
@@ -185,7 +190,6 @@ class PaperPairs:
         noise: the spiral.
     """
 
-    channels = 1
     noise_share = 0.038  # k-space noise of one average over the largest k-space value
     disc_level = 7.5  # over the mean image intensity
     disc_radius = 6.0  # pixels
@@ -215,7 +219,29 @@ class PaperPairs:
         rows, columns = np.indices(image.shape)
         inside = np.hypot(rows - centre[0], columns - centre[1]) <= self.disc_radius
         cover = gaussian_filter(inside.astype(np.float32), self.disc_blur)
-        return (image + cover * (level - image)).astype(np.float32)
+        covered: NDArray[np.float32] = (image + cover * (level - image)).astype(np.float32)
+        return covered
+
+
+class ScaledPaperPairs:
+    """The paper's pairs at one number of averages as a network takes them: magnitude, shifted and scaled to 0..1."""
+
+    channels = 1
+
+    def __init__(self, pairs: PaperPairs, averages: int) -> None:
+        self.pairs = pairs
+        self.averages = averages
+
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """Noisy and clean, each (size, 1, matrix, matrix), on the scale of the noisy image."""
+        noisy, clean = [], []
+        for index in rng.integers(len(self.pairs.limbs), size=size):
+            pair = self.pairs.draw(rng, int(index), self.averages)
+            magnitude = np.abs(pair.noisy)
+            low, scale = range_scale(magnitude)
+            noisy.append((magnitude - low) / scale)
+            clean.append((pair.clean - low) / scale)
+        return np.stack(noisy)[:, None].astype(np.float32), np.stack(clean)[:, None].astype(np.float32)
 
 
 def range_scale(noisy: NDArray[np.floating]) -> tuple[float, float]:

@@ -65,8 +65,10 @@ class Geometry:
 
     @property
     def orientation(self) -> FloatArray:
-        """(6,) direction along a row, then down a column (DICOM PS3.3 C.7.6.2.1.1)."""
-        return np.concatenate([self.read_dir, self.phase_dir]).astype(np.float64)
+        """(6,) direction along a row, then down a column (DICOM PS3.3 C.7.6.2.1.1), to ten decimals."""
+        directions = np.concatenate([self.read_dir, self.phase_dir]).astype(np.float64)
+        # ITK's inverse of the orientation fails on numbers such as 1e-160; adding 0 makes -0 a plain 0.
+        return directions.round(10) + 0.0
 
     @property
     def slice_location(self) -> float:

@@ -1,20 +1,20 @@
 """Finding the reference tubes, and their signal.
 
-A tube is a homogeneous disc in air beside the leg. Every place of the image is compared with a blurred disc by local
-regression, `image = amplitude * disc + background`; the tubes are the places that fit well, are bright against their
-surroundings, and together lie on a line against the known concentrations.
+A tube is a homogeneous disc in air beside the leg, and its signal is its concentration times one common slope. The
+brightest tube is found as a disc that stands out; the others where the image fits best what the slope then predicts
+for them. So the weakest tube, below the noise in every pixel, is found by its whole area.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
-from scipy.signal import fftconvolve
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
+from scipy.signal import correlate
+from skimage.morphology import convex_hull_image
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.disc import blurred_disc
@@ -23,12 +23,10 @@ from nadenoise_core.quantify.rois import disc_weights, distance_from, measure
 SEARCHED_DIAMETERS = tuple(np.arange(12.0, 33.0, 1.0))  # mm: 10 ml to 50 ml tubes
 ROI_FRACTION = 0.7  # of the tube's radius: its centre
 
-_LEAST_CORRELATION = 0.3
-_LEAST_DETECTION = 4.0  # amplitude over its standard error
-_MOST_BACKGROUND = 0.5  # of the amplitude: a tube stands in air
-_MOST_CANDIDATES = 12
-_LEAST_R2 = 0.95
-_MOST_INTERCEPT = 0.15  # of the brightest amplitude: air is dark
+_LEAST_CORRELATION = 0.5  # of the brightest tube with a disc
+_LEAST_SHARE = 0.5  # of the predicted signal that must be there
+_BRIGHT_CANDIDATES = 8
+_WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,6 @@ class Tube:
     signal: float
     std: float
     pixels: float
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    centre: tuple[float, float]
-    amplitude: float
-    correlation: float
 
 
 def measure_tube(
@@ -116,103 +107,166 @@ def find_tubes(
         The tubes in the order of `concentrations`.
 
     Raises:
-        CalibrationError: no set of discs in air whose signals lie on a line against the concentrations.
+        CalibrationError: a tube is not where any disc in air has the signal that the others predict for it.
     """
-    best: tuple[float, float, tuple[_Candidate, ...]] | None = None
-    most = 0
-    for trial in SEARCHED_DIAMETERS if diameter is None else (diameter,):
-        candidates = _candidates(image, pixel, trial, k_max)
-        most = max(most, len(candidates))
-        chosen = _choose(candidates, concentrations)
-        if chosen is not None and (best is None or chosen[0] > best[0]):
-            best = (chosen[0], trial, chosen[1])
-    if best is None:
+    trials = SEARCHED_DIAMETERS if diameter is None else (diameter,)
+    searches = [_Search(np.asarray(image, np.float64), pixel, trial, k_max) for trial in trials]
+    found = [search.best(concentrations) for search in searches]
+    arrangement, search = max(zip(found, searches, strict=True), key=lambda entry: entry[0].score)
+    if not arrangement.places:
         raise CalibrationError(
-            f"the {len(concentrations)} reference tubes were not found: {most} discs in air, none of their "
-            "combinations on a line against the concentrations; give tube_positions and tube_diameter, or a label map"
+            f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion to "
+            f"{', '.join(f'{c:g}' for c in concentrations)} mmol/L; give tube_positions and tube_diameter, or a label map"
         )
-    _, found_diameter, found = best
     return tuple(
-        measure_tube(image, pixel, concentration, candidate.centre, found_diameter, k_max)
-        for concentration, candidate in zip(concentrations, found, strict=True)
+        measure_tube(image, pixel, concentration, search.position(place), search.diameter, k_max)
+        for concentration, place in zip(concentrations, arrangement.places, strict=True)
     )
 
 
-def _candidates(
-    image: NDArray[np.floating], pixel: tuple[float, float], diameter: float, k_max: float
-) -> list[_Candidate]:
-    """Places that look like a disc of this diameter in air, best first."""
-    spacing = (pixel[0] * pixel[1]) ** 0.5
-    reach = diameter / 2 + 2 * spacing
-    half = int(np.ceil(reach / min(pixel)))
-    patch = (2 * half + 1, 2 * half + 1)
-    distance = distance_from((0.0, 0.0), patch, pixel)
-    window = (distance <= reach).astype(np.float64)
-    window /= window.sum()
-    disc = blurred_disc(distance, diameter, k_max)
-    disc -= (window * disc).sum()
-    disc_power = float((window * disc**2).sum())
+@dataclass(frozen=True)
+class _Arrangement:
+    """Where the tubes are, and how much better the image is explained with them than without."""
 
-    # Local regression of the image on the disc, at every pixel at once; both kernels are symmetric.
-    padded = np.pad(np.asarray(image, np.float64), half)
-    mean = fftconvolve(padded, window, mode="valid")
-    power = fftconvolve(padded**2, window, mode="valid") - mean**2
-    amplitude = fftconvolve(padded, window * disc, mode="valid") / disc_power
-    explained = np.clip(amplitude**2 * disc_power / np.maximum(power, np.finfo(float).tiny), 0, 1)
-    correlation = np.sign(amplitude) * np.sqrt(explained)
-    pixels = np.count_nonzero(window)
-    error = np.sqrt(np.maximum(power - amplitude**2 * disc_power, 1e-12 * power.max()) / (disc_power * pixels))
-    background = mean - amplitude * float((window * blurred_disc(distance, diameter, k_max)).sum())
+    score: float
+    places: tuple[tuple[int, int], ...]
 
-    is_peak = correlation == maximum_filter(correlation, size=2 * int(diameter / 2 / spacing) + 1)
-    good = is_peak & (correlation > _LEAST_CORRELATION) & (amplitude > _LEAST_DETECTION * error)
-    good &= background < _MOST_BACKGROUND * amplitude
-    places = sorted(np.argwhere(good).tolist(), key=lambda place: -correlation[tuple(place)])
-    return [
-        _Candidate(
-            centre=_position(correlation, place, pixel),
-            amplitude=float(amplitude[tuple(place)]),
-            correlation=float(correlation[tuple(place)]),
+
+_NOTHING = _Arrangement(-np.inf, ())
+
+
+class _Search:
+    """The search for tubes of one diameter: how a disc fits at every pixel, for all pixels at once."""
+
+    def __init__(
+        self, image: NDArray[np.float64], pixel: tuple[float, float], diameter: float, k_max: float
+    ) -> None:
+        self.pixel, self.diameter, self._k_max = pixel, diameter, k_max
+        self._spacing = (pixel[0] * pixel[1]) ** 0.5
+        self._leg = self._leg_of(image, least_share=0.2, margin=0.65)
+        self._image = image - np.median(image[~self._leg])  # a magnitude has a noise floor
+        reach = diameter / 2 + 1.5 * self._spacing
+        half = int(np.ceil(reach / min(pixel)))
+        distance = distance_from((0.0, 0.0), (2 * half + 1, 2 * half + 1), pixel)
+        window = (distance <= reach).astype(np.float64)
+        disc = window * blurred_disc(distance, diameter, k_max)
+        y, x = np.mgrid[-half : half + 1, -half : half + 1] * window
+        # How the image around every pixel projects on a disc, and on what is no disc: a level, a tilt, a saddle.
+        # Noise enters a few numbers only, where the sum of squares over the window would drown the weakest tube.
+        shapes = np.stack([disc, window, x, y, x * y, x**2 - y**2])
+        gram = np.einsum("ayx,byx->ab", shapes, shapes)
+        padded = np.pad(self._image, half)
+        on_shapes = np.stack([correlate(padded, shape, mode="valid") for shape in shapes])
+        self._on_disc: NDArray[np.float64] = on_shapes[0]
+        self._disc_power = float(gram[0, 0])
+        self._structure = np.einsum("ayx,ab,byx->yx", on_shapes, np.linalg.inv(gram), on_shapes)
+
+        power = correlate(padded**2, window, mode="valid")
+        pixels = gram[1, 1]
+        covariance = on_shapes[0] - on_shapes[1] * gram[0, 1] / pixels
+        variance = np.maximum(power - on_shapes[1] ** 2 / pixels, np.finfo(float).tiny)
+        self._correlation = covariance / np.sqrt(variance * (gram[0, 0] - gram[0, 1] ** 2 / pixels))
+
+    def best(self, concentrations: Sequence[float]) -> _Arrangement:
+        """The arrangement that explains the image best, with one or another bright disc as the brightest tube."""
+        apart = 2 * int(self.diameter / 2 / max(self.pixel)) + 1
+        peaks = (self._correlation == maximum_filter(self._correlation, size=apart)) & ~self._leg
+        places = np.argwhere(peaks & (self._correlation > _LEAST_CORRELATION) & (self._on_disc > 0))
+        brightest = sorted(places.tolist(), key=lambda place: -self._on_disc[tuple(place)])[:_BRIGHT_CANDIDATES]
+        strong = [c for c in concentrations if c > _WEAK * max(concentrations)]
+        first = max(
+            (self._arrange({strong.index(max(strong)): (row, column)}, strong, ~self._leg) for row, column in brightest),
+            key=lambda arrangement: arrangement.score,
+            default=_NOTHING,
         )
-        for place in places[:_MOST_CANDIDATES]
-    ]
+        if not first.places:
+            return _NOTHING
+        # Without the strong tubes the rim of the leg stands out, which else passes for a weak tube.
+        rest = self._image.copy()
+        for place in first.places:
+            rest -= self._on_disc[place] / self._disc_power * blurred_disc(
+                self._distance_to(place), self.diameter, self._k_max
+            )
+        known = {concentrations.index(c): place for c, place in zip(strong, first.places, strict=True)}
+        return self._arrange(known, concentrations, ~self._leg_of(rest, least_share=0.2, margin=0.35))
+
+    def position(self, place: tuple[int, int]) -> tuple[float, float]:
+        """Position (x, y) in mm of a fit, by parabolas through its neighbours."""
+        offsets = []
+        for axis in (0, 1):
+            low, high = list(place), list(place)
+            low[axis] = max(place[axis] - 1, 0)
+            high[axis] = min(place[axis] + 1, self._on_disc.shape[axis] - 1)
+            before, at, after = (self._on_disc[tuple(spot)] for spot in (low, place, high))
+            bend = before - 2 * at + after
+            offsets.append(float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0)
+        rows, columns = self._on_disc.shape
+        return (
+            (place[1] + offsets[1] - columns // 2) * self.pixel[1],
+            (place[0] + offsets[0] - rows // 2) * self.pixel[0],
+        )
+
+    def _arrange(
+        self, known: dict[int, tuple[int, int]], concentrations: Sequence[float], free: NDArray[np.bool_]
+    ) -> _Arrangement:
+        """Put the other tubes, from the strongest to the weakest, where the image fits best what is predicted for them.
+
+        Args:
+            known: places (row, column) of some tubes, by index in `concentrations`.
+            free: (rows, columns) where tubes may be.
+        """
+        places: dict[int, tuple[int, int]] = {}
+        score = 0.0
+        for index in sorted(range(len(concentrations)), key=lambda index: (index not in known, -concentrations[index])):
+            place = known.get(index)
+            if place is None:
+                predicted = self._slope(places, concentrations) * concentrations[index]
+                misfit = self._structure - self._explained(predicted)
+                possible = free & (self._on_disc > _LEAST_SHARE * predicted * self._disc_power)
+                if not possible.any():
+                    return _NOTHING
+                flat = int(np.argmin(np.where(possible, misfit, np.inf)))
+                place = (flat // misfit.shape[1], flat % misfit.shape[1])
+            places[index] = place
+            score += float(self._explained(self._slope(places, concentrations) * concentrations[index])[place])
+            free = free & (self._distance_to(place) >= self.diameter)
+        return _Arrangement(score, tuple(places[index] for index in range(len(concentrations))))
+
+    def _explained(self, signal: float) -> NDArray[np.float64]:
+        """How much of the image's power a disc of this signal explains, at every pixel."""
+        return 2 * signal * self._on_disc - signal**2 * self._disc_power
+
+    def _slope(self, places: dict[int, tuple[int, int]], concentrations: Sequence[float]) -> float:
+        """Signal per concentration, by the tubes found so far."""
+        known = np.array([concentrations[index] for index in places])
+        signals = np.array([self._on_disc[place] for place in places.values()]) / self._disc_power
+        return float(known @ signals / (known @ known))
+
+    def _leg_of(self, image: NDArray[np.float64], least_share: float, margin: float) -> NDArray[np.bool_]:
+        """Pixels where no tube can have its centre: in the leg, which is wider than a tube, or at its skin.
+
+        Args:
+            least_share: of the brightest smooth signal, that counts as bright.
+            margin: about the leg, in diameters of a tube.
+        """
+        width = 0.35 * self.diameter / self._spacing
+        smooth = gaussian_filter(image, width)
+        # What the smoothing takes away is noise but for a few edges; this much of it is left.
+        taken = np.abs(image - smooth)
+        noise = 1.4826 * float(np.median(taken)) / (2 * np.pi**0.5 * width)
+        bright = smooth > max(4 * noise, least_share * float(smooth.max()))
+        edge = int(self.diameter / self._spacing)
+        wide = binary_opening(np.pad(bright, edge), _ball(0.9 * self.diameter / self._spacing))
+        # A leg is convex, but for a dark bone at its surface.
+        whole = convex_hull_image(wide) if wide.any() else wide
+        return np.asarray(binary_dilation(whole, _ball(margin * self.diameter / self._spacing)))[edge:-edge, edge:-edge]
+
+    def _distance_to(self, place: tuple[int, int]) -> NDArray[np.float64]:
+        rows, columns = np.indices(self._on_disc.shape)
+        return np.hypot((rows - place[0]) * self.pixel[0], (columns - place[1]) * self.pixel[1])
 
 
-def _position(score: NDArray[np.float64], place: list[int], pixel: tuple[float, float]) -> tuple[float, float]:
-    """Position (x, y) in mm of a peak, by parabolas through its neighbours."""
-    offsets = []
-    for axis in (0, 1):
-        low, high = list(place), list(place)
-        low[axis] = max(place[axis] - 1, 0)
-        high[axis] = min(place[axis] + 1, score.shape[axis] - 1)
-        before, at, after = score[tuple(low)], score[tuple(place)], score[tuple(high)]
-        bend = before - 2 * at + after
-        offsets.append(float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0)
-    row = place[0] + offsets[0] - score.shape[0] // 2
-    column = place[1] + offsets[1] - score.shape[1] // 2
-    return column * pixel[1], row * pixel[0]
-
-
-def _choose(
-    candidates: list[_Candidate], concentrations: Sequence[float]
-) -> tuple[float, tuple[_Candidate, ...]] | None:
-    """The combination that fits best and lies on a line through the dark of air, in the order of concentrations."""
-    order = np.argsort(concentrations)
-    rising = np.asarray(concentrations, np.float64)[order]
-    best: tuple[float, tuple[_Candidate, ...]] | None = None
-    for combination in combinations(candidates, len(rising)):
-        by_amplitude = sorted(combination, key=lambda candidate: candidate.amplitude)
-        amplitudes = np.array([candidate.amplitude for candidate in by_amplitude])
-        slope, intercept = np.polyfit(rising, amplitudes, 1)
-        scatter = np.sum((amplitudes - slope * rising - intercept) ** 2)
-        r2 = 1 - scatter / max(float(np.sum((amplitudes - amplitudes.mean()) ** 2)), np.finfo(float).tiny)
-        if r2 < _LEAST_R2 or abs(intercept) > _MOST_INTERCEPT * amplitudes[-1]:
-            continue
-        # Well-fitting discs, weighted by their signal, on a good line.
-        score = float(r2 * np.sum(amplitudes * [c.correlation for c in by_amplitude]) / amplitudes.sum())
-        if best is None or score > best[0]:
-            placed: list[_Candidate] = [by_amplitude[0]] * len(rising)
-            for rank, original in enumerate(order):
-                placed[original] = by_amplitude[rank]
-            best = (score, tuple(placed))
-    return best
+def _ball(radius: float) -> NDArray[np.bool_]:
+    reach = int(radius)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return np.asarray(np.hypot(x, y) <= radius)

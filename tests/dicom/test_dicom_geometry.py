@@ -110,6 +110,15 @@ def test_the_centre_pixel_lies_at_the_position(rows, columns, geometry, make, fu
     np.testing.assert_allclose(centre, geometry.position, atol=1e-6)
 
 
+def test_a_direction_that_is_zero_but_for_rounding_does_not_lead_itk_astray(make, full_study, tmp_path):
+    geometry = plane((0.0, 0.6799696060590414, 2.2250738585072014e-308, 0.0), (0.0, 0.0, 0.0), (60.0, 60.0))
+    assert 0 < abs(geometry.read_dir[1]) < 1e-300
+    dataset = to_dataset(make("nufft", pixels=np.ones((6, 6))), geometry, full_study)
+    image = sitk.ReadImage(str(write(dataset, tmp_path, "image.dcm")))
+    assert image.TransformPhysicalPointToIndex((0.0, 0.0, 0.0)) == (3, 3, 0)
+    assert str(dataset.ImageOrientationPatient) == "[1.0, 0.0, 0.0, 0.0, -1.0, 0.0]"
+
+
 def test_spacing_orientation_and_slice_location(geometry, make, full_study):
     dataset = to_dataset(make("nufft"), geometry, full_study)
     assert dataset.PixelSpacing == [2.5, 2.25]  # between rows (phase), then between columns (read)

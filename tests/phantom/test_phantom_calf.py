@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, Ellipse, inside, random_calf
 from nadenoise_core.phantom.shapes import outline
+from nadenoise_core.phantom.tubes import place_tubes
 
 DENSE = 400
 
@@ -108,6 +109,15 @@ def test_tubes_touch_nothing_and_lie_in_the_field_of_view(
             assert not inside(calf.tissue("skin").outline, tube.centre)
         for first, second in itertools.combinations(calf.tubes, 2):
             assert math.dist(first.centre, second.centre) - diameter >= 2 - 1e-9
+
+
+@pytest.mark.parametrize("radius", [74.0, 80.0, 80.05, 83.0, 95.0])
+def test_tubes_never_touch_each_other(radius: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        tubes = place_tubes(rng, TUBE_CONCENTRATIONS, 20, radius, 180)
+        assert max(abs(c) for tube in tubes for c in tube.centre) <= 80 + 1e-9
+        assert min(math.dist(a.centre, b.centre) for a, b in itertools.combinations(tubes, 2)) >= 22 - 1e-9
 
 
 def test_default_tubes_lie_in_the_inscribed_circle(calves: list[Calf]) -> None:

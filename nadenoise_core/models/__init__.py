@@ -1,0 +1,1 @@
+"""The shipped bundles, their checksums and their model cards."""

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nadenoise_core.errors import OutputError
+from training import export
+from training.cache import Limbs
+from training.evaluate import CALF_AVERAGES, PAPER_TABLE_1, PEAK_SNRS, calves, evaluate, regions, report
+from training.export import describe_run, parity, write_bundle
+from training.kspace import SpiralNoise
+from training.model import Model, load_bundle
+from training.network import ResidualDenoiser
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+
+RUN = {"settings": {"filters": 4, "seed": 7}, "step": 12, "minutes": 1.26, "validation_loss": 0.5}
+
+
+@pytest.fixture(scope="module")
+def network() -> ResidualDenoiser:
+    torch.manual_seed(0)
+    made = ResidualDenoiser(filters=4, blocks=2, channels=2, zero_init=False)
+    made.train()
+    made(torch.randn(4, 2, 32, 32))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def metadata() -> dict[str, Any]:
+    return describe_run("tiny", "0.1", RUN, {"train": "ab" * 32}, {"test_images": 0})
+
+
+@pytest.fixture(scope="module")
+def bundle(network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(network, metadata, tmp_path_factory.mktemp("models"))
+
+
+def test_a_fresh_process_gets_the_networks_images(network: ResidualDenoiser, bundle: Path) -> None:
+    assert parity(network, bundle, channels=2) < 1e-4
+
+
+def test_parity_notices_another_network(bundle: Path) -> None:
+    torch.manual_seed(1)
+    other = ResidualDenoiser(filters=4, blocks=2, channels=2, zero_init=False).eval()
+    assert parity(other, bundle, channels=2) > 1e-2
+
+
+def test_a_bundle_that_differs_is_not_written(
+    network: ResidualDenoiser, metadata: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "parity", lambda *_, **__: float("nan"))
+    with pytest.raises(OutputError, match="differs"):
+        write_bundle(network, metadata, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_the_papers_pairs_is_described_as_such() -> None:
+    run = RUN | {"settings": {"pairs": "paper", "averages": 20}}
+    metadata = describe_run("paper_20", "1.0", run, {}, {})
+    assert metadata["input"] == {"channels": "magnitude", "normalisation": "range"}
+    assert metadata["averages"] == [20, 20] and metadata["peak_snr"] is None
+
+
+def test_the_metadata_inside_is_complete(bundle: Path, metadata: dict[str, Any]) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        inside = json.loads(archive.read("tiny/extra/metadata.json"))
+    assert inside == json.loads(json.dumps(metadata))
+    assert inside["format"] == 1 and inside["input"] == {"channels": "complex", "normalisation": "noise"}
+    assert inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
+    assert set(inside["training"]) >= {"settings", "steps", "minutes", "data", "code"}
+    assert set(inside["training"]["data"]) >= {"description", "seeds", "sha256", "generator_version"}
+    assert {"name", "version", "description", "metrics"} <= set(inside)
+
+
+_WRITE = """
+import sys, torch
+from pathlib import Path
+from training import export
+from training.export import describe_run, write_bundle
+from training.network import ResidualDenoiser
+export.parity = lambda *_, **__: 0.0  # parity has tests of its own, and takes a process each time
+torch.manual_seed(5)
+network = ResidualDenoiser(filters=4, blocks=1, channels=2, zero_init=False)
+run = {"settings": {}, "step": 1, "minutes": 1.0, "validation_loss": 1.0}
+print(write_bundle(network, describe_run("tiny", "1", run, {}, {}), Path(sys.argv[1])).name)
+"""
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        subprocess.run([sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True)
+    assert (tmp_path / "a" / "tiny.pt").read_bytes() == (tmp_path / "b" / "tiny.pt").read_bytes()
+
+
+def test_checksums_list_every_bundle_and_keep_the_others(
+    network: ResidualDenoiser, metadata: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  other.pt\n{'1' * 64}  tiny.pt\n")
+    path = write_bundle(network, metadata, tmp_path)
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert lines == [f"{'0' * 64}  other.pt", f"{hashlib.sha256(path.read_bytes()).hexdigest()}  tiny.pt"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["SHA256SUMS", "tiny.pt"]
+
+
+def test_a_loaded_bundle_denoises_in_units_of_the_noise(network: ResidualDenoiser, bundle: Path) -> None:
+    model, metadata = load_bundle(bundle)
+    assert metadata["name"] == "tiny"
+    rng = np.random.default_rng(0)
+    images = (rng.standard_normal((3, 80, 80)) + 1j * rng.standard_normal((3, 80, 80))).astype(np.complex64)
+    once = model.denoise(images, 1.0)
+    np.testing.assert_allclose(once, Model(network).denoise(images, 1.0), atol=1e-4)
+    np.testing.assert_allclose(model.denoise(5 * images, 5.0), 5 * once, atol=1e-3)
+    each = model.denoise(images * np.array([1, 2, 3])[:, None, None], np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(each[2], 3 * once[2], atol=1e-3)
+
+
+def test_a_magnitude_network_works_between_minimum_and_maximum() -> None:
+    seen = []
+
+    def halve(image: torch.Tensor) -> torch.Tensor:
+        seen.append((tuple(image.shape), float(image.min()), float(image.max())))
+        return image / 2
+
+    images = (2 + 3j * np.arange(12, dtype=np.float32).reshape(1, 3, 4)).astype(np.complex64)
+    denoised = Model(halve, "magnitude", "range").denoise(images, 1.0)
+    assert seen == [((1, 1, 3, 4), 0.0, 1.0)]
+    low = np.abs(images).min()
+    np.testing.assert_allclose(denoised, low + (np.abs(images) - low) / 2, rtol=1e-6)
+
+
+def test_unknown_input_formats_are_refused() -> None:
+    with pytest.raises(ValueError, match="no such input format"):
+        Model(lambda image: image, "complex", "range")
+
+
+def _numbers(value: Any) -> list[float]:
+    """All the numbers in nested dictionaries and lists."""
+    if isinstance(value, (int, float)):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value
+    return [number for item in items for number in _numbers(item)]
+
+
+def test_evaluation_of_the_identity_changes_nothing(limbs: Limbs, noise: SpiralNoise) -> None:
+    metrics = evaluate(Model(lambda image: image), limbs.first(4), noise, range(2))
+    json.dumps(metrics, allow_nan=False)
+    assert [row["averages"] for row in metrics["table_1"]] == list(PAPER_TABLE_1)
+    for row in metrics["table_1"] + metrics["calves"]:
+        assert _numbers(row["denoised"]) == pytest.approx(_numbers(row["noisy"]), rel=1e-3, abs=1e-3)
+    assert [row["rmse_ratio"] for row in metrics["regions"]] == [pytest.approx(1, abs=1e-4)] * len(PEAK_SNRS)
+    for row in metrics["calves"]:
+        assert row["muscle_rmse_ratio"] == pytest.approx(1, abs=1e-4)
+    assert len(metrics["calves"]) == len(CALF_AVERAGES)
+    assert report(metrics).count("\n") > 20
+
+
+def test_evaluation_finds_a_bias_that_is_there(limbs: Limbs, noise: SpiralNoise) -> None:
+    """A network that takes a tenth away from every signal: regions see it; calibration hides it."""
+    shrinking = Model(lambda image: 0.9 * image)
+    row = regions(shrinking, limbs.first(12), noise, (80.0,))[0]
+    assert row.tubes == pytest.approx(-10, abs=0.5) and row.muscle == pytest.approx(-10, abs=0.5)
+    calf = calves(shrinking, noise, range(3), (150,))[0]
+    assert calf.denoised.tubes[-1][0] - calf.noisy.tubes[-1][0] == pytest.approx(-10, abs=1)
+    assert calf.denoised.muscle[0] == pytest.approx(calf.noisy.muscle[0], abs=1e-3)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import jensenshannon
+from skimage.metrics import structural_similarity as skimage_ssim
+
+from training.loss import jensen_shannon_distance, mean_square_error, paper_loss, structural_similarity
+
+
+def images(count: int = 2, size: int = 20, seed: int = 0) -> torch.Tensor:
+    return torch.rand((count, 1, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_distance_is_zero_for_equal_and_one_for_disjoint_residuals() -> None:
+    left = images()
+    assert float(jensen_shannon_distance(left, -left)) < 1e-5
+    half = torch.zeros_like(left)
+    half[..., :10] = left[..., :10]
+    assert float(jensen_shannon_distance(half, left - half)) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("per_image", [True, False])
+def test_distance_is_symmetric_and_at_most_one(per_image: bool) -> None:
+    first, second = images(seed=1) - 0.5, images(seed=2) ** 6
+    there = float(jensen_shannon_distance(first, second, per_image))
+    back = float(jensen_shannon_distance(second, first, per_image))
+    assert there == pytest.approx(back, rel=1e-12) and 0.05 < there <= 1
+
+
+def test_distance_equals_scipy() -> None:
+    first, second = images(seed=1) - 0.5, images(seed=2) ** 6
+    p, q = np.abs(first.numpy()), np.abs(second.numpy())
+    whole = jensenshannon(p.ravel(), q.ravel(), base=2)
+    assert float(jensen_shannon_distance(first, second)) == pytest.approx(whole, rel=1e-6)
+    each = np.mean([jensenshannon(a.ravel(), b.ravel(), base=2) for a, b in zip(p, q, strict=True)])
+    assert float(jensen_shannon_distance(first, second, per_image=True)) == pytest.approx(each, rel=1e-6)
+
+
+def test_ssim_equals_scikit_image() -> None:
+    first, second = images(seed=1), images(seed=2)
+    ours = structural_similarity(first, (first + second) / 2)
+    for index in range(2):
+        theirs = skimage_ssim(
+            first[index, 0].numpy(),
+            ((first + second) / 2)[index, 0].numpy(),
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        assert float(ours[index]) == pytest.approx(theirs, abs=1e-7)
+
+
+def test_the_papers_loss_is_the_weighted_sum_and_vanishes_for_the_truth() -> None:
+    noisy, clean = images(seed=1), images(seed=2)
+    output = (noisy + 2 * clean) / 3
+    distance = jensen_shannon_distance(clean - noisy, output - noisy, per_image=True)
+    expected = 1 - structural_similarity(output, clean).mean() + 0.3 * distance
+    torch.testing.assert_close(paper_loss(output, clean, noisy), expected)
+    assert float(paper_loss(clean, clean, noisy)) < 1e-5
+
+
+def test_gradients_are_right() -> None:
+    noisy, clean = images(1, 13, 1), images(1, 13, 2)
+    output = images(1, 13, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: paper_loss(given, clean, noisy), (output,))
+    assert torch.autograd.gradcheck(lambda given: mean_square_error(given, clean), (output,))
+
+
+def test_the_gradient_at_the_truth_is_finite() -> None:
+    noisy, clean = images(seed=1), images(seed=2)
+    output = clean.clone().requires_grad_()
+    paper_loss(output, clean, noisy).backward()
+    assert output.grad is not None and bool(torch.isfinite(output.grad).all())
+
+
+def test_half_precision_is_widened() -> None:
+    noisy, clean = images(seed=1), images(seed=2)
+    loss = paper_loss(clean.to(torch.bfloat16), clean.float(), noisy.float())
+    assert loss.dtype == torch.float32
+    assert mean_square_error(clean.half(), clean.half()).dtype == torch.float32

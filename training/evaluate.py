@@ -1,0 +1,362 @@
+"""The figures of the model card: `python -m training.evaluate nadenoise_core/models/noise_aware.pt`.
+
+Three tests, seeds fixed. Table 1: the paper's pairs at 50 to 10 averages. Regions: means of tubes and muscle in SNR
+units, against the noiseless image. Calves: virtual sodium scans, which training never sees, with aTSC calibrated on
+the tubes of the very image it is read from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+from skimage.metrics import structural_similarity
+
+from nadenoise_core.phantom import Calf, Label, kspace, labels, random_calf
+from nadenoise_core.sampling import PAPER_SPIRAL
+from training.cache import CACHE_FOLDER, SPLITS, Limbs, load_limbs
+from training.kspace import SpiralNoise
+from training.model import Model, load_bundle
+from training.pairs import Complex, PaperPairs, QuantitativePairs, range_scale, smooth_phase
+
+# Medians of Table 1, Baker et al.: averages to MSE, SSIM and PSNR of the input, then of the denoised image.
+PAPER_TABLE_1 = {
+    50: ((1.3e-3, 0.77, 29.0), (0.4e-3, 0.92, 33.7)),
+    40: ((1.6e-3, 0.73, 28.0), (0.5e-3, 0.91, 33.1)),
+    30: ((2.1e-3, 0.68, 26.9), (0.6e-3, 0.90, 32.6)),
+    20: ((3.0e-3, 0.61, 25.2), (0.7e-3, 0.88, 31.6)),
+    10: ((5.7e-3, 0.48, 22.5), (0.9e-3, 0.84, 30.3)),
+}
+PEAK_SNRS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+CALF_AVERAGES = (10, 20, 30, 50, 150)
+CALF_REPEATS = 5  # scans of every calf
+CALF_NOISE = 58.0  # mmol/L, of the real part of the image of one average
+TUBE_CENTRE = 0.7  # part of a tube's radius over which it is averaged
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and interquartile range."""
+
+    median: float
+    iqr: float
+
+    @classmethod
+    def of(cls, values: Sequence[float] | NDArray[np.floating]) -> Spread:
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        return cls(float(middle), float(high - low))
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Image quality after shift and scale, over a test set."""
+
+    mse: Spread
+    ssim: Spread
+    psnr: Spread  # dB
+
+
+@dataclass(frozen=True)
+class Table1Row:
+    averages: int
+    noisy: Quality
+    denoised: Quality
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """Means of regions at one peak SNR; biases in percent of the region's true mean, with their standard error."""
+
+    peak_snr: float
+    rmse_ratio: float  # error of the noisy image over that of the denoised one
+    tubes: float
+    tubes_error: float
+    weak_tubes: float  # tubes whose signal is below 1.5 noise standard deviations a pixel
+    weak_tubes_error: float
+    muscle: float
+    muscle_error: float
+
+
+@dataclass(frozen=True)
+class Bias:
+    """Bias and standard deviation over scans against the noiseless image, mmol/L."""
+
+    muscle: tuple[float, float]  # aTSC, calibrated on the tubes of the same image
+    skin: tuple[float, float]  # likewise
+    tubes: tuple[tuple[float, float], ...]  # means before calibration, by increasing concentration
+
+
+@dataclass(frozen=True)
+class CalfRow:
+    """Virtual calves at one number of averages."""
+
+    averages: int
+    noisy: Bias
+    denoised: Bias
+    rmse_ratio: float  # error of the noisy image over that of the denoised one
+    muscle_rmse_ratio: float  # the same over the pixels of muscle
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a calf is measured: (rows, columns) masks, and the concentrations of its tubes in mmol/L."""
+
+    muscle: NDArray[np.bool_]
+    skin: NDArray[np.bool_]
+    tubes: tuple[NDArray[np.bool_], ...]
+    concentrations: tuple[float, ...]
+
+    @classmethod
+    def of(cls, calf: Calf, matrix: int) -> Places:
+        """Muscle and tubes a pixel away from their edges; skin, thinner than that, by the centres of its pixels."""
+        inner = labels(calf, matrix, calf.field_of_view, calf.field_of_view / matrix)
+        tubes = tuple(inner == Label.TUBE_1 + number for number in range(len(calf.tubes)))
+        skin = labels(calf, matrix, calf.field_of_view, None) == Label.SKIN
+        return cls(inner == Label.MUSCLE, skin, tubes, tuple(tube.concentration for tube in calf.tubes))
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What magnitude images say, mmol/L: calibrated muscle and skin (images,), tube means (images, tubes)."""
+
+    muscle: NDArray[np.float64]
+    skin: NDArray[np.float64]
+    tubes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, images: Complex, places: Sequence[Places]) -> Readings:
+        tubes, muscle, skin = [], [], []
+        for image, place in zip(np.abs(images), places, strict=True):
+            means = [float(image[tube].mean()) for tube in place.tubes]
+            slope, intercept = np.polyfit(means, place.concentrations, 1)
+            tubes.append(means)
+            muscle.append(slope * float(image[place.muscle].mean()) + intercept)
+            skin.append(slope * float(image[place.skin].mean()) + intercept)
+        return cls(np.array(muscle), np.array(skin), np.array(tubes))
+
+    def against(self, truth: Readings, subject: NDArray[np.integer]) -> Bias:
+        """Bias of these scans; `subject` is each scan's index into the truth."""
+        tubes = self.tubes - truth.tubes[subject]
+        return Bias(
+            _mean_and_deviation(self.muscle - truth.muscle[subject]),
+            _mean_and_deviation(self.skin - truth.skin[subject]),
+            tuple(_mean_and_deviation(column) for column in tubes.T),
+        )
+
+
+def table_1(model: Model, limbs: Limbs, noise: SpiralNoise, averages: Sequence[int]) -> list[Table1Row]:
+    """The paper's Table 1. The network sees the complex image; its magnitude is scaled as the noisy magnitude is."""
+    pairs = PaperPairs(limbs, noise)
+    rows = []
+    for count in averages:
+        drawn = [pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count) for index in range(len(limbs))]
+        noisy = np.stack([pair.noisy for pair in drawn])
+        denoised = model.denoise(noisy, np.array([pair.noise_std for pair in drawn]))
+        before, after = [], []
+        for pair, output in zip(drawn, denoised, strict=True):
+            low, scale = range_scale(np.abs(pair.noisy))
+            truth = (pair.clean - low) / scale
+            before.append(_quality((np.abs(pair.noisy) - low) / scale, truth))
+            after.append(_quality((np.abs(output) - low) / scale, truth))
+        rows.append(Table1Row(count, _summary(before), _summary(after)))
+    return rows
+
+
+def regions(model: Model, limbs: Limbs, noise: SpiralNoise, peak_snrs: Sequence[float]) -> list[RegionRow]:
+    """Bias of the means of tubes and muscle, along the true phase, at given peak SNRs."""
+    pairs = QuantitativePairs(limbs, noise)
+    rngs = [np.random.default_rng((SEED, 2, index)) for index in range(len(limbs))]
+    scenes = [pairs.scene(rng, index) for index, rng in enumerate(rngs)]
+    noises = np.stack([noise.draw(rng) for rng in rngs])
+    rows = []
+    for snr in peak_snrs:
+        clean = snr * np.stack([scene.image for scene in scenes])
+        denoised = model.denoise(clean + noises, 1.0)
+        tubes: list[tuple[float, float]] = []
+        weak: list[tuple[float, float]] = []
+        muscle: list[tuple[float, float]] = []
+        for scene, truth, output in zip(scenes, clean, denoised, strict=True):
+            signal = _along_phase(truth, truth)
+            change = _along_phase(output, truth) - signal
+            for region in _tube_regions(scene.tubes.centres, scene.tubes.radii, truth.shape):
+                level = float(signal[region].mean())
+                (weak if level < 1.5 else tubes).append((float(change[region].mean()), level))
+            inner = binary_erosion(scene.muscle > 0.9, iterations=2)
+            if inner.sum() >= 30:
+                muscle.append((float(change[inner].mean()), float(signal[inner].mean())))
+        ratio = _rms(noises) / _rms(denoised - clean)
+        rows.append(RegionRow(snr, ratio, *_relative(tubes), *_relative(weak), *_relative(muscle)))
+    return rows
+
+
+def calves(model: Model, noise: SpiralNoise, seeds: Sequence[int], averages: Sequence[int]) -> list[CalfRow]:
+    """aTSC in virtual calves, each scanned several times, against the noiseless reconstruction."""
+    pixel = PAPER_SPIRAL.field_of_view / PAPER_SPIRAL.matrix
+    subjects = [random_calf(seed) for seed in seeds]
+    clean = np.stack(
+        [
+            noise.image(kspace(calf, noise.trajectory / pixel, pixel).ravel())
+            * smooth_phase(np.random.default_rng((SEED, 3, seed)), noise.matrix)
+            for calf, seed in zip(subjects, seeds, strict=True)
+        ]
+    )
+    places = [Places.of(calf, noise.matrix) for calf in subjects]
+    truth = Readings.of(clean, places)
+    scans = [(number, repeat) for number in range(len(subjects)) for repeat in range(CALF_REPEATS)]
+    subject = np.array(scans)[:, 0]
+    scanned = [places[number] for number in subject]
+    inside = np.stack([place.muscle for place in scanned])
+    rows = []
+    for count in averages:
+        std = CALF_NOISE / np.sqrt(count)
+        generators = [np.random.default_rng((SEED, 4, count, seeds[number], repeat)) for number, repeat in scans]
+        noisy = clean[subject] + np.float32(std) * np.stack([noise.draw(generator) for generator in generators])
+        denoised = model.denoise(noisy, std)
+        before, after = noisy - clean[subject], denoised - clean[subject]
+        rows.append(
+            CalfRow(
+                count,
+                Readings.of(noisy, scanned).against(truth, subject),
+                Readings.of(denoised, scanned).against(truth, subject),
+                _rms(before) / _rms(after),
+                _rms(before[inside]) / _rms(after[inside]),
+            )
+        )
+    return rows
+
+
+def evaluate(model: Model, limbs: Limbs, noise: SpiralNoise, calf_seeds: Sequence[int]) -> dict[str, Any]:
+    """All three tests, as plain values for JSON."""
+    results: dict[str, list[Any]] = {
+        "table_1": table_1(model, limbs, noise, tuple(PAPER_TABLE_1)),
+        "regions": regions(model, limbs, noise, PEAK_SNRS) if model.channels == "complex" else [],
+        "calves": calves(model, noise, calf_seeds, CALF_AVERAGES),
+    }
+    counts = {"test_images": len(limbs), "calves": len(calf_seeds), "seed": SEED}
+    return counts | {name: [_rounded(asdict(row)) for row in rows] for name, rows in results.items()}
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """The figures as Markdown tables."""
+    lines = [
+        "| averages | image | MSE x1e-3 | SSIM | PSNR dB | paper: MSE, SSIM, PSNR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in metrics["table_1"]:
+        for name, paper in zip(("noisy", "denoised"), PAPER_TABLE_1[row["averages"]], strict=True):
+            mse, ssim, psnr = (row[name][key] for key in ("mse", "ssim", "psnr"))
+            lines.append(
+                f"| {row['averages']} | {name} | {1e3 * mse['median']:.2f} ({1e3 * mse['iqr']:.2f}) "
+                f"| {ssim['median']:.3f} ({ssim['iqr']:.3f}) | {psnr['median']:.1f} ({psnr['iqr']:.1f}) "
+                f"| {1e3 * paper[0]:.1f}, {paper[1]:.2f}, {paper[2]:.1f} |"
+            )
+    if metrics["regions"]:
+        lines += [
+            "",
+            "| peak SNR | error falls by | tubes % | weak tubes % | muscle % |",
+            "|---|---|---|---|---|",
+        ]
+    for row in metrics["regions"]:
+        cells = " | ".join(_percent(row[key], row[f"{key}_error"]) for key in ("tubes", "weak_tubes", "muscle"))
+        lines.append(f"| {row['peak_snr']:g} | {row['rmse_ratio']:.1f} x | {cells} |")
+    lines += [
+        "",
+        "| averages | image | muscle aTSC | skin aTSC | tubes 10, 25, 50, 75, 100 | error falls by | in muscle |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in metrics["calves"]:
+        for name in ("noisy", "denoised"):
+            muscle, skin = (f"{row[name][key][0]:+.2f} ({row[name][key][1]:.2f})" for key in ("muscle", "skin"))
+            tubes = ", ".join(f"{bias:+.2f}" for bias, _ in row[name]["tubes"])
+            ratios = f"{row['rmse_ratio']:.1f} x | {row['muscle_rmse_ratio']:.1f} x" if name == "denoised" else "|"
+            lines.append(f"| {row['averages']} | {name} | {muscle} | {skin} | {tubes} | {ratios} |")
+    return "\n".join(lines)
+
+
+def _quality(image: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float, float]:
+    mse = float(np.mean((image - truth) ** 2))
+    ssim = structural_similarity(  # type: ignore[no-untyped-call]
+        image, truth, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return mse, float(ssim), -10 * float(np.log10(mse))
+
+
+def _summary(values: list[tuple[float, float, float]]) -> Quality:
+    return Quality(*(Spread.of(column) for column in np.array(values).T))
+
+
+def _tube_regions(
+    centres: NDArray[np.float64], radii: NDArray[np.float64], shape: tuple[int, ...]
+) -> list[NDArray[np.bool_]]:
+    rows, columns = np.indices(shape)
+    rows, columns = rows - shape[0] // 2, columns - shape[1] // 2
+    return [
+        np.hypot(rows - row, columns - column) <= TUBE_CENTRE * radius
+        for (row, column), radius in zip(centres, radii, strict=True)
+    ]
+
+
+def _along_phase(image: Complex, reference: Complex) -> NDArray[np.floating]:
+    return (image * np.conj(reference) / np.maximum(np.abs(reference), 1e-9)).real
+
+
+def _relative(pairs: list[tuple[float, float]]) -> tuple[float, float]:
+    """Mean bias over mean level, percent, and its standard error; NaN without data."""
+    if len(pairs) < 2:
+        return float("nan"), float("nan")
+    bias, level = np.array(pairs).T
+    scale = 100 / level.mean()
+    return float(scale * bias.mean()), float(scale * bias.std(ddof=1) / np.sqrt(len(bias)))
+
+
+def _mean_and_deviation(differences: NDArray[np.float64]) -> tuple[float, float]:
+    return float(differences.mean()), float(differences.std(ddof=1))
+
+
+def _rms(values: NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(np.abs(values) ** 2)))
+
+
+def _percent(value: float | None, error: float | None) -> str:
+    return "" if value is None or error is None else f"{value:+.1f} ± {error:.1f}"
+
+
+def _rounded(value: Any) -> Any:
+    """Five significant digits, so that figures compare between machines; None for NaN, which JSON lacks."""
+    if isinstance(value, float):
+        return None if np.isnan(value) else float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
+    parser.add_argument("--calves", type=int, default=20, help="number of virtual calves")
+    parser.add_argument("--limbs", type=int, default=None, help="number of test images; all unless given")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.load
+        model, _ = load_bundle(arguments.bundle)
+    limbs = load_limbs(SPLITS["test"], arguments.cache).first(arguments.limbs)
+    metrics = evaluate(model, limbs, SpiralNoise(), range(arguments.calves))
+    print(json.dumps(metrics, indent=1) if arguments.json else report(metrics))
+
+
+if __name__ == "__main__":
+    main()
