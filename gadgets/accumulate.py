@@ -150,11 +150,9 @@ class _ImageInProgress:
             if came not in wanted:
                 yield self._emit(came)
 
-    def _checked(
-        self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, name: str
-    ) -> NDArray[np.complex64]:
+    def _checked(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, name: str) -> NDArray[np.complex64]:
         """The samples, (coils, samples), without what the receiver marks as discarded."""
-        samples = acquisition.data[:, _kept(acquisition)]
+        samples: NDArray[np.complex64] = acquisition.data[:, _kept(acquisition)]
         if self._interleaves is not None and interleaf >= self._interleaves:
             raise RawDataError(f"{name}: the header announces {self._interleaves} interleaves, counted from 0")
         if self._half_pulses is not None and half >= self._half_pulses:
@@ -184,7 +182,7 @@ class _ImageInProgress:
             return
         if traj.shape[1] < 2:
             raise TrajectoryError(
-                f"{name}: carries no trajectory; convert the raw data with one, or set trajectory to 'spiral' in the chain"
+                f"{name}: carries no trajectory; convert the raw data with one, or set trajectory to 'spiral'"
             )
         unit = None if self._parameters.trajectory_unit == "auto" else self._parameters.trajectory_unit
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -38,6 +39,7 @@ class Deliver(Gadget):
         super().__init__(parameters, scan)
         self._scale: float | None = None
         self._delivered: dict[tuple[int, str], tuple[str, str]] = {}
+        self._study = _study(scan.header, self.parameters.laterality, self.parameters.series_number_offset)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -47,9 +49,7 @@ class Deliver(Gadget):
 
     def _write(self, image: ismrmrd.Image) -> None:
         head = image.getHead()
-        study = _study(
-            self.scan.header, head.measurement_uid, self.parameters.laterality, self.parameters.series_number_offset
-        )
+        study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, head.image_index)
         geometry = Geometry(
             position=list(head.position),
@@ -95,9 +95,7 @@ def _network(image: ismrmrd.Image) -> Network | None:
     name = told(image, "bundle")
     if name is None:
         return None
-    return Network(
-        name=name, version=told(image, "bundle_version") or "", sha256=told(image, "bundle_sha256") or ""
-    )
+    return Network(name=name, version=told(image, "bundle_version") or "", sha256=told(image, "bundle_sha256") or "")
 
 
 def _derivation(image: ismrmrd.Image) -> str:
@@ -112,7 +110,7 @@ def _derivation(image: ismrmrd.Image) -> str:
     return "; ".join(facts)
 
 
-def _study(header: Any, measurement_uid: int, laterality: str, series_number_offset: int) -> Study:
+def _study(header: Any, laterality: str, series_number_offset: int) -> Study:
     """The words of an ISMRMRD header in DICOM's terms; what the header does not say stays empty."""
     subject, study, measurement = header.subjectInformation, header.studyInformation, header.measurementInformation
     system, sequence = header.acquisitionSystemInformation, header.sequenceParameters
@@ -120,7 +118,7 @@ def _study(header: Any, measurement_uid: int, laterality: str, series_number_off
     serialised = hashlib.sha256(ismrmrd.xsd.ToXML(header).encode()).hexdigest()[:16]
     field_strength = _number(system, "systemFieldStrength_T")
     return Study(
-        measurement_id=f"{named} {measurement_uid} {serialised}",
+        measurement_id=f"{named} {serialised}",
         patient_name=_text(subject, "patientName"),
         patient_id=_text(subject, "patientID"),
         patient_birth_date=_text(subject, "patientBirthdate"),

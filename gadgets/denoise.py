@@ -30,7 +30,7 @@ class Denoise(Gadget):
             None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that a bundle given as a file must have"
         )
         device: str = Field(
-            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a GPU if any"
+            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
         )
 
     parameters: Parameters

@@ -43,8 +43,8 @@ class Quantify(Gadget):
         tube_diameter: float = Field(0, ge=0, le=80, description="inner diameter of the tubes, mm; 0 finds it out")
         tube_positions: tuple[float, ...] = Field(
             (),
-            description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, mm from the centre of "
-            "the FOV along read and phase; empty finds them",
+            description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, mm from the "
+            "centre of the FOV along read and phase; empty finds them",
         )
         label_map: str = Field(
             "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"

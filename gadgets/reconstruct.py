@@ -31,7 +31,7 @@ class Reconstruct(Gadget):
             description="density compensation: Pipe-Menon from analytic weights, or the analytic weights alone",
         )
         device: str = Field(
-            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a GPU if any"
+            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
         )
 
     parameters: Parameters

@@ -35,7 +35,8 @@ class FitSettings:
 
     pairs: str = "quantitative"  # or "paper"
     averages: int = 30  # of the paper's pairs
-    loss: str = "mse"  # or "paper"
+    loss: str = "multiscale"  # or "mse" or "paper"
+    start: str = ""  # best.pt of a run to go on from, with its statistics; empty: from random weights
     filters: int = 32
     blocks: int = 8
     tail: str = "reference"
@@ -87,11 +88,13 @@ class Fit:
         self.loss = LOSSES[settings.loss]
         torch.manual_seed(settings.seed)
         self.network = build_network(settings, training.channels)
+        self.frozen = bool(settings.start)
+        if settings.start:
+            self.network.load_state_dict(load_best(Path(settings.start))[0].state_dict())
         self.average = deepcopy(self.network).eval()
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
         self.step = 0
         self.elapsed = 0.0  # s
-        self.frozen = False
         self.best = math.inf
         out.mkdir(parents=True, exist_ok=True)
         (out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))

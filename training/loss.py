@@ -1,4 +1,4 @@
-"""What a fit minimises: the mean square error, or the paper's loss (section 2.3 of Baker et al.).
+"""What a fit minimises: the mean square error, pixel by pixel or over scales, or the paper's loss (section 2.3).
 
 All take (batch, channels, rows, columns) tensors. Half precision is widened to float32 first.
 """
@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import avg_pool2d, conv2d
 
 SSIM_WINDOW = 11  # pixels
 SSIM_SIGMA = 1.5  # pixels
 SSIM_K1, SSIM_K2 = 0.01, 0.03
 DIVERGENCE_WEIGHT = 0.3
+SCALES = (1, 2, 4, 8)  # pixels
 
 # Keeps logarithms of empty pixels finite; far below any share of the residual of an image.
 _TINY = 1e-12
@@ -24,6 +25,21 @@ _TINY = 1e-12
 def mean_square_error(output: Tensor, clean: Tensor) -> Tensor:
     """Mean square error: the posterior mean minimises it, so it biases a region's mean least."""
     return torch.mean((_wide(output) - _wide(clean)) ** 2)
+
+
+def multiscale_error(output: Tensor, clean: Tensor) -> Tensor:
+    """Mean square error of the means over squares of 1 to 8 pixels, in units of the noise of such means.
+
+    The posterior mean minimises this as it minimises the plain error. But a network that is still on its way there
+    is first made right where means over regions are wrong: weak tubes, which the plain error lets it smooth away, as
+    they cost it less than the noise of the pixels does. Images of low signal count more, by the root of their peak,
+    about as much as their error is smaller.
+    """
+    output, clean = _wide(output), _wide(clean)
+    error = output - clean
+    terms = [scale**2 * avg_pool2d(error, scale).square().mean(dim=(1, 2, 3)) for scale in SCALES]
+    peak = clean.square().sum(dim=1).amax(dim=(1, 2)).sqrt()
+    return torch.mean(torch.stack(terms).mean(dim=0) * torch.rsqrt(torch.clamp(peak / 10, min=0.01)))
 
 
 def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0) -> Tensor:
@@ -74,6 +90,7 @@ def paper_loss(output: Tensor, clean: Tensor, noisy: Tensor, per_image: bool = T
 # By name, each of (output, clean, noisy).
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "mse": lambda output, clean, noisy: mean_square_error(output, clean),
+    "multiscale": lambda output, clean, noisy: multiscale_error(output, clean),
     "paper": paper_loss,
 }
 

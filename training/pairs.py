@@ -41,8 +41,8 @@ class SceneSettings:
     muscle_spread: float = 0.5  # of its logarithm
     cap: float = 1.3
     peak_snr: tuple[float, float] = (2.5, 80.0)
-    frequent_snr: tuple[float, float] = (4.0, 25.0)
-    frequent_share: float = 0.5
+    frequent_snr: tuple[float, float] = (3.5, 25.0)
+    frequent_share: float = 0.7
 
 
 @dataclass(frozen=True)

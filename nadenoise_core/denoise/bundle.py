@@ -107,7 +107,7 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     if not name.endswith(".pt"):
         shipped = {bundle.name: bundle for bundle in shipped_bundles()}
         if name not in shipped:
-            raise BundleError(f"unknown bundle '{name}'; shipped are {', '.join(shipped) or 'none'}, or give a .pt file")
+            raise BundleError(f"unknown bundle '{name}'; there are {', '.join(shipped) or 'none'}; or give a .pt file")
         return shipped[name]
     path = Path(name)
     if not path.is_file():
@@ -157,7 +157,7 @@ def _read_metadata(path: Path) -> Metadata:
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith("/extra/metadata.json")]
             if not inside:
-                raise BundleError(f"{path}: holds no metadata.json; export the network with nadenoise's training package")
+                raise BundleError(f"{path}: holds no metadata.json; export it with nadenoise's training package")
             return Metadata.model_validate(json.loads(archive.read(inside[0])))
     except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError):
         raise BundleError(f"{path}: not a TorchScript bundle, or damaged; export or copy it anew") from None

@@ -40,7 +40,7 @@ class Denoiser:
     def _channels(self) -> int:
         return 2 if self.bundle.metadata.input.channels == "complex" else 1
 
-    def __call__(self, image: NDArray[np.complex64], noise_std: float) -> Image:
+    def __call__(self, image: NDArray[np.generic], noise_std: float) -> Image:
         """Denoise one image, on its own scale.
 
         Args:
@@ -65,7 +65,8 @@ class Denoiser:
                 if shape.normalisation == "noise"
                 else "the image is uniform; there is nothing to denoise"
             )
-        result = self._run((channels - offset) / np.float32(scale)) * np.float32(scale) + np.float32(offset)
+        normalised = ((channels - offset) / scale).astype(np.float32)
+        result = self._run(normalised) * np.float32(scale) + np.float32(offset)
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
         if shape.channels == "complex":
@@ -78,6 +79,8 @@ class Denoiser:
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32)[None]).to(self.device)
             result = self._network(batch.contiguous(memory_format=torch.channels_last))
+            if not isinstance(result, torch.Tensor):
+                raise RuntimeError(f"it gives a {type(result).__name__}, not one tensor")
             if result.shape != batch.shape:
                 raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
             return np.asarray(result[0].cpu().numpy())
@@ -91,7 +94,7 @@ def _load(path: Path, sha256: str, device: str) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         try:
-            network = torch.jit.load(str(path), map_location=device).eval()
+            network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"{path}: cannot be loaded as TorchScript ({_first_line(error)})") from None
     return network.to(memory_format=torch.channels_last)

@@ -103,9 +103,7 @@ def _equipment(product: Product, study: Study) -> Attributes:
         contributors.append(_network(product.network))
     return {"Manufacturer": text.line(study.manufacturer)} | _known(
         **_scanner_names(study),
-        SoftwareVersions=text.line(f"nadenoise {product.software_version}")
-        if product.software_version
-        else "",
+        SoftwareVersions=text.line(f"nadenoise {product.software_version}") if product.software_version else "",
         ContributingEquipmentSequence=contributors,
     )
 

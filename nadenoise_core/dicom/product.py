@@ -59,9 +59,7 @@ class Geometry:
             )
         lengths = (*self.field_of_view, self.slice_thickness)
         if not all(isfinite(length) and length > 0 for length in lengths):
-            raise BadInputError(
-                f"image geometry: field of view and slice thickness must be > 0 mm, not {lengths}"
-            )
+            raise BadInputError(f"image geometry: field of view and slice thickness must be > 0 mm, not {lengths}")
 
     @property
     def orientation(self) -> FloatArray:
@@ -212,15 +210,12 @@ class Product:
                 f"DICOM: pixels must be a real image (rows, columns), not {self.pixels.dtype} {self.pixels.shape}"
             )
         if bad := int(np.count_nonzero(~np.isfinite(self.pixels))):
-            raise BadInputError(
-                f"DICOM: {bad} of {self.pixels.size} pixels of the {self.label} are NaN or infinite"
-            )
+            raise BadInputError(f"DICOM: {bad} of {self.pixels.size} pixels of the {self.label} are NaN or infinite")
         if self.kind != "atsc" and not 0 < self.scale < inf:
             raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
         if self.averages < 1 or self.instance_number < 1:
             raise BadInputError(
-                "DICOM: averages and instance_number count from 1, "
-                f"not {self.averages} and {self.instance_number}"
+                f"DICOM: averages and instance_number count from 1, not {self.averages} and {self.instance_number}"
             )
         if self.window and not (isfinite(self.window[0]) and isfinite(self.window[1]) and self.window[1] > 0):
             raise BadInputError(f"DICOM: window must be a centre and a width > 0, not {self.window}")

@@ -23,9 +23,7 @@ def line(value: str, limit: int = 64) -> str:
 
 def paragraph(value: str, limit: int) -> str:
     """Text of several lines, cut after a whole word to `limit` characters, with " ..." as the mark of a cut."""
-    readable = (
-        "".join(c if c == "\n" or c.isprintable() else " " for c in value).strip().replace("\n", "\r\n")
-    )
+    readable = "".join(c if c == "\n" or c.isprintable() else " " for c in value).strip().replace("\n", "\r\n")
     if len(readable) <= limit:
         return readable
     mark = " ..."

@@ -286,9 +286,7 @@ def _saphenous_veins(rng: Generator, envelope: _Envelope) -> Iterator[Tissue]:
                 for r in np.linspace(0.9, 1.5, 301) * max(envelope.muscle.semi_axes)
             ]
         )
-        free = np.minimum(
-            signed_distance(envelope.muscle, ray)[0], -signed_distance(envelope.fat.outline, ray)[0]
-        )
+        free = np.minimum(signed_distance(envelope.muscle, ray)[0], -signed_distance(envelope.fat.outline, ray)[0])
         best = int(np.argmax(free))
         radius = float(min(rng.uniform(1.25, 2.25), free[best] - TISSUE_GAP))
         yield Tissue(name, "vessel", "fat", blood, (float(ray[best, 0]), float(ray[best, 1])), (radius, radius), 0.0)
@@ -322,9 +320,7 @@ def _with_mean_muscle(
         yield dataclasses.replace(compartment, concentration=compartment.concentration * scale)
 
 
-def _settle(
-    plan: _Plan, rng: Generator, envelope: _Envelope, taken: Sequence[Ellipse], shrink: float = 1.0
-) -> Ellipse:
+def _settle(plan: _Plan, rng: Generator, envelope: _Envelope, taken: Sequence[Ellipse], shrink: float = 1.0) -> Ellipse:
     """Draw a part until it lies free."""
     for attempt in range(200):
         part = envelope.place(plan, rng, shrink**attempt)

@@ -32,9 +32,7 @@ class Label(IntEnum):
     TUBE_5 = 15
 
 
-def labels(
-    calf: Calf, matrix: int, field_of_view: float, margin: float | None = 0.0
-) -> NDArray[np.int16]:
+def labels(calf: Calf, matrix: int, field_of_view: float, margin: float | None = 0.0) -> NDArray[np.int16]:
     """Label map of a calf.
 
     A pixel has a label only when the whole of its square lies in that kind of tissue, at least `margin` from any

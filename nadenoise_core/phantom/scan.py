@@ -138,9 +138,7 @@ class VirtualScan:
         """What the scan is to measure without noise: (coils, interleaves, samples), mmol/L pixel."""
         return self._kspace_of(self.calf)
 
-    def acquisitions(
-        self, order: Literal["outermost", "innermost"] = "outermost"
-    ) -> Iterator[VirtualAcquisition]:
+    def acquisitions(self, order: Literal["outermost", "innermost"] = "outermost") -> Iterator[VirtualAcquisition]:
         """The acquisitions of the scan; the two half-pulses of an interleaf always follow each other.
 
         Args:

@@ -60,18 +60,14 @@ def concentration(calf: Calf, matrix: int, field_of_view: float, oversampling: i
     image = np.zeros((fine.size, fine.size))
     for ellipse in calf.ellipses:
         reach = max(ellipse.semi_axes)
-        columns, rows = (
-            slice(*np.searchsorted(fine, [centre - reach, centre + reach])) for centre in ellipse.centre
-        )
+        columns, rows = (slice(*np.searchsorted(fine, [centre - reach, centre + reach])) for centre in ellipse.centre)
         points = np.stack(np.meshgrid(fine[columns], fine[rows]), axis=-1)
         image[rows, columns] += ellipse.value * inside(ellipse, points)
     mean: Floats = image.reshape(matrix, oversampling, matrix, oversampling).mean(axis=(1, 3))
     return mean
 
 
-def mean_concentration(
-    calf: Calf, region: NDArray[np.bool_], field_of_view: float, oversampling: int = 16
-) -> float:
+def mean_concentration(calf: Calf, region: NDArray[np.bool_], field_of_view: float, oversampling: int = 16) -> float:
     """True mean concentration in a region of pixels, partial volume included, mmol/L.
 
     Args:

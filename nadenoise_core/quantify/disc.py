@@ -6,18 +6,23 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.special import j0, j1
 
-_QUADRATURE = 400
+_KNOTS = 10  # per 1 / k_max of radius; with cubics between them the profile is good to 1e-4
+_NODES = 801  # of Simpson's rule: some 30 in a period of the fastest oscillation in a field of view of 200 mm
 
 
 @lru_cache(maxsize=256)
-def _profile(diameter: float, k_max: float, reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nodes, weights = np.polynomial.legendre.leggauss(_QUADRATURE)
-    k = (nodes + 1) / 2 * k_max
-    radius = np.linspace(0, reach, 400)
-    spectrum = np.pi * diameter * j1(np.pi * diameter * k) * weights * k_max / 2
-    return radius, j0(2 * np.pi * radius[:, None] * k) @ spectrum
+def _profile(diameter: float, k_max: float, reach: float) -> CubicSpline:
+    # Simpson's rule, not Gauss-Legendre: its nodes are eigenvalues, which take seconds where threads compete.
+    k = np.linspace(0, k_max, _NODES)
+    weights = np.full(_NODES, 2.0)
+    weights[1::2], weights[[0, -1]] = 4.0, 1.0
+    weights *= k_max / (3 * (_NODES - 1))
+    spectrum = np.pi * diameter * j1(np.pi * diameter * k) * weights
+    radius = np.linspace(0, reach, int(np.ceil(_KNOTS * k_max * reach)) + 8)
+    return CubicSpline(radius, j0(2 * np.pi * radius[:, None] * k) @ spectrum)
 
 
 def blurred_disc(distance: NDArray[np.floating], diameter: float, k_max: float) -> NDArray[np.float64]:
@@ -29,5 +34,4 @@ def blurred_disc(distance: NDArray[np.floating], diameter: float, k_max: float) 
         k_max: radius of the sampled k-space, cycles/mm.
     """
     reach = float(np.ceil(np.max(distance))) + 1
-    radius, profile = _profile(round(diameter, 3), k_max, reach)
-    return np.interp(distance, radius, profile)
+    return np.asarray(_profile(round(diameter, 3), k_max, reach)(distance), dtype=np.float64)

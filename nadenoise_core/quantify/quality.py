@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from nadenoise_core.quantify.rois import distance_from
 
 
-def estimated_snr(
-    magnitude: NDArray[np.floating], signal: NDArray[np.bool_], background: NDArray[np.bool_]
-) -> float:
+def estimated_snr(magnitude: NDArray[np.floating], signal: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:
     """Mean signal in a muscle region over the standard deviation in a background region.
 
     Args:

@@ -25,7 +25,9 @@ class Region:
     pixels: float
 
 
-def pixel_positions(matrix: tuple[int, int], pixel: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pixel_positions(
+    matrix: tuple[int, int], pixel: tuple[float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions (x, y) of pixel centres, (rows, columns) in mm from the centre of the FOV (pixel N//2)."""
     rows, columns = matrix
     y = (np.arange(rows) - rows // 2) * pixel[0]
@@ -45,7 +47,7 @@ def distance_from(
 def disc_weights(distance: NDArray[np.floating], radius: float, pixel: tuple[float, float]) -> NDArray[np.float64]:
     """How much of each pixel lies in a disc: 1 inside, 0 outside, a linear edge one pixel wide."""
     spacing = (pixel[0] * pixel[1]) ** 0.5
-    return np.clip((radius - distance) / spacing + 0.5, 0, 1)
+    return np.asarray(np.clip((radius - distance) / spacing + 0.5, 0, 1))
 
 
 def measure(image: NDArray[np.floating], weights: NDArray[np.floating]) -> Region:
@@ -69,12 +71,15 @@ def read_label_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.int64]:
     Raises:
         BadInputError: not a NIfTI file, more than one slice, labels that are not integers, or another matrix.
     """
+    import zlib
+
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
         data = np.asarray(nibabel.load(path).dataobj)
-    except (OSError, ImageFileError) as error:
+    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
         raise BadInputError(f"{path}: cannot be read as a NIfTI label map ({error})") from None
     plane = data.reshape(data.shape[:2] + (-1,)) if data.ndim >= 2 else data
     if plane.ndim != 3 or plane.shape[2] != 1 or plane.shape[:2] != matrix[::-1]:
@@ -83,6 +88,6 @@ def read_label_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.int64]:
             "draw the labels on the image itself"
         )
     labels = plane[:, :, 0].T
-    if not np.array_equal(labels, np.round(labels)):
+    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.round(labels)):
         raise BadInputError(f"{path}: holds values that are not whole numbers; export a label map, not an image")
     return labels.astype(np.int64)

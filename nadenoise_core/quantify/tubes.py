@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
 from scipy.signal import correlate
-from skimage.morphology import convex_hull_image
+from scipy.spatial import ConvexHull
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.disc import blurred_disc
@@ -115,8 +115,8 @@ def find_tubes(
     arrangement, search = max(zip(found, searches, strict=True), key=lambda entry: entry[0].score)
     if not arrangement.places:
         raise CalibrationError(
-            f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion to "
-            f"{', '.join(f'{c:g}' for c in concentrations)} mmol/L; give tube_positions and tube_diameter, or a label map"
+            f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion "
+            f"to {', '.join(f'{c:g}' for c in concentrations)} mmol/L; give tube_positions and tube_diameter, or a label map"
         )
     return tuple(
         measure_tube(image, pixel, concentration, search.position(place), search.diameter, k_max)
@@ -138,9 +138,7 @@ _NOTHING = _Arrangement(-np.inf, ())
 class _Search:
     """The search for tubes of one diameter: how a disc fits at every pixel, for all pixels at once."""
 
-    def __init__(
-        self, image: NDArray[np.float64], pixel: tuple[float, float], diameter: float, k_max: float
-    ) -> None:
+    def __init__(self, image: NDArray[np.float64], pixel: tuple[float, float], diameter: float, k_max: float) -> None:
         self.pixel, self.diameter, self._k_max = pixel, diameter, k_max
         self._spacing = (pixel[0] * pixel[1]) ** 0.5
         self._leg = self._leg_of(image, least_share=0.2, margin=0.65)
@@ -175,7 +173,10 @@ class _Search:
         brightest = sorted(places.tolist(), key=lambda place: -self._on_disc[tuple(place)])[:_BRIGHT_CANDIDATES]
         strong = [c for c in concentrations if c > _WEAK * max(concentrations)]
         first = max(
-            (self._arrange({strong.index(max(strong)): (row, column)}, strong, ~self._leg) for row, column in brightest),
+            (
+                self._arrange({strong.index(max(strong)): (row, column)}, strong, ~self._leg)
+                for row, column in brightest
+            ),
             key=lambda arrangement: arrangement.score,
             default=_NOTHING,
         )
@@ -184,8 +185,10 @@ class _Search:
         # Without the strong tubes the rim of the leg stands out, which else passes for a weak tube.
         rest = self._image.copy()
         for place in first.places:
-            rest -= self._on_disc[place] / self._disc_power * blurred_disc(
-                self._distance_to(place), self.diameter, self._k_max
+            rest -= (
+                self._on_disc[place]
+                / self._disc_power
+                * blurred_disc(self._distance_to(place), self.diameter, self._k_max)
             )
         known = {concentrations.index(c): place for c, place in zip(strong, first.places, strict=True)}
         return self._arrange(known, concentrations, ~self._leg_of(rest, least_share=0.2, margin=0.35))
@@ -258,12 +261,22 @@ class _Search:
         edge = int(self.diameter / self._spacing)
         wide = binary_opening(np.pad(bright, edge), _ball(0.9 * self.diameter / self._spacing))
         # A leg is convex, but for a dark bone at its surface.
-        whole = convex_hull_image(wide) if wide.any() else wide
+        whole = _convex_hull(wide)
         return np.asarray(binary_dilation(whole, _ball(margin * self.diameter / self._spacing)))[edge:-edge, edge:-edge]
 
     def _distance_to(self, place: tuple[int, int]) -> NDArray[np.float64]:
         rows, columns = np.indices(self._on_disc.shape)
-        return np.hypot((rows - place[0]) * self.pixel[0], (columns - place[1]) * self.pixel[1])
+        return np.asarray(np.hypot((rows - place[0]) * self.pixel[0], (columns - place[1]) * self.pixel[1]))
+
+
+def _convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels within the convex hull of a mask."""
+    pixels = np.argwhere(mask)
+    if len(pixels) == 0 or min(np.ptp(pixels, axis=0)) == 0:
+        return mask
+    edges = ConvexHull(pixels).equations  # outward normals and offsets
+    outside = np.einsum("ea,ayx->eyx", edges[:, :2], np.indices(mask.shape)) + edges[:, 2, None, None]
+    return np.asarray((outside <= 1e-9).all(axis=0))
 
 
 def _ball(radius: float) -> NDArray[np.bool_]:

@@ -82,7 +82,7 @@ class KspaceAverager:
         if readout is None:
             readout = self._sums[key] = _Sum(np.zeros(samples.shape, np.complex128))
         readout.total += samples
-        outer = samples[:, self.noise_samples]
+        outer = samples[:, self.noise_samples].astype(np.complex128)
         readout.energy += float(np.vdot(outer, outer).real)
         readout.count += 1
         return True

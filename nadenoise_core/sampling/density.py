@@ -6,11 +6,13 @@ object of uniform value c reconstructs to c.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import finufft
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.errors import TrajectoryError
+from nadenoise_core.errors import BadInputError, TrajectoryError
 
 Weights = NDArray[np.float32]
 
@@ -30,10 +32,21 @@ def sample_weights(k: NDArray[np.floating], matrix: tuple[int, int], method: str
         (interleaves, samples) float32, in (cycles/pixel)^2.
 
     Raises:
+        BadInputError: an unknown method.
         TrajectoryError: fewer than three samples a readout, or samples that do not spread over k-space.
     """
+    if method not in METHODS:
+        raise BadInputError(f"unknown density compensation '{method}'; use one of {', '.join(METHODS)}")
     if k.shape[-2] < 3 or float(np.ptp(np.linalg.norm(k, axis=-1))) == 0:
         raise TrajectoryError("the trajectory does not spread over k-space; check the traj of the raw file")
+    k = np.ascontiguousarray(k, dtype=np.float32)
+    return _weights(k.tobytes(), k.shape, matrix, method).copy()
+
+
+@lru_cache(maxsize=8)
+def _weights(k_bytes: bytes, shape: tuple[int, ...], matrix: tuple[int, int], method: str) -> Weights:
+    """`sample_weights` of a trajectory given as bytes: the next scan has the same trajectory, and need not wait."""
+    k = np.frombuffer(k_bytes, np.float32).reshape(shape)
     if method == "jacobian":
         return jacobian_weights(k).astype(np.float32)
     if _runs_outwards(k):
@@ -51,7 +64,7 @@ def jacobian_weights(k: NDArray[np.floating]) -> NDArray[np.float64]:
     edges[..., 1:-1] = (radius[..., 1:] + radius[..., :-1]) / 2
     edges[..., 0] = np.maximum(1.5 * radius[..., 0] - 0.5 * radius[..., 1], 0)
     edges[..., -1] = 1.5 * radius[..., -1] - 0.5 * radius[..., -2]
-    return np.abs(np.diff(edges**2, axis=-1)) * np.pi / k.shape[0]
+    return np.asarray(np.abs(np.diff(edges**2, axis=-1)) * np.pi / k.shape[0])
 
 
 def pipe_menon_weights(
@@ -95,7 +108,7 @@ def _disc_autocorrelation(rows: int, columns: int) -> NDArray[np.float64]:
     y = np.arange(-rows, rows)[:, None] / rows
     x = np.arange(-columns, columns)[None, :] / columns
     u = np.minimum(np.hypot(y, x), 1.0)
-    return 2 / np.pi * (np.arccos(u) - u * np.sqrt(1 - u**2))
+    return np.asarray(2 / np.pi * (np.arccos(u) - u * np.sqrt(1 - u**2)))
 
 
 def _runs_outwards(k: NDArray[np.floating]) -> bool:
@@ -103,4 +116,6 @@ def _runs_outwards(k: NDArray[np.floating]) -> bool:
     radius = np.linalg.norm(k, axis=-1)
     tolerance = 1e-3 * float(radius.max())
     same = np.allclose(radius, radius[:1], atol=20 * tolerance)
-    return same and bool(np.all(np.diff(radius, axis=-1) > -tolerance)) and bool(radius[:, 0].max() < 0.1 * radius.max())
+    return (
+        same and bool(np.all(np.diff(radius, axis=-1) > -tolerance)) and bool(radius[:, 0].max() < 0.1 * radius.max())
+    )

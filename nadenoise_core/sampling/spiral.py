@@ -35,10 +35,14 @@ class SpiralDesign:
 
     def __post_init__(self) -> None:
         for name in ("matrix", "field_of_view", "interleaves", "max_gradient", "rise_time", "dwell_time", "gamma"):
-            if not getattr(self, name) > 0:
-                raise BadInputError(f"spiral design: {name} is {getattr(self, name)}; it must be above 0")
-        if self.oversampling < 1:
+            if not 0 < getattr(self, name) < np.inf:
+                raise BadInputError(f"spiral design: {name} is {getattr(self, name)}; it must be a number above 0")
+        if self.matrix < 2:
+            raise BadInputError(f"spiral design: matrix is {self.matrix}; it must be at least 2")
+        if not 1 <= self.oversampling < np.inf:
             raise BadInputError(f"spiral design: oversampling is {self.oversampling}; it must be at least 1")
+        if not np.isfinite(self.delay):
+            raise BadInputError(f"spiral design: delay is {self.delay}; it must be a number of microseconds")
 
     @property
     def k_max(self) -> float:

@@ -60,6 +60,10 @@ def normalise_trajectory(
     Raises:
         TrajectoryError: values that are not finite, no or several units that fit, or samples beyond the matrix.
     """
+    if np.shape(raw)[-1] not in (2, 3) or np.size(raw) == 0:
+        raise TrajectoryError(
+            f"the trajectory has shape {np.shape(raw)}; it needs samples, and 2 or 3 columns: read, phase, weight"
+        )
     k = np.asarray(raw, dtype=np.float64)[..., :2]
     if not np.all(np.isfinite(k)):
         raise TrajectoryError("the trajectory holds NaN or infinite values; the raw file must be written anew")

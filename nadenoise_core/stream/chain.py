@@ -158,7 +158,7 @@ def read_chain(path: Path) -> Chain:
             foreign.append((element.sourceline, _words(element)))
     if not stages:
         raise ChainError(
-            f"{path}: no stage of nadenoise; write <external><execute name=\"gadgets\" target=\"chain\" "
+            f'{path}: no stage of nadenoise; write <external><execute name="gadgets" target="chain" '
             'type="python"/><configuration> with a <gadget name="..."> a stage'
         )
     chain = Chain(path.stem, str(path), tuple(stages), nodes, tuple(foreign))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, get_origin
+from typing import Any, ClassVar, TypeAlias, get_origin
 
 import ismrmrd
 from gadgetron.types.recon_data import ReconData
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from nadenoise_core.stream.scan import Scan
 
-Item = ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image
+Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image"
 
 
 class GadgetParameters(BaseModel):

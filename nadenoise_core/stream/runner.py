@@ -19,23 +19,26 @@ class StageClock:
 
     def timed(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
         """The same items; the time to get each one is counted for `stage`, with all stages before it."""
-        self.seconds[stage] = 0.0
-        iterator = iter(items)
+        name = stage if stage not in self.seconds else f"{stage} {len(self.seconds)}"
+        self.seconds[name] = 0.0
+        return self._count(name, iter(items))
+
+    def milliseconds(self) -> dict[str, float]:
+        """Time of each stage alone, ms; the first entry is the source."""
+        totals = list(self.seconds.values())
+        alone = [total - before for total, before in zip(totals, [0.0, *totals], strict=False)]
+        return {stage: 1e3 * seconds for stage, seconds in zip(self.seconds, alone, strict=True)}
+
+    def _count(self, stage: str, items: Iterator[Item]) -> Iterator[Item]:
         while True:
             start = perf_counter()
             try:
-                item = next(iterator)
+                item = next(items)
             except StopIteration:
                 return
             finally:
                 self.seconds[stage] += perf_counter() - start
             yield item
-
-    def milliseconds(self) -> dict[str, float]:
-        """Time of each stage alone, ms; the first entry is the source."""
-        totals = list(self.seconds.items())
-        before = [0.0, *(seconds for _, seconds in totals)]
-        return {stage: 1e3 * (total - earlier) for (stage, total), earlier in zip(totals, before, strict=False)}
 
 
 def run(gadgets: Sequence[Gadget], items: Iterable[Item], clock: StageClock | None = None) -> Iterator[Item]:

@@ -14,7 +14,7 @@ from training.fit import Fit, FitSettings, learning_rate, load_best, pair_source
 from training.kspace import SpiralNoise
 from training.network import ResidualDenoiser
 
-TINY = FitSettings(filters=4, blocks=1, batch=2, steps=12, minutes=1e6, validate_every=4, warm_up=1, seed=3)
+TINY = FitSettings(filters=4, blocks=1, batch=2, loss="mse", steps=12, minutes=1e6, validate_every=4, warm_up=1, seed=3)
 
 
 def make(out: Path, limbs: Limbs, noise: SpiralNoise, settings: FitSettings = TINY) -> Fit:
@@ -79,6 +79,18 @@ def test_the_best_network_is_kept_with_its_settings(tmp_path: Path, limbs: Limbs
     assert run["validation_loss"] == best and FitSettings(**run["settings"]) == TINY
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in fit.network.parameters())
     assert [path.name for path in tmp_path.glob("*.partial")] == []
+
+
+def test_a_run_can_start_from_another(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
+    make(tmp_path / "first", limbs, noise).run()
+    best = tmp_path / "first" / "best.pt"
+    second = make(tmp_path / "second", limbs, noise, replace(TINY, start=str(best), seed=4))
+    for key, value in load_best(best)[0].state_dict().items():
+        assert torch.equal(second.network.state_dict()[key], value), key
+        assert torch.equal(second.average.state_dict()[key], value), key
+    assert second.step == 0 and second.frozen
+    second.run(stop_at=2)
+    assert make(tmp_path / "second", limbs, noise, second.settings).step == 2
 
 
 def test_time_ends_a_run(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:

@@ -6,7 +6,14 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from skimage.metrics import structural_similarity as skimage_ssim
 
-from training.loss import jensen_shannon_distance, mean_square_error, paper_loss, structural_similarity
+from training.loss import (
+    LOSSES,
+    jensen_shannon_distance,
+    mean_square_error,
+    multiscale_error,
+    paper_loss,
+    structural_similarity,
+)
 
 
 def images(count: int = 2, size: int = 20, seed: int = 0) -> torch.Tensor:
@@ -67,6 +74,32 @@ def test_gradients_are_right() -> None:
     output = images(1, 13, 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda given: paper_loss(given, clean, noisy), (output,))
     assert torch.autograd.gradcheck(lambda given: mean_square_error(given, clean), (output,))
+
+
+def test_multiscale_error_counts_noise_once_and_bias_by_its_area() -> None:
+    clean = torch.zeros((4, 2, 160, 160), dtype=torch.float64)
+    clean[:, 0, 0, 0], clean[:, 1, 0, 0] = 6, 8  # a peak of 10
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert float(multiscale_error(clean + noise, clean)) == pytest.approx(1, abs=0.05)
+    assert float(multiscale_error(clean + 0.3, clean)) == pytest.approx(0.09 * (1 + 4 + 16 + 64) / 4)
+    assert float(multiscale_error(clean, clean)) == 0
+
+
+def test_multiscale_error_weighs_an_image_by_the_root_of_its_peak() -> None:
+    clean = torch.zeros((1, 1, 16, 16))
+    clean[..., 3, 3] = 10
+    low, high = (float(multiscale_error(scale * clean + 0.1, scale * clean)) for scale in (1, 4))
+    assert low == pytest.approx(2 * high, rel=1e-5)
+
+
+def test_losses_go_by_name() -> None:
+    noisy, clean = images(seed=1, size=16), images(seed=2, size=16)
+    output = (noisy + clean) / 2
+    assert {name: float(loss(output, clean, noisy)) for name, loss in LOSSES.items()} == {
+        "mse": float(mean_square_error(output, clean)),
+        "multiscale": float(multiscale_error(output, clean)),
+        "paper": float(paper_loss(output, clean, noisy)),
+    }
 
 
 def test_the_gradient_at_the_truth_is_finite() -> None:

@@ -1,0 +1,69 @@
+"""`nadenoise`: the commands, and how errors are told."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from nadenoise_core import __version__
+from nadenoise_core.cli import chain, demo, model, replay, simulate
+from nadenoise_core.cli.console import errors
+from nadenoise_core.errors import NadenoiseError
+
+app = typer.Typer(
+    help="Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC maps in DICOM.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("simulate")(simulate.simulate)
+app.command("replay")(replay.replay)
+app.command("demo")(demo.demo)
+app.add_typer(chain.app, name="chain")
+app.add_typer(model.app, name="model")
+
+_debug = False
+
+
+@app.callback()
+def settings(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")
+    ] = False,
+) -> None:
+    """Settings of all commands."""
+    global _debug
+    _debug = debug
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+@app.command("version")
+def show_version() -> None:
+    """Show the version of nadenoise."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; an error is one line on stderr, and the exit status 2 (bad input) or 1 (failed work)."""
+    try:
+        app()
+    except NadenoiseError as error:
+        if _debug:
+            raise
+        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_status)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(" ".join(text.split()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`nadenoise replay`: raw files through a chain, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from nadenoise_core.cli.console import errors, output, progress_bar
+from nadenoise_core.errors import NadenoiseError
+from nadenoise_core.stream.chain import Chain, find_chain, read_chain
+from nadenoise_core.study.replay import ReplayResult
+from nadenoise_core.study.replay import replay as replay_file
+
+
+def replay(
+    raws: Annotated[list[Path], typer.Argument(help="ISMRMRD files.", metavar="RAW...")],
+    chain: Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")] = "sodium_calf",
+    out: Annotated[Path, typer.Option(help="Folder of the results; a folder in it for each raw file.")] = Path(
+        "results"
+    ),
+    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+) -> None:
+    """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
+    chosen = read_chain(find_chain(chain))
+    worst = 0
+    for raw in raws:
+        try:
+            result = replay_with_progress(raw, chosen, out, group=group, overwrite=overwrite)
+        except NadenoiseError as error:
+            if len(raws) == 1:
+                raise
+            errors.print(f"error: {error}", soft_wrap=True, highlight=False, markup=False)
+            worst = max(worst, error.exit_status)
+        else:
+            output.print(image_table(result))
+            for warning in result.report["warnings"]:
+                errors.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
+            output.print(f"results in {result.folder}", highlight=False, soft_wrap=True)
+    if worst:
+        raise typer.Exit(worst)
+
+
+def replay_with_progress(
+    raw: Path, chain: Chain, out: Path, *, group: str | None = None, overwrite: bool = False
+) -> ReplayResult:
+    """Replay one file, with a progress bar on stderr."""
+    with progress_bar() as progress:
+        task = progress.add_task(raw.name, total=None)
+        return replay_file(
+            raw,
+            chain,
+            out,
+            group=group,
+            overwrite=overwrite,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def image_table(result: ReplayResult) -> Table:
+    """What was made: a line an image."""
+    table = Table("series", "averages", "noise (1 SD)", "calibration", title=result.report["raw"]["file"])
+    for image in result.report["images"]:
+        line = image.get("calibration")
+        words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
+        table.add_row(escape(image["series"]), str(image["averages"]), f"{image['noise_std']:.3g}", words)
+    return table

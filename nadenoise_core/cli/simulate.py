@@ -1,0 +1,103 @@
+"""`nadenoise simulate`: write a virtual scan as a scanner would."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from nadenoise_core.cli.console import output, progress_bar
+from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.stream.rawfile import write_raw_file
+from nadenoise_core.study.virtual import PAPER_NOISE, VirtualMeasurement
+
+
+def simulate(
+    raw: Annotated[Path, typer.Argument(help="ISMRMRD file to write.")],
+    averages: Annotated[int, typer.Option(min=1, max=65535, help="Averages; 30 take two minutes, 150 ten.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Makes the individual, and the noise.")] = 1,
+    truth: Annotated[Path | None, typer.Option(help="JSON file to write with what is to be found.")] = None,
+    noise: Annotated[
+        float, typer.Option(min=0, help="Noise of the image of one average, mmol/L (the paper's by default).")
+    ] = PAPER_NOISE,
+    coils: Annotated[int, typer.Option(min=1, max=64, help="Receive channels; several come with a noise scan.")] = 1,
+    order: Annotated[
+        Literal["outermost", "innermost"], typer.Option(help="Where the loop of averages is.")
+    ] = "outermost",
+    half_pulses: Annotated[bool, typer.Option(help="Two acquisitions an interleaf.")] = True,
+    half_pulse_phase: Annotated[float, typer.Option(help="Bulk phase of the second half-pulse, degrees.")] = 0.0,
+    position: Annotated[str, typer.Option(help="Centre of the slice, LPS mm: x,y,z.")] = "0,0,0",
+    angles: Annotated[
+        str, typer.Option(help="Rotation of the slice about x, y, z, degrees; 0,0,0 is transverse.")
+    ] = "0,0,0",
+    trajectory_unit: Annotated[
+        str, typer.Option(help="Unit of traj: cycles/pixel, radians/pixel, cycles/FOV or 1/m.")
+    ] = "cycles/pixel",
+    muscle: Annotated[float | None, typer.Option(min=0, help="Concentration of muscle, mmol/L.")] = None,
+    skin: Annotated[float | None, typer.Option(min=0, help="Concentration of skin, mmol/L.")] = None,
+    tube_diameter: Annotated[float, typer.Option(min=1, help="Diameter of the reference tubes, mm.")] = 20.0,
+    tube_radius: Annotated[
+        float, typer.Option(min=1, help="Distance of the tubes from the centre of the FOV, mm.")
+    ] = 74.0,
+) -> None:
+    """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
+    measurement = VirtualMeasurement(
+        seed=seed,
+        averages=averages,
+        noise=noise,
+        coils=coils,
+        order=order,
+        half_pulses=half_pulses,
+        half_pulse_phase=half_pulse_phase,
+        position=_triple(position, "--position"),
+        angles=_triple(angles, "--angles"),
+        trajectory_unit=trajectory_unit,
+        muscle=muscle,
+        skin=skin,
+        tube_diameter=tube_diameter,
+        tube_radius=tube_radius,
+    )
+    write_measurement(measurement, raw, truth)
+    output.print(
+        f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}", highlight=False
+    )
+
+
+def write_measurement(measurement: VirtualMeasurement, raw: Path, truth: Path | None) -> None:
+    """Write a virtual measurement and its truth, with a progress bar.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    with progress_bar() as progress:
+        task = progress.add_task("simulate", total=measurement.acquisition_count())
+        write_raw_file(raw, measurement.header_xml(), _advance(measurement.acquisitions(), progress, task))
+    if truth is not None:
+        _write_text(truth, json.dumps(measurement.truth(), indent=2) + "\n")
+
+
+def _advance(items: Iterable[Any], progress: Any, task: Any) -> Iterator[Any]:
+    for item in items:
+        yield item
+        progress.advance(task)
+
+
+def _write_text(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
+
+
+def _triple(text: str, option: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadInputError(f"{option} is '{text}'; give three numbers, e.g. 0,0,40") from None
+    return x, y, z

@@ -1,0 +1,159 @@
+"""ISMRMRD raw files (HDF5), read and written in blocks."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import ismrmrd
+import numpy as np
+from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
+
+from nadenoise_core.errors import OutputError, RawDataError
+
+_BLOCK = 256  # acquisitions read or written at once: a few MB
+_HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
+
+
+class RawFile:
+    """An ISMRMRD file open for reading; a context manager.
+
+    Args:
+        path: of the HDF5 file.
+        group: of the measurement inside it; None takes the only one.
+
+    Raises:
+        RawDataError: missing, empty, truncated, not HDF5, or without ISMRMRD data.
+    """
+
+    def __init__(self, path: Path, group: str | None = None) -> None:
+        self.path = path
+        if not path.is_file():
+            raise RawDataError(f"{path}: no such file")
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            reason = "it is empty" if path.stat().st_size == 0 else _reason(error)
+            raise RawDataError(f"{path}: not a readable HDF5 file ({reason}); copy or convert it anew") from None
+        try:
+            self._group = self._find_group(group)
+            self.header_xml = self._read_header()
+            self._acquisitions = self._group["data"]
+            if self._acquisitions.dtype["head"].itemsize != _HEADER_BYTES:
+                raise RawDataError(f"{path}: acquisition headers of another ISMRMRD version; convert it anew")
+        except Exception:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        """How many acquisitions the file holds."""
+        return int(self._acquisitions.shape[0])
+
+    def __enter__(self) -> RawFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def acquisitions(self) -> Iterator[ismrmrd.Acquisition]:
+        """The acquisitions in the order of the file.
+
+        Raises:
+            RawDataError: data that do not match their header, or a part of the file that cannot be read.
+        """
+        for start in range(0, len(self), _BLOCK):
+            try:
+                block = self._acquisitions[start : start + _BLOCK]
+            except OSError as error:
+                raise RawDataError(
+                    f"{self.path}: acquisitions from {start} on cannot be read ({_reason(error)}); the file is damaged"
+                ) from None
+            for number, row in enumerate(block, start):
+                yield self._acquisition(row, number)
+
+    def _acquisition(self, row: Any, number: int) -> ismrmrd.Acquisition:
+        head = ismrmrd.AcquisitionHeader.from_buffer_copy(row["head"].tobytes())
+        samples, coils, dimensions = head.number_of_samples, head.active_channels, head.trajectory_dimensions
+        data, trajectory = row["data"], row["traj"]
+        if data.size != 2 * samples * coils or trajectory.size != samples * dimensions:
+            raise RawDataError(
+                f"{self.path}: acquisition {number} holds {data.size // 2} samples and {trajectory.size} trajectory "
+                f"values, its header says {coils} x {samples} and {samples} x {dimensions}; the file is damaged"
+            )
+        return ismrmrd.Acquisition(
+            head,
+            data=np.asarray(data, np.float32).view(np.complex64).reshape(coils, samples),
+            trajectory=np.asarray(trajectory, np.float32).reshape(samples, dimensions),
+        )
+
+    def _find_group(self, name: str | None) -> Any:
+        found = [
+            key for key, item in self._file.items() if isinstance(item, h5py.Group) and {"xml", "data"} <= set(item)
+        ]
+        if name is None and len(found) == 1:
+            return self._file[found[0]]
+        if name in found:
+            return self._file[name]
+        inside = ", ".join(self._file) or "nothing"
+        if name is None and found:
+            raise RawDataError(f"{self.path}: holds several measurements ({', '.join(found)}); choose one with --group")
+        wanted = f"no measurement '{name}'" if name else "no ISMRMRD measurement (a group with 'xml' and 'data')"
+        raise RawDataError(f"{self.path}: {wanted}; it holds {inside}")
+
+    def _read_header(self) -> bytes:
+        try:
+            value = self._group["xml"][0]
+        except (OSError, ValueError, IndexError) as error:
+            raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({_reason(error)})") from None
+        return value if isinstance(value, bytes) else str(value).encode("utf-8")
+
+
+def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.Acquisition]) -> None:
+    """Write an ISMRMRD file, as the group "dataset"; it appears under its name when it is whole.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        try:
+            with h5py.File(unfinished, "w") as file:
+                _fill(file.create_group("dataset"), header_xml, iter(acquisitions))
+            os.replace(unfinished, path)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disc as either
+        raise OutputError(f"cannot write {path}: {_reason(error)}; check the folder and its free space") from None
+
+
+def _fill(group: Any, header_xml: str, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:
+    xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
+    xml[0] = header_xml.encode("utf-8")
+    rows = group.create_dataset("data", (0,), maxshape=(None,), chunks=(64,), dtype=acquisition_dtype)
+    while block := list(islice(acquisitions, _BLOCK)):
+        filled = np.empty(len(block), dtype=acquisition_dtype)
+        for row, acquisition in zip(filled, block, strict=True):
+            row["head"] = np.frombuffer(acquisition.getHead(), dtype=acquisition_header_dtype)[0]
+            row["data"] = acquisition.data.view(np.float32).ravel()
+            row["traj"] = acquisition.traj.ravel()
+        rows.resize(rows.shape[0] + len(block), axis=0)
+        rows[-len(block) :] = filled
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, in HDF5's case what is in its brackets."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    return text.rpartition("(")[2].rstrip(")") if "(" in text else text

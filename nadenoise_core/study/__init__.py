@@ -1,0 +1,1 @@
+"""Whole jobs: virtual scans, replays of raw files, and their reports."""

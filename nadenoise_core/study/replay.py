@@ -1,0 +1,210 @@
+"""Replay a raw file through a chain, into a folder of results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+
+from nadenoise_core import __version__
+from nadenoise_core.errors import OutputError
+from nadenoise_core.stream.chain import Chain, build
+from nadenoise_core.stream.image import told, told_number, told_numbers, words_of
+from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.stream.runner import StageClock, check_runs_here, run
+from nadenoise_core.stream.scan import parse_header, read_scan
+from nadenoise_core.study.overview import draw_overview
+
+_REPORTED_PACKAGES = ("numpy", "scipy", "finufft", "torch", "ismrmrd", "gadgetron", "pydicom", "cufinufft", "cupy")
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a replay left.
+
+    Attributes:
+        folder: of the results.
+        report: what `report.json` holds.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+
+
+def replay(
+    raw: Path,
+    chain: Chain,
+    out: Path,
+    *,
+    group: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ReplayResult:
+    """Run a chain over a raw file and write `dicom/`, `images.h5`, `report.json` and `overview.png`.
+
+    The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done.
+
+    Args:
+        raw: ISMRMRD file.
+        chain: to run.
+        out: folder of the results of all raw files.
+        group: of the measurement in the raw file; None takes the only one.
+        overwrite: replace the results of an earlier replay.
+        progress: called with (acquisitions read, acquisitions in all).
+
+    Raises:
+        NadenoiseError: the raw file, the chain or the output folder is not usable; nothing is left behind.
+    """
+    check_runs_here(chain)
+    final = out / raw.stem
+    if final.exists() and not overwrite:
+        raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
+    with RawFile(raw, group) as file, _folder_in_progress(final) as folder:
+        scan = read_scan(parse_header(file.header_xml))
+        gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
+        clock = StageClock()
+        with _recorded_warnings() as warnings:
+            images = _run(file, run(gadgets, _counted(file, progress), clock), folder / "images.h5")
+            report = {
+                "raw": {"file": raw.name, "acquisitions": len(file), "sha256": _sha256(raw)},
+                "versions": _versions(),
+                "chain": {"name": chain.name, "stages": chain.describe()},
+                "images": [_described(image) for image in images],
+                "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
+                "warnings": warnings,
+            }
+        draw_overview(images, folder / "overview.png")
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return ReplayResult(final, report)
+
+
+def _run(file: RawFile, items: Iterator[Any], path: Path) -> list[ismrmrd.Image]:
+    """Run the stream to its end; every image goes into the file of images."""
+    images = []
+    with ismrmrd.Dataset(str(path), "dataset", create_if_needed=True) as dataset:
+        dataset.write_xml_header(file.header_xml)
+        for item in items:
+            if isinstance(item, ismrmrd.Image):
+                dataset.append_image(f"image_{item.getHead().image_series_index}", item)
+                images.append(item)
+    return images
+
+
+def _counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
+    total = len(file)
+    for number, acquisition in enumerate(file.acquisitions(), 1):
+        yield acquisition
+        if progress is not None:
+            progress(number, total)
+
+
+def _described(image: ismrmrd.Image) -> dict[str, Any]:
+    """What the report says of an image."""
+    kind = told(image, "kind")
+    described: dict[str, Any] = {
+        "kind": kind,
+        "series": " ".join(words_of(image, "SeriesDescription")),
+        "index": image.getHead().image_index,
+        "averages": int(told_number(image, "averages")),
+        "noise_std": told_number(image, "noise_std"),
+        "history": words_of(image, "ImageProcessingHistory"),
+        "comments": words_of(image, "ImageComment"),
+    }
+    if told(image, "bundle"):
+        described["bundle"] = {
+            key: told(image, word)
+            for key, word in {"name": "bundle", "version": "bundle_version", "sha256": "bundle_sha256"}.items()
+        }
+    if kind == "atsc":
+        described["source"] = told(image, "source")
+        described["calibration"] = _calibration(image)
+    return described
+
+
+def _calibration(image: ismrmrd.Image) -> dict[str, Any]:
+    slope, intercept = told_number(image, "slope"), told_number(image, "intercept")
+    columns = {
+        name: told_numbers(image, f"tube_{name}") for name in ("concentration", "signal", "std", "pixels", "x", "y")
+    }
+    tubes = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for tube in tubes:
+        tube["measured"] = (tube["signal"] - intercept) / slope
+    return {
+        "slope": slope,
+        "intercept": intercept,
+        "r2": told_number(image, "r2"),
+        "standard_error": told_number(image, "standard_error"),
+        "tubes": tubes,
+    }
+
+
+@contextmanager
+def _folder_in_progress(final: Path) -> Iterator[Path]:
+    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not."""
+    folder = final.with_name(f".{final.name}.part")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+        if final.exists():
+            retired = final.with_name(f".{final.name}.old")
+            shutil.rmtree(retired, ignore_errors=True)
+            os.replace(final, retired)
+            os.replace(folder, final)
+            shutil.rmtree(retired)
+        else:
+            os.replace(folder, final)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = error.strerror or (str(error).splitlines() or ["unknown"])[0]
+        raise OutputError(f"cannot write {final}: {reason}; check the folder and its free space") from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _recorded_warnings() -> Iterator[list[str]]:
+    """The warnings that gadgets log, as text."""
+    messages: list[str] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}")
+
+    recorder = Recorder(logging.WARNING)
+    logger = logging.getLogger("nadenoise")
+    logger.addHandler(recorder)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(recorder)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"nadenoise": __version__, "python": platform.python_version()}
+    for package in _REPORTED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

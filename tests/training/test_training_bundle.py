@@ -1,0 +1,47 @@
+"""The bundle that is shipped: its checksum, its card, and that it still does what the card says."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from training.cache import Limbs
+from training.evaluate import calves, regions, report
+from training.export import CHECKSUMS, MODELS_FOLDER
+from training.kspace import SpiralNoise
+from training.model import load_bundle
+
+BUNDLE = MODELS_FOLDER / "noise_aware.pt"
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+
+
+def test_every_bundle_has_its_checksum_listed() -> None:
+    listed = dict(reversed(line.split()) for line in (MODELS_FOLDER / CHECKSUMS).read_text().splitlines())
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MODELS_FOLDER.glob("*.pt")}
+    assert listed == found and BUNDLE.name in found
+    assert BUNDLE.stat().st_size < 5_000_000
+
+
+def test_the_card_gives_the_figures_of_the_bundle() -> None:
+    _, metadata = load_bundle(BUNDLE)
+    card = BUNDLE.with_suffix(".md").read_text()
+    for table in report(metadata["metrics"]).split("\n\n"):
+        assert table in card
+
+
+def test_noise_falls_threefold_in_calves_and_muscle_keeps_its_concentration(noise: SpiralNoise) -> None:
+    model, _ = load_bundle(BUNDLE)
+    row = calves(model, noise, range(100, 106), (30,))[0]
+    bias, deviation = row.denoised.muscle
+    standard_error = deviation / 30**0.5
+    assert row.rmse_ratio > 3 and row.muscle_rmse_ratio > 3
+    assert abs(bias) < 0.5 + 2 * standard_error
+
+
+def test_means_of_tubes_and_muscle_are_kept(limbs: Limbs, noise: SpiralNoise) -> None:
+    model, _ = load_bundle(BUNDLE)
+    row = regions(model, limbs, noise, (20.0,))[0]
+    assert abs(row.tubes) < 2 and abs(row.muscle) < 1.5
+    assert row.rmse_ratio > 2.5
