@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import ismrmrd
+import numpy as np
 from pydantic import Field
 
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
 from nadenoise_core.denoise.network import Denoiser
+from nadenoise_core.denoise.restore import restore_means
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import add_to_history, comment, image_beside, label, pixels_of, say, told, told_number
+from nadenoise_core.stream.image import (
+    add_to_history,
+    comment,
+    image_beside,
+    label,
+    pixel_size,
+    pixels_of,
+    say,
+    told,
+    told_number,
+)
 from nadenoise_core.stream.scan import Scan
 
 
@@ -31,6 +43,13 @@ class Denoise(Gadget):
         )
         device: str = Field(
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
+        )
+        restore: float = Field(
+            4.0,
+            ge=0,
+            le=50,
+            description="width in mm over which the image of a complex network gets the means of the plain image back, "
+            "which takes away its bias; 0 leaves the network's own image",
         )
 
     parameters: Parameters
@@ -71,13 +90,17 @@ class Denoise(Gadget):
 
     def _denoise(self, image: ismrmrd.Image) -> ismrmrd.Image:
         pixels = pixels_of(image)
-        averages = int(told_number(image, "averages"))
+        averages, noise_std = int(told_number(image, "averages")), told_number(image, "noise_std")
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
-        denoised = image_beside(image, self._denoiser(bundle)(pixels, told_number(image, "noise_std")))
+        result = self._denoiser(bundle)(pixels, noise_std)
+        if self.parameters.restore and bundle.metadata.input.channels == "complex":
+            plain = np.asarray(pixels, np.complex64)
+            result = restore_means(result.astype(np.complex64), plain, pixel_size(image), self.parameters.restore)
+        denoised = image_beside(image, result)
         label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
         say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
         comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
-        add_to_history(denoised, self.name(), {"bundle": bundle.name})
+        add_to_history(denoised, self.name(), {"bundle": bundle.name, "restore": self.parameters.restore})
         return denoised
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:

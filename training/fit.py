@@ -41,6 +41,7 @@ class FitSettings:
     blocks: int = 8
     tail: str = "reference"
     zero_init: bool = True
+    keep: float = 0.0  # pixels, see ResidualDenoiser
     momentum: float = 0.1  # of batch normalisation, in torch's sense
     batch: int = 16
     learning_rate: float = 1e-3
@@ -180,9 +181,8 @@ class Fit:
         estimate_statistics(self.average, batches)
         self.average.eval()
         # From here on both share one set of statistics; the average's affine part follows within its memory.
-        self.average.load_state_dict(
-            {**self.average.state_dict(), **{name: value.clone() for name, value in self.network.named_buffers()}}
-        )
+        for mine, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mine.copy_(theirs)
         self.frozen = True
 
     def _validate(self, training_loss: float) -> None:
@@ -212,7 +212,7 @@ class Fit:
 
 def build_network(settings: FitSettings, channels: int) -> ResidualDenoiser:
     network = ResidualDenoiser(
-        settings.filters, settings.blocks, channels, settings.tail, settings.zero_init, settings.momentum
+        settings.filters, settings.blocks, channels, settings.tail, settings.zero_init, settings.momentum, settings.keep
     )
     # A third faster than the default layout on a CPU with AVX-512.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

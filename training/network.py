@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
 
 TAILS = ("paper", "reference")
 
@@ -27,6 +30,30 @@ class ResidualBlock(nn.Module):
         return added
 
 
+class LowPass(nn.Module):
+    """Gaussian smoothing of every channel, reflected at the edges.
+
+    Args:
+        channels: of the images.
+        sigma: standard deviation, pixels.
+    """
+
+    def __init__(self, channels: int, sigma: float) -> None:
+        super().__init__()
+        self.channels = channels
+        self.reach = math.ceil(3 * sigma)
+        offset = torch.arange(-self.reach, self.reach + 1, dtype=torch.float32)
+        bell = torch.exp(-(offset**2) / (2 * sigma**2))
+        # Not learnt and not stored: it follows from sigma.
+        self.register_buffer("bell", bell / bell.sum(), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        bell = self.bell.repeat(self.channels, 1, 1, 1)
+        wide = pad(image, [self.reach, self.reach, self.reach, self.reach], mode="reflect")
+        down = conv2d(wide, bell.transpose(2, 3), groups=self.channels)
+        return conv2d(down, bell, groups=self.channels)
+
+
 class ResidualDenoiser(nn.Module):
     """Input plus a learnt residual: (batch, channels, rows, columns) to the same shape.
 
@@ -37,6 +64,8 @@ class ResidualDenoiser(nn.Module):
         tail: "paper" ends with convolution, ReLU, batch normalisation and a 1x1 convolution, as written in section
             2.2; "reference" with convolution, batch normalisation, ReLU and a 3x3 convolution, as the authors run it.
         zero_init: start the last convolution at zero, so that the network starts as the identity.
+        keep: width in pixels (Gaussian sigma) above which structure is left as measured: the smoothed residual is
+            given back, so that means over wide regions cannot be biased. 0 leaves all to the network, as the paper does.
         momentum: of the running statistics of batch normalisation, in torch's sense (the paper's run has 0.01).
     """
 
@@ -48,6 +77,7 @@ class ResidualDenoiser(nn.Module):
         tail: str = "paper",
         zero_init: bool = True,
         momentum: float = 0.01,
+        keep: float = 0.0,
     ) -> None:
         super().__init__()
         if tail not in TAILS:
@@ -59,6 +89,7 @@ class ResidualDenoiser(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(filters, momentum) for _ in range(blocks)))
         self.tail = nn.Sequential(_convolution(filters, filters), *order)
         self.last = nn.Conv2d(filters, channels, 1) if tail == "paper" else _convolution(filters, channels)
+        self.keep = LowPass(channels, keep) if keep > 0 else None
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 nn.init.xavier_uniform_(layer.weight)
@@ -68,13 +99,15 @@ class ResidualDenoiser(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         residual: Tensor = self.last(self.tail(self.blocks(self.head(image))))
+        if self.keep is not None:
+            residual = residual - self.keep(residual)
         return image + residual
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:
     """All numbers including the statistics of batch normalisation, and the trainable ones among them."""
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    statistics = sum(b.numel() for b in network.buffers() if b.dtype.is_floating_point)
+    statistics = sum(b.numel() for layer in normalisation_layers(network) for b in layer.buffers() if b.ndim)
     return trainable + statistics, trainable
 
 

@@ -66,6 +66,7 @@ def image_table(result: ReplayResult) -> Table:
     table = Table("series", "averages", "noise (1 SD)", "calibration", title=result.report["raw"]["file"])
     for image in result.report["images"]:
         line = image.get("calibration")
+        noise = f"{image['noise_std']:.3g}" if image["kind"] == "nufft" else ""
         words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
-        table.add_row(escape(image["series"]), str(image["averages"]), f"{image['noise_std']:.3g}", words)
+        table.add_row(escape(image["series"]), str(image["averages"]), noise, words)
     return table

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BundleError
 
+_OVER_DOMAIN = 1.25  # the peak SNR a network was trained for may be exceeded by this factor
+
 Image = NDArray[np.complex64] | NDArray[np.float32]
 
 
@@ -59,6 +61,12 @@ class Denoiser:
         if shape.normalisation == "range":
             offset = float(channels.min())
             scale = float(channels.max()) - offset
+        most = self.bundle.metadata.peak_snr[1] if self.bundle.metadata.peak_snr else np.inf
+        if shape.normalisation == "noise" and scale > 0 and np.abs(image).max() > _OVER_DOMAIN * most * scale:
+            raise BundleError(
+                f"the signal is {np.abs(image).max() / scale:.0f} times the noise, the network {self.bundle.name} was "
+                f"trained up to {most:g}; the plain image needs no denoising"
+            )
         if not (np.isfinite(scale) and scale > 0):
             raise BundleError(
                 "the noise level of the image is unknown (nothing was averaged), and the network needs it"

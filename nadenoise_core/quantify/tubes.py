@@ -116,7 +116,8 @@ def find_tubes(
     if not arrangement.places:
         raise CalibrationError(
             f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion "
-            f"to {', '.join(f'{c:g}' for c in concentrations)} mmol/L; give tube_positions and tube_diameter, or a label map"
+            f"to {', '.join(f'{c:g}' for c in concentrations)} mmol/L; "
+            "give tube_positions and tube_diameter, or a label map"
         )
     return tuple(
         measure_tube(image, pixel, concentration, search.position(place), search.diameter, k_max)

@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help env demo test lint bench system clean
+
+help:  ## Show the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+env: $(INSTALLED)  ## Make the environment in .venv.
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nadenoise needs Python 3.10 or newer; run make with PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: env  ## Simulate a two-minute scan of the virtual calf and take it from raw data to DICOM.
+	$(BIN)/nadenoise demo --out demo
+
+test: env system lint  ## Check style and types, and run all tests.
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The DICOM validator is a Debian package; without it the tests that need it skip, and say so.
+system:
+	@command -v dciodvfy >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk >/dev/null; } || \
+		echo "dicom3tools is not installed: the tests that validate DICOM with dciodvfy will be skipped"
+
+bench: env  ## Time a whole exam and the last-sample-to-DICOM latency.
+	$(BIN)/python -m benchmarks.exam
+
+clean:  ## Remove the environment and all results.
+	rm -rf $(VENV) demo results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

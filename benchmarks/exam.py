@@ -1,0 +1,105 @@
+"""How long a user waits: `python -m benchmarks.exam`.
+
+A ten-minute exam (6000 acquisitions) is replayed as `nadenoise replay` does it, and the time from the last sample of a
+two-minute scan to three finished DICOM files is taken in a warm process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nadenoise_core.stream.chain import build, find_chain, read_chain
+from nadenoise_core.stream.rawfile import write_raw_file
+from nadenoise_core.stream.runner import StageClock, run
+from nadenoise_core.stream.scan import parse_header, read_scan
+from nadenoise_core.study.replay import replay
+from nadenoise_core.study.virtual import VirtualMeasurement
+
+RESULTS = Path(__file__).parent / "results"
+REPEATS = 20
+
+
+def last_sample_to_dicom(folder: Path) -> dict[str, Any]:
+    """Milliseconds from the last sample to three DICOM files, warm; median and range, and of each stage."""
+    measurement = VirtualMeasurement(seed=7, averages=30)
+    acquisitions = list(measurement.acquisitions())
+    scan = read_scan(parse_header(measurement.header_xml()))
+    chain = read_chain(find_chain("sodium_calf")).with_property("deliver", "folder", str(folder))
+    waits: list[float] = []
+    stages: list[dict[str, float]] = []
+    for _ in range(REPEATS + 1):
+        clock = StageClock()
+        gadgets = build(chain, scan)
+        last = [0.0]
+
+        def feed(last: list[float] = last) -> Iterator[Any]:
+            yield from acquisitions[:-1]
+            last[0] = perf_counter()
+            yield acquisitions[-1]
+
+        images = sum(1 for _ in run(gadgets, feed(), clock))
+        waits.append(1e3 * (perf_counter() - last[0]))
+        stages.append(clock.milliseconds())
+    written = len(list(folder.glob("*.dcm")))
+    return {
+        "images": images,
+        "dicom_files": written,
+        "median_ms": statistics.median(waits[1:]),
+        "least_ms": min(waits[1:]),
+        "most_ms": max(waits[1:]),
+        "stages_ms": {name: statistics.median(stage[name] for stage in stages[1:]) for name in stages[0]},
+    }
+
+
+def whole_exam(folder: Path) -> dict[str, Any]:
+    """Seconds and peak memory of the replay of a ten-minute exam, in this process."""
+    measurement = VirtualMeasurement(seed=7, averages=150)
+    raw = folder / "exam.h5"
+    write_raw_file(raw, measurement.header_xml(), measurement.acquisitions())
+    start = perf_counter()
+    replay(raw, read_chain(find_chain("sodium_calf")), folder / "results")
+    seconds = perf_counter() - start
+    return {
+        "acquisitions": measurement.acquisition_count(),
+        "seconds": seconds,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    """Run both, print a table, write JSON."""
+    with tempfile.TemporaryDirectory() as name:
+        exam = whole_exam(Path(name))
+        latency = last_sample_to_dicom(Path(name) / "dicom")
+    machine = {"python": platform.python_version(), "processor": platform.machine(), "cores": os.cpu_count()}
+    table = Table("measure", "value", title=f"nadenoise, {machine['cores']} cores")
+    table.add_row("ten-minute exam (6000 acquisitions), replay, s", f"{exam['seconds']:.2f}")
+    table.add_row("peak memory of it, MB", f"{exam['peak_memory_mb']:.0f}")
+    table.add_row(
+        "last sample to DICOM, median (range), ms",
+        "{median_ms:.0f} ({least_ms:.0f} to {most_ms:.0f})".format(**latency),
+    )
+    for stage, milliseconds in latency["stages_ms"].items():
+        table.add_row(f"  {stage}, whole scan, ms", f"{milliseconds:.1f}")
+    Console(file=sys.stdout).print(table)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "exam.json").write_text(
+        json.dumps({"machine": machine, "exam": exam, "latency": latency}, indent=2) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
