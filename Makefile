@@ -17,6 +17,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch setuptools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	mkdir -p $(VENV)/share/gadgetron/config && cp chains/*.xml $(VENV)/share/gadgetron/config/  # an editable install leaves them out
 	touch $@
 
 demo: env  ## Simulate a two-minute scan of the virtual calf and take it from raw data to DICOM.

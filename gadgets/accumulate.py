@@ -243,4 +243,4 @@ class _ImageInProgress:
 
 def _kept(acquisition: ismrmrd.Acquisition) -> slice:
     """The samples that the receiver does not mark as discarded."""
-    return slice(acquisition.discard_pre, acquisition.number_of_samples - acquisition.discard_post)
+    return slice(acquisition.discard_pre, max(acquisition.number_of_samples - acquisition.discard_post, 0))

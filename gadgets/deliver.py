@@ -17,7 +17,7 @@ from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, instan
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
-from nadenoise_core.stream.scan import Scan
+from nadenoise_core.stream.scan import Scan, header_fingerprint
 
 _MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
@@ -115,10 +115,9 @@ def _study(header: Any, laterality: str, series_number_offset: int) -> Study:
     subject, study, measurement = header.subjectInformation, header.studyInformation, header.measurementInformation
     system, sequence = header.acquisitionSystemInformation, header.sequenceParameters
     named = _text(measurement, "measurementID")
-    serialised = hashlib.sha256(ismrmrd.xsd.ToXML(header).encode()).hexdigest()[:16]
     field_strength = _number(system, "systemFieldStrength_T")
     return Study(
-        measurement_id=f"{named} {serialised}",
+        measurement_id=f"{named} {header_fingerprint(header)}",
         patient_name=_text(subject, "patientName"),
         patient_id=_text(subject, "patientID"),
         patient_birth_date=_text(subject, "patientBirthdate"),
@@ -170,4 +169,7 @@ def _number(part: Any, name: str) -> float | None:
     value = getattr(part, name, None)
     if isinstance(value, list):
         value = value[0] if value else None
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except ValueError:  # text that is no number stays text in the header
+        return None

@@ -1,8 +1,9 @@
 """Random limbs: axial slices of calf, knee and thigh in proton-like contrast, made from a seed.
 
-Everything is drawn as soft-edged level sets on a grid finer than the final image, in coordinates where the field of
-view spans -1 to 1. Levels are those of a T2-weighted fat-saturated image (fluid 1, muscle 0.42, fat 0.13); one limb in
-three has its tissues permuted in brightness, so that a network does not learn what sodium contrast looks like.
+Everything is drawn as soft-edged level sets on a grid finer than the final image, in coordinates where the
+field of view spans -1 to 1. Levels are those of a T2-weighted fat-saturated image (fluid 1, muscle 0.42, fat
+0.13); one limb in three has its tissues permuted in brightness, so that a network does not learn what sodium
+contrast looks like.
 """
 
 from __future__ import annotations
@@ -174,7 +175,9 @@ class _Canvas:
         self._bone(self._at(apart, 0.55 * radius), radius * rng.uniform(0.08, 0.13))
 
     def _thigh(self, radius: float) -> None:
-        self._bone(self._at(self.rng.uniform(0, 2 * np.pi), 0.15 * radius), radius * self.rng.uniform(0.18, 0.28))
+        self._bone(
+            self._at(self.rng.uniform(0, 2 * np.pi), 0.15 * radius), radius * self.rng.uniform(0.18, 0.28)
+        )
 
     def _knee(self, radius: float) -> None:
         rng = self.rng
@@ -183,7 +186,9 @@ class _Canvas:
             centre = self._at(front + side * rng.uniform(1.3, 1.7), radius * rng.uniform(0.28, 0.36))
             self._bone(centre, radius * rng.uniform(0.34, 0.44), rim="cartilage")
         if rng.random() < 0.6:
-            pool = self._ellipse(self._at(front, 0.55 * radius), radius * rng.uniform(0.1, 0.3), rng.uniform(1.5, 3))
+            pool = self._ellipse(
+                self._at(front, 0.55 * radius), radius * rng.uniform(0.1, 0.3), rng.uniform(1.5, 3)
+            )
             self._lay(self._soft(pool), self.levels["fluid"])
         self._bone(self._at(front, 0.7 * radius), radius * rng.uniform(0.15, 0.22), rim="cartilage")
 

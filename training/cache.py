@@ -1,7 +1,7 @@
 """Rendered limbs kept on disk, so that an epoch costs noise alone.
 
-A file is named after what made it: generator version, seeds and size. It is written beside its name and then moved,
-so that a reader never sees half a file.
+A file is named after what made it: generator version, seeds and size. It is written beside its name and then
+moved, so that a reader never sees half a file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -49,7 +49,7 @@ SPLITS: Mapping[str, CacheKey] = {
 
 @dataclass(frozen=True)
 class Limbs:
-    """Limbs on the final matrix, in units where muscle was drawn at 1; every array (limbs, matrix, matrix) float32."""
+    """Limbs on the final matrix, muscle drawn at 1; every array is (limbs, matrix, matrix) float32."""
 
     image: NDArray[np.float32]
     clearance: NDArray[np.float32]  # pixels from the skin, 0 inside the limb
@@ -108,5 +108,7 @@ def _write(path: Path, key: CacheKey, limbs: Limbs) -> None:
     with h5py.File(partial, "w") as file:
         file.attrs["key"] = json.dumps(asdict(key), sort_keys=True)
         for name in ("image", "clearance", "muscle"):
-            file.create_dataset(name, data=getattr(limbs, name), compression="gzip", compression_opts=1, shuffle=True)
+            file.create_dataset(
+                name, data=getattr(limbs, name), compression="gzip", compression_opts=1, shuffle=True
+            )
     os.replace(partial, path)

@@ -1,8 +1,8 @@
 """The figures of the model card: `python -m training.evaluate nadenoise_core/models/noise_aware.pt`.
 
-Three tests, seeds fixed. Table 1: the paper's pairs at 50 to 10 averages. Regions: means of tubes and muscle in SNR
-units, against the noiseless image. Calves: virtual sodium scans, which training never sees, with aTSC calibrated on
-the tubes of the very image it is read from.
+Three tests, seeds fixed. Table 1: the paper's pairs at 50 to 10 averages. Regions: means of tubes and muscle
+in SNR units, against the noiseless image. Calves: virtual sodium scans, which training never sees, with aTSC
+calibrated on the tubes of the very image it is read from.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Table1Row:
 
 @dataclass(frozen=True)
 class RegionRow:
-    """Means of regions at one peak SNR; biases in percent of the region's true mean, with their standard error."""
+    """Means of regions at one peak SNR: biases in percent of the true mean, with their standard error."""
 
     peak_snr: float
     rmse_ratio: float  # error of the noisy image over that of the denoised one
@@ -118,7 +118,7 @@ class Places:
 
     @classmethod
     def of(cls, calf: Calf, matrix: int) -> Places:
-        """Muscle and tubes a pixel away from their edges; skin, thinner than that, by the centres of its pixels."""
+        """Muscle and tubes a pixel from their edges; skin, which is thinner, by the centres of pixels."""
         inner = labels(calf, matrix, calf.field_of_view, calf.field_of_view / matrix)
         tubes = tuple(inner == Label.TUBE_1 + number for number in range(len(calf.tubes)))
         skin = labels(calf, matrix, calf.field_of_view, None) == Label.SKIN
@@ -155,11 +155,14 @@ class Readings:
 
 
 def table_1(model: Model, limbs: Limbs, noise: SpiralNoise, averages: Sequence[int]) -> list[Table1Row]:
-    """The paper's Table 1. The network sees the complex image; its magnitude is scaled as the noisy magnitude is."""
+    """The paper's Table 1. The network sees the complex image; magnitudes are scaled as the noisy one."""
     pairs = PaperPairs(limbs, noise)
     rows = []
     for count in averages:
-        drawn = [pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count) for index in range(len(limbs))]
+        drawn = [
+            pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count)
+            for index in range(len(limbs))
+        ]
         noisy = np.stack([pair.noisy for pair in drawn])
         denoised = model.denoise(noisy, np.array([pair.noise_std for pair in drawn]))
         before, after = [], []
@@ -219,8 +222,12 @@ def calves(model: Model, noise: SpiralNoise, seeds: Sequence[int], averages: Seq
     rows = []
     for count in averages:
         std = CALF_NOISE / np.sqrt(count)
-        generators = [np.random.default_rng((SEED, 4, count, seeds[number], repeat)) for number, repeat in scans]
-        noisy = clean[subject] + np.float32(std) * np.stack([noise.draw(generator) for generator in generators])
+        generators = [
+            np.random.default_rng((SEED, 4, count, seeds[number], repeat)) for number, repeat in scans
+        ]
+        noisy = clean[subject] + np.float32(std) * np.stack(
+            [noise.draw(generator) for generator in generators]
+        )
         denoised = model.denoise(noisy, std)
         before, after = noisy - clean[subject], denoised - clean[subject]
         rows.append(
@@ -267,25 +274,31 @@ def report(metrics: dict[str, Any]) -> str:
             "|---|---|---|---|---|",
         ]
     for row in metrics["regions"]:
-        cells = " | ".join(_percent(row[key], row[f"{key}_error"]) for key in ("tubes", "weak_tubes", "muscle"))
+        cells = " | ".join(
+            _percent(row[key], row[f"{key}_error"]) for key in ("tubes", "weak_tubes", "muscle")
+        )
         lines.append(f"| {row['peak_snr']:g} | {row['rmse_ratio']:.1f} x | {cells} |")
     lines += [
         "",
-        "| averages | image | muscle aTSC | skin aTSC | tubes 10, 25, 50, 75, 100 | error falls by | in muscle |",
+        "| averages | image | muscle aTSC | skin aTSC | tubes 10, 25, 50, 75, 100 | error falls | muscle |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in metrics["calves"]:
         for name in ("noisy", "denoised"):
-            muscle, skin = (f"{row[name][key][0]:+.2f} ({row[name][key][1]:.2f})" for key in ("muscle", "skin"))
+            muscle, skin = (
+                f"{row[name][key][0]:+.2f} ({row[name][key][1]:.2f})" for key in ("muscle", "skin")
+            )
             tubes = ", ".join(f"{bias:+.2f}" for bias, _ in row[name]["tubes"])
-            ratios = f"{row['rmse_ratio']:.1f} x | {row['muscle_rmse_ratio']:.1f} x" if name == "denoised" else "|"
+            ratios = (
+                f"{row['rmse_ratio']:.1f} x | {row['muscle_rmse_ratio']:.1f} x" if name == "denoised" else "|"
+            )
             lines.append(f"| {row['averages']} | {name} | {muscle} | {skin} | {tubes} | {ratios} |")
     return "\n".join(lines)
 
 
 def _quality(image: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float, float]:
     mse = float(np.mean((image - truth) ** 2))
-    ssim = structural_similarity(  # type: ignore[no-untyped-call]
+    ssim = structural_similarity(
         image, truth, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return mse, float(ssim), -10 * float(np.log10(mse))
@@ -341,7 +354,9 @@ def _rounded(value: Any) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
     parser.add_argument("--calves", type=int, default=20, help="number of virtual calves")

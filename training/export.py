@@ -1,7 +1,8 @@
 """From a run to a bundle: `python -m training.export runs/noise_aware --name noise_aware`.
 
-The network is evaluated, scripted, frozen and written with its metadata inside; then a process that knows only torch
-loads it and must get the same images. Bundle and checksum list are written beside their names and moved.
+The network is evaluated, scripted, frozen and written with its metadata inside; then a process that knows
+only torch loads it and must get the same images. Bundle and checksum list are written beside their names and
+moved.
 """
 
 from __future__ import annotations
@@ -62,9 +63,11 @@ def describe_run(
     scenes = SceneSettings()
     complex_input = settings.pairs == "quantitative"
     if complex_input:
-        aim = "Residual CNN for complex 23Na spiral images in units of their noise; one for 5 to 150 averages."
+        aim = (
+            "Residual CNN for complex 23Na spiral images in units of their noise; one for 5 to 150 averages."
+        )
     else:
-        aim = f"Residual CNN for magnitude 23Na spiral images, on the paper's scale, {settings.averages} averages."
+        aim = f"Residual CNN for magnitude 23Na spiral images, paper's scale, {settings.averages} averages."
     return {
         "format": FORMAT,
         "name": name,
@@ -84,8 +87,8 @@ def describe_run(
             "minutes": round(run["minutes"], 1),
             "validation_loss": run["validation_loss"],
             "data": {
-                "description": "synthetic axial slices of calf, knee and thigh with reference tubes; noise of the "
-                "paper's 20-arm spiral, Pipe-Menon weights",
+                "description": "synthetic axial slices of calf, knee and thigh with reference tubes; "
+                "noise of the paper's 20-arm spiral, Pipe-Menon weights",
                 "generator_version": GENERATOR_VERSION,
                 "scenes": asdict(scenes) if complex_input else None,
                 "seeds": {split: key.seed for split, key in SPLITS.items()},
@@ -116,8 +119,12 @@ def write_bundle(network: nn.Module, metadata: dict[str, Any], folder: Path) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch 2.13 deprecates TorchScript
             scripted = torch.jit.freeze(torch.jit.script(network))
-            torch.jit.save(scripted, str(written), _extra_files={"metadata.json": json.dumps(metadata, indent=1)})
-        difference = parity(network, written, channels=1 if metadata["input"]["channels"] == "magnitude" else 2)
+            torch.jit.save(
+                scripted, str(written), _extra_files={"metadata.json": json.dumps(metadata, indent=1)}
+            )
+        difference = parity(
+            network, written, channels=1 if metadata["input"]["channels"] == "magnitude" else 2
+        )
         if not difference <= PARITY_TOLERANCE:
             raise OutputError(
                 f"{path}: the exported network differs from the trained one by {difference:.2g}, more than "
@@ -129,10 +136,14 @@ def write_bundle(network: nn.Module, metadata: dict[str, Any], folder: Path) -> 
 
 
 def parity(network: nn.Module, bundle: Path, channels: int) -> float:
-    """Largest difference between a network and its bundle, loaded by a fresh process, on images of several sizes."""
+    """Largest difference between a network and its bundle in a fresh process, on images of several sizes."""
     generator = torch.Generator().manual_seed(1)
     samples: list[tuple[Tensor, Tensor]] = []
-    for shape, scale in (((1, channels, 80, 80), 1.0), ((3, channels, 48, 96), 10.0), ((1, channels, 81, 80), 80.0)):
+    for shape, scale in (
+        ((1, channels, 80, 80), 1.0),
+        ((3, channels, 48, 96), 10.0),
+        ((1, channels, 81, 80), 80.0),
+    ):
         given = scale * torch.rand(shape, generator=generator) + torch.randn(shape, generator=generator)
         with torch.no_grad():
             samples.append((given, network(given)))
@@ -158,7 +169,9 @@ def _list_checksum(bundle: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, help="folder that training.fit wrote")
     parser.add_argument("--name", default="noise_aware")
     parser.add_argument("--version", default="1.0")
@@ -176,7 +189,8 @@ def main() -> None:
     metrics = evaluate(model, limbs, SpiralNoise(), range(arguments.calves))
     path = write_bundle(network, metadata | {"metrics": metrics}, arguments.out)
     print(report(metrics))
-    print(f"\n{path}: {path.stat().st_size} bytes, validation loss {run['validation_loss']:.5f} at step {run['step']}")
+    loss, step = run["validation_loss"], run["step"]
+    print(f"\n{path}: {path.stat().st_size} bytes, validation loss {loss:.5f} at step {step}")
 
 
 if __name__ == "__main__":

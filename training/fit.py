@@ -1,8 +1,9 @@
 """Fit a network: `python -m training.fit --out runs/noise_aware --minutes 85`.
 
-Every step draws its pairs from (seed, step), so a run that is stopped and resumed gives the same network as one that
-is not. Batch normalisation works with batch statistics at first; then the statistics are estimated anew, and the rest
-of the run trains the network exactly as it will be used. What is validated and kept is a moving average of the weights.
+Every step draws its pairs from (seed, step), so a run that is stopped and resumed gives the same network as
+one that is not. Batch normalisation works with batch statistics at first; then the statistics are estimated
+anew, and the rest of the run trains the network exactly as it will be used. What is validated and kept is a
+moving average of the weights.
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ class Fit:
             getattr(self, name).load_state_dict(state[name])
 
     def _pairs(self, step: int) -> tuple[Tensor, Tensor]:
-        return _tensors(self.training.batch(np.random.default_rng((self.settings.seed, 0, step)), self.settings.batch))
+        return _tensors(
+            self.training.batch(np.random.default_rng((self.settings.seed, 0, step)), self.settings.batch)
+        )
 
     def _freeze_statistics(self) -> None:
         # Steps counted from a million are never reached: the estimate has pairs of its own.
@@ -212,7 +215,13 @@ class Fit:
 
 def build_network(settings: FitSettings, channels: int) -> ResidualDenoiser:
     network = ResidualDenoiser(
-        settings.filters, settings.blocks, channels, settings.tail, settings.zero_init, settings.momentum, settings.keep
+        settings.filters,
+        settings.blocks,
+        channels,
+        settings.tail,
+        settings.zero_init,
+        settings.momentum,
+        settings.keep,
     )
     # A third faster than the default layout on a CPU with AVX-512.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -269,8 +278,12 @@ def _use_running_statistics(network: nn.Module) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed"
+    )
     parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
     parser.add_argument("--threads", type=int, default=1)
     for field in fields(FitSettings):

@@ -1,4 +1,5 @@
-"""Images as the scanner's k-space allows them: cropping to a matrix, the disc of a spiral, exact discs, spiral noise.
+"""Images as the scanner's k-space allows them: cropping to a matrix, the disc of a spiral, exact discs,
+spiral noise.
 
 Images are centred at pixel N // 2 on both axes, as in `nadenoise_core.recon.nufft`.
 """
@@ -46,7 +47,10 @@ def limit_to_disc(image: NDArray[Any], edge: float) -> NDArray[np.complex64]:
 
 
 def draw_discs(
-    centres: NDArray[np.floating], radii: NDArray[np.floating], levels: NDArray[np.floating], matrix: int = MATRIX
+    centres: NDArray[np.floating],
+    radii: NDArray[np.floating],
+    levels: NDArray[np.floating],
+    matrix: int = MATRIX,
 ) -> NDArray[np.float32]:
     """Sum of uniform discs as their exact, band-limited transform shows them: `R J1(2 pi R |k|) / |k|`.
 
@@ -88,7 +92,7 @@ class SpiralNoise:
         return float(np.sqrt(np.sum(self.weights.astype(np.float64) ** 2)))
 
     def samples(self, rng: np.random.Generator, sigma: float) -> NDArray[np.complex64]:
-        """White k-space noise, (samples,), of standard deviation `sigma` of the real and of the imaginary part."""
+        """White k-space noise, (samples,), whose real and imaginary part have standard deviation `sigma`."""
         parts = rng.standard_normal((2, self.nufft.samples), dtype=np.float32)
         return np.asarray(sigma * (parts[0] + 1j * parts[1]), dtype=np.complex64)
 

@@ -1,4 +1,5 @@
-"""What a fit minimises: the mean square error, pixel by pixel or over scales, or the paper's loss (section 2.3).
+"""What a fit minimises: the mean square error, pixel by pixel or over scales, or the paper's loss (section
+2.3).
 
 All take (batch, channels, rows, columns) tensors. Half precision is widened to float32 first.
 """
@@ -30,10 +31,10 @@ def mean_square_error(output: Tensor, clean: Tensor) -> Tensor:
 def multiscale_error(output: Tensor, clean: Tensor) -> Tensor:
     """Mean square error of the means over squares of 1 to 8 pixels, in units of the noise of such means.
 
-    The posterior mean minimises this as it minimises the plain error. But a network that is still on its way there
-    is first made right where means over regions are wrong: weak tubes, which the plain error lets it smooth away, as
-    they cost it less than the noise of the pixels does. Images of low signal count more, by the root of their peak,
-    about as much as their error is smaller.
+    The posterior mean minimises this as it minimises the plain error. But a network that is still on its way
+    there is first made right where means over regions are wrong: weak tubes, which the plain error lets it
+    smooth away, as they cost it less than the noise of the pixels does. Images of low signal count more, by
+    the root of their peak, about as much as their error is smaller.
     """
     output, clean = _wide(output), _wide(clean)
     error = output - clean
@@ -43,7 +44,7 @@ def multiscale_error(output: Tensor, clean: Tensor) -> Tensor:
 
 
 def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0) -> Tensor:
-    """Mean SSIM per image, (batch,); Gaussian window, valid part only (Wang et al., IEEE TIP 13:600, 2004)."""
+    """Mean SSIM of each image, (batch,): Gaussian window, valid part (Wang et al., IEEE TIP 13:600, 2004)."""
     first, second = _wide(first), _wide(second)
     offset = torch.arange(SSIM_WINDOW, dtype=first.dtype, device=first.device) - SSIM_WINDOW // 2
     bell = torch.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
@@ -67,8 +68,8 @@ def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0
 def jensen_shannon_distance(first: Tensor, second: Tensor, per_image: bool = False) -> Tensor:
     """Distance between where two residuals lie: 0 for the same places, 1 for places that share nothing.
 
-    Magnitudes are normalised to sum to one over the batch, or over each image and then averaged, which makes the
-    loss independent of the size of the batch.
+    Magnitudes are normalised to sum to one over the batch, or over each image and then averaged, which makes
+    the loss independent of the size of the batch.
     """
     if not per_image:
         first, second = first.reshape(1, -1), second.reshape(1, -1)

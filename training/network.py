@@ -38,6 +38,8 @@ class LowPass(nn.Module):
         sigma: standard deviation, pixels.
     """
 
+    bell: torch.Tensor
+
     def __init__(self, channels: int, sigma: float) -> None:
         super().__init__()
         self.channels = channels
@@ -61,12 +63,15 @@ class ResidualDenoiser(nn.Module):
         filters: width of every layer.
         blocks: number of residual blocks.
         channels: 1 for magnitude, 2 for real and imaginary part.
-        tail: "paper" ends with convolution, ReLU, batch normalisation and a 1x1 convolution, as written in section
-            2.2; "reference" with convolution, batch normalisation, ReLU and a 3x3 convolution, as the authors run it.
+        tail: "paper" ends with convolution, ReLU, batch normalisation and a 1x1 convolution, as written in
+            section 2.2; "reference" with convolution, batch normalisation, ReLU and a 3x3 convolution, as the
+            authors run it.
         zero_init: start the last convolution at zero, so that the network starts as the identity.
-        keep: width in pixels (Gaussian sigma) above which structure is left as measured: the smoothed residual is
-            given back, so that means over wide regions cannot be biased. 0 leaves all to the network, as the paper does.
-        momentum: of the running statistics of batch normalisation, in torch's sense (the paper's run has 0.01).
+        keep: width in pixels (Gaussian sigma) above which structure is left as measured: the smoothed
+            residual is given back, so that means over wide regions cannot be biased. 0 leaves all to the
+            network, as the paper does.
+        momentum: of the running statistics of batch normalisation, in torch's sense (the paper's run has
+            0.01).
     """
 
     def __init__(

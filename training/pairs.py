@@ -1,8 +1,8 @@
 """From limbs to training pairs.
 
-Quantitative pairs are complex images in SNR units: the noise of the real and of the imaginary part has standard
-deviation 1, so the number of averages shows as the height of the signal. Paper pairs follow section 2.1 of Baker et
-al.: magnitude, one bright disc, shift and scale of the noisy image.
+Quantitative pairs are complex images in SNR units: the noise of the real and of the imaginary part has
+standard deviation 1, so the number of averages shows as the height of the signal. Paper pairs follow section
+2.1 of Baker et al.: magnitude, one bright disc, shift and scale of the noisy image.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class PaperPairs:
 
 
 class ScaledPaperPairs:
-    """The paper's pairs at one number of averages as a network takes them: magnitude, shifted and scaled to 0..1."""
+    """The paper's pairs at one number of averages as a network takes them: magnitude, brought to 0..1."""
 
     channels = 1
 

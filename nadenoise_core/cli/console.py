@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 output = Console()
@@ -10,7 +11,17 @@ errors = Console(stderr=True)
 
 
 def progress_bar() -> Progress:
-    """A progress bar on stderr."""
+    """A progress bar on stderr; none where stderr is no terminal, so that a log holds warnings and errors only."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
     )
+
+
+def print_error(error: Exception) -> None:
+    """Tell an error in one line on stderr."""
+    errors.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -59,7 +60,7 @@ def _against_truth(measurement: VirtualMeasurement, images: Path, report: dict[s
         return table
     for tube in described[-1]["calibration"]["tubes"]:
         _add(table, f"tube {tube['concentration']:g}", tube["concentration"], tube["measured"])
-    with ismrmrd.Dataset(str(images), "dataset", create_if_needed=False) as dataset:
+    with closing(ismrmrd.Dataset(str(images), "dataset", create_if_needed=False)) as dataset:
         atsc = dataset.read_image("image_3", dataset.number_of_images("image_3") - 1)
     values = pixels_of(atsc)
     pixel = pixel_size(atsc)[0]

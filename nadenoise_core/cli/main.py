@@ -10,7 +10,7 @@ import typer
 
 from nadenoise_core import __version__
 from nadenoise_core.cli import chain, demo, model, replay, simulate
-from nadenoise_core.cli.console import errors
+from nadenoise_core.cli.console import print_error
 from nadenoise_core.errors import NadenoiseError
 
 app = typer.Typer(
@@ -37,8 +37,12 @@ def settings(
     """Settings of all commands."""
     global _debug
     _debug = debug
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.DEBUG if debug else logging.ERROR)  # of the handler: reports collect the warnings, too
     logging.basicConfig(
-        level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        handlers=[console],
     )
 
 
@@ -55,14 +59,8 @@ def main() -> None:
     except NadenoiseError as error:
         if _debug:
             raise
-        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        print_error(error)
         sys.exit(error.exit_status)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.split()))
 
 
 if __name__ == "__main__":

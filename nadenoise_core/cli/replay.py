@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from nadenoise_core.cli.console import errors, output, progress_bar
-from nadenoise_core.errors import NadenoiseError
+from nadenoise_core.cli.console import errors, output, print_error, progress_bar
+from nadenoise_core.errors import BadInputError, NadenoiseError
 from nadenoise_core.stream.chain import Chain, find_chain, read_chain
 from nadenoise_core.study.replay import ReplayResult
 from nadenoise_core.study.replay import replay as replay_file
@@ -27,6 +27,9 @@ def replay(
 ) -> None:
     """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
     chosen = read_chain(find_chain(chain))
+    names = [raw.stem for raw in raws]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
     worst = 0
     for raw in raws:
         try:
@@ -34,13 +37,13 @@ def replay(
         except NadenoiseError as error:
             if len(raws) == 1:
                 raise
-            errors.print(f"error: {error}", soft_wrap=True, highlight=False, markup=False)
+            print_error(error)
             worst = max(worst, error.exit_status)
         else:
             output.print(image_table(result))
             for warning in result.report["warnings"]:
                 errors.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
-            output.print(f"results in {result.folder}", highlight=False, soft_wrap=True)
+            output.print(f"results in {result.folder}", highlight=False, markup=False, soft_wrap=True)
     if worst:
         raise typer.Exit(worst)
 
@@ -63,10 +66,11 @@ def replay_with_progress(
 
 def image_table(result: ReplayResult) -> Table:
     """What was made: a line an image."""
-    table = Table("series", "averages", "noise (1 SD)", "calibration", title=result.report["raw"]["file"])
+    table = Table("series", "averages", "noise (1 SD)", "calibration", title=escape(result.report["raw"]["file"]))
     for image in result.report["images"]:
         line = image.get("calibration")
-        noise = f"{image['noise_std']:.3g}" if image["kind"] == "nufft" else ""
+        known = image["kind"] == "nufft" and image["noise_std"] is not None
+        noise = f"{image['noise_std']:.3g}" if known else ""
         words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
         table.add_row(escape(image["series"]), str(image["averages"]), noise, words)
     return table

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,7 +65,10 @@ def simulate(
     )
     write_measurement(measurement, raw, truth)
     output.print(
-        f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}", highlight=False
+        f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -92,6 +97,8 @@ def _write_text(path: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
 
 
@@ -99,5 +106,7 @@ def _triple(text: str, option: str) -> tuple[float, float, float]:
     try:
         x, y, z = (float(part) for part in text.split(","))
     except ValueError:
-        raise BadInputError(f"{option} is '{text}'; give three numbers, e.g. 0,0,40") from None
+        x = y = z = math.nan
+    if not all(map(math.isfinite, (x, y, z))):
+        raise BadInputError(f"{option} is '{text}'; give three numbers, e.g. 0,0,40")
     return x, y, z

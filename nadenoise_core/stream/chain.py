@@ -150,7 +150,7 @@ def read_chain(path: Path) -> Chain:
     stages: list[Stage] = []
     foreign: list[tuple[int, str]] = []
     nodes = 0
-    for element in streams[0]:
+    for element in _elements(streams[0]):
         if _is_ours(element):
             nodes += 1
             stages.extend(_stages(element.find("configuration"), str(path), element.sourceline))
@@ -245,7 +245,7 @@ def _properties(gadget: Any, source: str) -> Iterator[tuple[str, Property]]:
     seen: set[str] = set()
     for element in _elements(gadget):
         # Both forms are in the field: attributes, and Gadgetron's own children.
-        name = element.get("name") or element.findtext("name")
+        name = (element.get("name") or element.findtext("name") or "").strip()
         value = element.get("value") if element.get("value") is not None else element.findtext("value")
         place = f"{source}:{element.sourceline}: gadget '{gadget.get('name')}'"
         if element.tag != "property" or not name or value is None:
@@ -253,7 +253,7 @@ def _properties(gadget: Any, source: str) -> Iterator[tuple[str, Property]]:
         if name in seen:
             raise ChainError(f"{place} has property '{name}' twice; leave one")
         seen.add(name)
-        yield name.strip(), Property(value.strip(), element.sourceline)
+        yield name, Property(value.strip(), element.sourceline)
 
 
 def _elements(parent: Any) -> Iterable[Any]:

@@ -19,7 +19,7 @@ Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.
 class GadgetParameters(BaseModel):
     """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -133,7 +133,8 @@ def told_numbers(image: ismrmrd.Image, name: str) -> list[float]:
 def words_of(image: ismrmrd.Image, key: str) -> list[str]:
     """All values of a key of the meta, as text."""
     value = image.meta.get(key, [])
-    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
+    several = value if isinstance(value, list) else [value]
+    return ["" if part is None else str(part) for part in several]  # an empty text comes off the wire as None
 
 
 def pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:

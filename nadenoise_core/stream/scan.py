@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import math
+import warnings
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import ismrmrd
+from xsdata.formats.dataclass.context import XmlContext
+from xsdata.formats.dataclass.serializers import XmlSerializer
+from xsdata.formats.dataclass.serializers.config import SerializerConfig
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.sampling.trajectory import Encoding
@@ -42,7 +49,12 @@ class Scan:
         """How many values of a counter (`idx` field) the header announces; None if it does not say."""
         limits = self.header.encoding[0].encodingLimits
         limit = getattr(limits, COUNTER_LIMITS[counter], None) if limits is not None else None
-        return None if limit is None else int(limit.maximum) + 1
+        if limit is None:
+            return None
+        try:
+            return int(limit.maximum) + 1
+        except (TypeError, ValueError):
+            raise RawDataError(f"the header's limit of {counter} is no number; convert the raw data anew") from None
 
 
 def parse_header(xml: bytes | str) -> Any:
@@ -53,10 +65,32 @@ def parse_header(xml: bytes | str) -> Any:
     """
     data = xml if isinstance(xml, bytes) else xml.encode("utf-8")
     try:
-        return ismrmrd.xsd.CreateFromDocument(data.rstrip(b"\0 \n"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of values that cannot be converted: those that matter are checked
+            return ismrmrd.xsd.CreateFromDocument(data.rstrip(b"\0 \n"))
     except Exception as error:  # xsdata raises types of its own, and of the XML parser beneath it
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RawDataError(f"the ISMRMRD header cannot be read ({reason}); convert the raw data anew") from None
+
+
+def serialise_header(header: Any) -> str:
+    """An ISMRMRD header as XML; `ismrmrd.xsd.ToXML` of ismrmrd 1.14 fails with the xsdata that Gadgetron has."""
+    serialiser = XmlSerializer(context=XmlContext(), config=SerializerConfig(encoding="utf-8"))
+    return serialiser.render(header, ns_map={"": "http://www.ismrm.org/ISMRMRD"})
+
+
+def header_fingerprint(header: Any) -> str:
+    """16 digits that tell one header from another, whatever version of ismrmrd read it."""
+    said = json.dumps(_without_empty(asdict(header)), sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _without_empty(value: Any) -> Any:
+    """The same data without what is not said: None and empty lists."""
+    if isinstance(value, dict):
+        parts = {key: _without_empty(part) for key, part in value.items()}
+        return {key: part for key, part in parts.items() if part not in (None, [], {})}
+    return [_without_empty(part) for part in value] if isinstance(value, list) else value
 
 
 def read_scan(header: Any) -> Scan:
@@ -76,9 +110,17 @@ def read_scan(header: Any) -> Scan:
         if space is None or space.matrixSize is None or space.fieldOfView_mm is None:
             raise RawDataError(f"the header has no matrixSize or fieldOfView_mm in {name}; convert the raw data anew")
         sizes = (space.matrixSize.x, space.matrixSize.y, space.fieldOfView_mm.x, space.fieldOfView_mm.y)
-        if min(sizes) <= 0:
-            raise RawDataError(f"the header's {name} has matrix or field of view 0; convert the raw data anew")
+        if not all(_is_above_0(size) for size in sizes):
+            raise RawDataError(
+                f"the header's {name} has matrix {sizes[0]}x{sizes[1]} and field of view {sizes[2]}x{sizes[3]} mm; "
+                "both must be above 0: convert the raw data anew"
+            )
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
+    if not _is_above_0(recon.fieldOfView_mm.z):
+        raise RawDataError(
+            f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {recon.fieldOfView_mm.z}; it must be "
+            "above 0: convert the raw data anew"
+        )
     return Scan(
         header=header,
         encoding=Encoding(
@@ -89,3 +131,11 @@ def read_scan(header: Any) -> Scan:
         ),
         slice_thickness=float(recon.fieldOfView_mm.z),
     )
+
+
+def _is_above_0(value: Any) -> bool:
+    """Whether a value of a header is a finite number above 0; xsdata leaves text that it cannot convert as it is."""
+    try:
+        return 0 < float(value) < math.inf
+    except (TypeError, ValueError):
+        return False

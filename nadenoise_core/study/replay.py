@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import ismrmrd
 
 from nadenoise_core import __version__
-from nadenoise_core.errors import OutputError
+from nadenoise_core.errors import OutputError, RawDataError
 from nadenoise_core.stream.chain import Chain, build
 from nadenoise_core.stream.image import told, told_number, told_numbers, words_of
 from nadenoise_core.stream.rawfile import RawFile
@@ -70,7 +71,7 @@ def replay(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    with RawFile(raw, group) as file, _folder_in_progress(final) as folder:
+    with RawFile(raw, group) as file, _folder_in_progress(final) as folder, _named(raw):
         scan = read_scan(parse_header(file.header_xml))
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
@@ -92,7 +93,7 @@ def replay(
 def _run(file: RawFile, items: Iterator[Any], path: Path) -> list[ismrmrd.Image]:
     """Run the stream to its end; every image goes into the file of images."""
     images = []
-    with ismrmrd.Dataset(str(path), "dataset", create_if_needed=True) as dataset:
+    with closing(ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)) as dataset:
         dataset.write_xml_header(file.header_xml)
         for item in items:
             if isinstance(item, ismrmrd.Image):
@@ -117,7 +118,7 @@ def _described(image: ismrmrd.Image) -> dict[str, Any]:
         "series": " ".join(words_of(image, "SeriesDescription")),
         "index": image.getHead().image_index,
         "averages": int(told_number(image, "averages")),
-        "noise_std": told_number(image, "noise_std"),
+        "noise_std": _known(told_number(image, "noise_std")),
         "history": words_of(image, "ImageProcessingHistory"),
         "comments": words_of(image, "ImageComment"),
     }
@@ -130,6 +131,11 @@ def _described(image: ismrmrd.Image) -> dict[str, Any]:
         described["source"] = told(image, "source")
         described["calibration"] = _calibration(image)
     return described
+
+
+def _known(number: float) -> float | None:
+    """None for NaN, which JSON does not know."""
+    return None if math.isnan(number) else number
 
 
 def _calibration(image: ismrmrd.Image) -> dict[str, Any]:
@@ -175,6 +181,17 @@ def _folder_in_progress(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def _named(raw: Path) -> Iterator[None]:
+    """Say in errors about raw data which file they are about."""
+    try:
+        yield
+    except RawDataError as error:
+        if str(error).startswith(f"{raw}: "):
+            raise
+        raise type(error)(f"{raw}: {error}") from error
+
+
+@contextmanager
 def _recorded_warnings() -> Iterator[list[str]]:
     """The warnings that gadgets log, as text."""
     messages: list[str] = []
@@ -185,11 +202,15 @@ def _recorded_warnings() -> Iterator[list[str]]:
 
     recorder = Recorder(logging.WARNING)
     logger = logging.getLogger("nadenoise")
+    level = logger.level
+    if not logger.isEnabledFor(logging.WARNING):
+        logger.setLevel(logging.WARNING)
     logger.addHandler(recorder)
     try:
         yield messages
     finally:
         logger.removeHandler(recorder)
+        logger.setLevel(level)
 
 
 def _versions() -> dict[str, str]:

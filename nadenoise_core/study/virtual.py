@@ -19,6 +19,7 @@ from nadenoise_core.phantom import Calf, VirtualAcquisition, VirtualScan, random
 from nadenoise_core.recon.gridding import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, TRAJECTORY_UNITS, sample_weights
 from nadenoise_core.sampling.spiral import SODIUM_GAMMA
+from nadenoise_core.stream.scan import serialise_header
 
 # Noise of the real part of the image of one average, mmol/L. With it, muscle has the paper's estimated SNR (Table 2),
 # 6.7 at 150 averages and 3.6 at 30: mean of the magnitude over the standard deviation of the background's.
@@ -99,7 +100,7 @@ class VirtualMeasurement:
 
     def header_xml(self) -> str:
         """The ISMRMRD header."""
-        return str(xsd.ToXML(self._header()))
+        return serialise_header(self._header())
 
     def acquisitions(self) -> Iterator[ismrmrd.Acquisition]:
         """The acquisitions as they come from the scanner."""

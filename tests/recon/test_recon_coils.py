@@ -55,7 +55,7 @@ def test_whitening_makes_unit_noise(mixed) -> None:
 def test_noise_that_cannot_be_whitened(spoil) -> None:
     for seed in range(8):
         noise = spoil(white(4, 2000, seed=seed)).astype(np.complex64)
-        with pytest.raises(RawDataError, match="silent or two coils are copies"):
+        with pytest.raises(RawDataError, match="a coil is silent, or a copy"):
             whitening_matrix(noise_covariance(noise))
 
 
@@ -93,12 +93,9 @@ def test_the_combined_phase_is_smooth(eight) -> None:
     """Coil phases wind once around the leg; the phase of the combination must not, or a pixel inside is lost."""
     images, _, _, muscle, _ = eight
     combined = combine(images)
-    for axis in (0, 1):
-        step = np.angle(combined[1:] * combined[:-1].conj()) if axis == 0 else np.angle(
-            combined[:, 1:] * combined[:, :-1].conj()
-        )  # fmt: skip
-        both = muscle[1:] & muscle[:-1] if axis == 0 else muscle[:, 1:] & muscle[:, :-1]
-        assert np.degrees(np.abs(step[both])).max() < 5
+    for image, region in ((combined, muscle), (combined.T, muscle.T)):
+        steps = np.angle(image[1:] * image[:-1].conj())[region[1:] & region[:-1]]
+        assert np.degrees(np.abs(steps)).max() < 5
 
 
 def test_noise_keeps_its_standard_deviation(eight) -> None:
@@ -110,21 +107,18 @@ def test_noise_keeps_its_standard_deviation(eight) -> None:
 
 
 def test_combination_at_low_snr_loses_little(eight) -> None:
-    """Noise of 3 times the muscle signal of one coil; the true weights gain 8 coils' worth."""
-    images, sensitivity, truth, muscle, _ = eight
-    root = np.sqrt(np.sum(np.abs(sensitivity) ** 2, axis=0))
-    optimal = (root * truth)[muscle].mean()
+    """Noise of about twice the muscle signal of one coil: weights are noisy too, and still nearly right."""
+    images, _, _, muscle, _ = eight
     clean = combine(images)
     signals = [
         np.abs(np.vdot(clean[muscle], combine(images + 20 * white(8, 80, 80, seed=s))[muscle]))
         / np.linalg.norm(clean[muscle]) ** 2
         for s in range(6)
     ]
-    assert np.mean(signals) == pytest.approx(1, abs=0.1), optimal
+    assert np.mean(signals) == pytest.approx(1, abs=0.1)
 
 
-def test_a_coil_with_less_noise_than_signal_counts_more() -> None:
-    """A coil that sees nothing adds no signal and no noise."""
+def test_a_coil_that_sees_nothing_does_no_harm() -> None:
     image = np.full((24, 24), 10 + 0j)
     combined = combine(np.stack([image, np.zeros_like(image)]))
     np.testing.assert_allclose(combined, 10, rtol=1e-5)

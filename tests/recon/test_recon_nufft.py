@@ -112,10 +112,9 @@ def test_device_names() -> None:
     assert choose_device("cpu") == Device(None)
     assert str(choose_device("cpu")) == "cpu"
     assert str(Device(1)) == "cuda:1"
-    for name in ("gpu", "cuda:", "cuda:x", "cuda:-1", "", "cpu:0"):
-        if name != "cuda:":  # an empty number is the first GPU
-            with pytest.raises(BadInputError, match="unknown device"):
-                choose_device(name)
+    for name in ("gpu", "cuda:x", "cuda:-1", "", "cpu:0"):
+        with pytest.raises(BadInputError, match="unknown device"):
+            choose_device(name)
 
 
 @pytest.mark.parametrize("package", ["cupy", "cufinufft"])
@@ -138,7 +137,7 @@ def test_the_package_is_imported_without_gpu_packages() -> None:
         "print(Nufft(np.zeros((1, 2)), (4, 4), device='auto').adjoint(np.ones(1)).sum().real)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) == pytest.approx(16)
+    assert float(done.stdout) == pytest.approx(16, rel=1e-5)
 
 
 @pytest.mark.gpu

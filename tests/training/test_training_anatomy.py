@@ -34,7 +34,7 @@ def test_limbs_are_signal_on_a_dark_ground() -> None:
         inside, outside = limb.outline == 1, limb.outline == 0
         assert 0.08 < inside.mean() < 0.75
         assert limb.image[inside].mean() > 10 * limb.image[outside].mean()
-        assert 0 <= limb.muscle.min() and limb.muscle.max() <= 1
+        assert limb.muscle.min() >= 0 and limb.muscle.max() <= 1
         assert (limb.muscle > 0.5).mean() > 0.01
 
 

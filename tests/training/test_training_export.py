@@ -29,7 +29,7 @@ RUN = {"settings": {"filters": 4, "seed": 7}, "step": 12, "minutes": 1.26, "vali
 @pytest.fixture(scope="module")
 def network() -> ResidualDenoiser:
     torch.manual_seed(0)
-    made = ResidualDenoiser(filters=4, blocks=2, channels=2, zero_init=False)
+    made = ResidualDenoiser(filters=4, blocks=2, channels=2, zero_init=False, keep=2.0)
     made.train()
     made(torch.randn(4, 2, 32, 32))
     return made.eval()
@@ -41,7 +41,9 @@ def metadata() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def bundle(network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(
+    network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     return write_bundle(network, metadata, tmp_path_factory.mktemp("models"))
 
 
@@ -76,7 +78,9 @@ def test_the_metadata_inside_is_complete(bundle: Path, metadata: dict[str, Any])
         inside = json.loads(archive.read("tiny/extra/metadata.json"))
     assert inside == json.loads(json.dumps(metadata))
     assert inside["format"] == 1 and inside["input"] == {"channels": "complex", "normalisation": "noise"}
-    assert inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
+    assert (
+        inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
+    )
     assert set(inside["training"]) >= {"settings", "steps", "minutes", "data", "code"}
     assert set(inside["training"]["data"]) >= {"description", "seeds", "sha256", "generator_version"}
     assert {"name", "version", "description", "metrics"} <= set(inside)
@@ -98,7 +102,9 @@ print(write_bundle(network, describe_run("tiny", "1", run, {}, {}), Path(sys.arg
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        subprocess.run([sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True
+        )
     assert (tmp_path / "a" / "tiny.pt").read_bytes() == (tmp_path / "b" / "tiny.pt").read_bytes()
 
 

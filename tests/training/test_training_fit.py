@@ -14,7 +14,18 @@ from training.fit import Fit, FitSettings, learning_rate, load_best, pair_source
 from training.kspace import SpiralNoise
 from training.network import ResidualDenoiser
 
-TINY = FitSettings(filters=4, blocks=1, batch=2, loss="mse", steps=12, minutes=1e6, validate_every=4, warm_up=1, seed=3)
+TINY = FitSettings(
+    filters=4,
+    blocks=1,
+    batch=2,
+    loss="mse",
+    keep=2.0,
+    steps=12,
+    minutes=1e6,
+    validate_every=4,
+    warm_up=1,
+    seed=3,
+)
 
 
 def make(out: Path, limbs: Limbs, noise: SpiralNoise, settings: FitSettings = TINY) -> Fit:
@@ -27,17 +38,21 @@ def test_a_few_steps_lower_the_loss(tmp_path: Path, limbs: Limbs, noise: SpiralN
     start = fit.validation_loss()
     assert start == pytest.approx(1, abs=0.02)  # the identity leaves the noise
     assert fit.run() < 0.8 * start
-    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == [20, 40, 60]
     assert float(rows[-1]["validation_loss"]) == pytest.approx(fit.best, abs=1e-5)
 
 
 def test_the_papers_pairs_and_loss_train_too(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
-    paper = replace(TINY, pairs="paper", loss="paper", averages=30, steps=40, validate_every=20, learning_rate=1e-2)
+    paper = replace(
+        TINY, pairs="paper", loss="paper", averages=30, steps=40, validate_every=20, learning_rate=1e-2
+    )
     fit = make(tmp_path, limbs, noise, paper)
     noisy, clean = fit.training.batch(np.random.default_rng(0), 3)
     assert noisy.shape == clean.shape == (3, 1, 80, 80)
-    np.testing.assert_allclose((noisy.min(axis=(1, 2, 3)), noisy.max(axis=(1, 2, 3))), ([0] * 3, [1] * 3), atol=1e-6)
+    np.testing.assert_allclose(
+        (noisy.min(axis=(1, 2, 3)), noisy.max(axis=(1, 2, 3))), ([0] * 3, [1] * 3), atol=1e-6
+    )
     start = fit.validation_loss()
     assert fit.run() < start - 0.1
 
@@ -47,7 +62,9 @@ def test_unknown_pairs_are_refused(limbs: Limbs, noise: SpiralNoise) -> None:
         pair_source(replace(TINY, pairs="other"), limbs, noise)
 
 
-def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(
+    tmp_path: Path, limbs: Limbs, noise: SpiralNoise
+) -> None:
     straight = make(tmp_path / "straight", limbs, noise)
     straight.run()
     for stop in (2, 7, None):  # the statistics are frozen at step 3
@@ -61,7 +78,9 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path: Path, limbs: L
     assert stopped.best == straight.best
 
 
-def test_frozen_statistics_stay_and_are_those_of_the_average(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
+def test_frozen_statistics_stay_and_are_those_of_the_average(
+    tmp_path: Path, limbs: Limbs, noise: SpiralNoise
+) -> None:
     fit = make(tmp_path, limbs, noise)
     fit.run(stop_at=4)
     before = {name: value.clone() for name, value in fit.network.named_buffers()}

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from training.network import ResidualDenoiser, count_parameters, estimate_statistics, normalisation_layers
+from training.network import (
+    LowPass,
+    ResidualDenoiser,
+    count_parameters,
+    estimate_statistics,
+    normalisation_layers,
+)
 
 
 @pytest.mark.parametrize(("tail", "counts"), [("reference", (633345, 631169)), ("paper", (632833, 630657))])
@@ -31,6 +39,28 @@ def test_the_tail_is_in_the_order_of_its_name() -> None:
 def test_an_unknown_tail_is_refused() -> None:
     with pytest.raises(ValueError, match="paper, reference"):
         ResidualDenoiser(tail="papier")
+
+
+def test_the_low_pass_is_a_gaussian_reflected_at_the_edges() -> None:
+    image = torch.randn(2, 3, 30, 26)
+    expected = gaussian_filter(image.numpy(), (0, 0, 2.5, 2.5), mode="mirror", truncate=3.2)
+    np.testing.assert_allclose(LowPass(3, 2.5)(image).numpy(), expected, atol=1e-5)
+
+
+def test_what_is_wide_is_kept_as_measured() -> None:
+    network = ResidualDenoiser(filters=4, blocks=1, keep=3.0).eval()
+    with torch.no_grad():
+        network.last.bias.fill_(0.5)  # a bias everywhere
+        image = torch.randn(1, 1, 40, 40)
+        torch.testing.assert_close(network(image), image)
+        network.keep = None
+        torch.testing.assert_close(network(image), image + 0.5)
+
+
+def test_keeping_adds_no_parameters_and_nothing_to_store() -> None:
+    plain, keeping = (ResidualDenoiser(filters=4, blocks=1, keep=keep) for keep in (0.0, 3.0))
+    assert count_parameters(plain) == count_parameters(keeping)
+    assert plain.state_dict().keys() == keeping.state_dict().keys()
 
 
 def test_momentum_reaches_every_normalisation() -> None:

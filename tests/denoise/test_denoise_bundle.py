@@ -1,0 +1,147 @@
+"""Bundles: what they say of themselves, whom they fit, and which are trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nadenoise_core.denoise import bundle as bundle_module
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.errors import BundleError
+
+
+def test_a_bundle_describes_itself(build) -> None:
+    path = build(training={"seed": 3}, peak_snr=[1.5, 20], metrics={"psnr": 31.2}, extra_remark="kept")
+    got = Bundle(path)
+    assert got.name == "tiny"
+    assert got.metadata.matrix == (16, 12)
+    assert got.metadata.averages == (1, 150)
+    assert got.metadata.peak_snr == (1.5, 20.0)
+    assert got.metadata.input.channels == "complex"
+    assert got.metadata.training == {"seed": 3}
+    assert got.metadata.model_extra == {"extra_remark": "kept"}
+    assert got.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_metadata_is_read_without_torch(build) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from nadenoise_core.denoise.bundle import Bundle\n"
+        "print(Bundle(Path(sys.argv[1])).name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(build(name="x.pt"))], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "tiny"
+
+
+def test_a_file_is_trusted_by_its_checksum_alone(build) -> None:
+    path = build()
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(BundleError, match=f"can run code.*bundle_sha256 to {checksum}"):
+        find_bundle(str(path))
+    assert find_bundle(str(path), checksum).sha256 == checksum
+    assert find_bundle(str(path), checksum.upper()).name == "tiny"
+    with pytest.raises(BundleError, match=f"checksum is {checksum[:12]}.*expected 000000000000"):
+        find_bundle(str(path), "0" * 64)
+    with path.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match="changed or damaged"):
+        find_bundle(str(path), checksum)
+
+
+@pytest.fixture
+def models(build, tmp_path: Path, monkeypatch) -> Path:
+    """A folder of shipped bundles: wide (1 to 150 averages) and early (5 to 30)."""
+    folder = tmp_path / "models"
+    paths = [
+        build("return x", name="models/wide.pt", description="all", **{}),
+        build("return 2 * x", name="models/early.pt", averages=[5, 30]),
+    ]
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+    monkeypatch.setattr(bundle_module.resources, "files", lambda package: folder)
+    return folder
+
+
+def test_shipped_bundles_are_checked(models: Path) -> None:
+    assert [bundle.path.name for bundle in shipped_bundles()] == ["early.pt", "wide.pt"]
+    assert find_bundle(str(models / "early.pt")).metadata.averages == (5, 30)  # known, so trusted by path
+    (models / "early.pt").write_bytes((models / "wide.pt").read_bytes())
+    with pytest.raises(BundleError, match=r"early\.pt: checksum is"):
+        shipped_bundles()
+    (models / "early.pt").unlink()
+    with pytest.raises(BundleError, match=r"early\.pt: the bundle is listed but missing"):
+        shipped_bundles()
+
+
+def test_a_file_that_is_not_listed_is_not_shipped(models: Path, build) -> None:
+    build("return 3 * x", name="models/stranger.pt", description="unknown")
+    assert [bundle.path.name for bundle in shipped_bundles()] == ["early.pt", "wide.pt"]
+    with pytest.raises(BundleError, match="not a shipped bundle"):
+        find_bundle(str(models / "stranger.pt"))
+
+
+def test_names(models: Path, build, tmp_path: Path) -> None:
+    assert find_bundle("tiny").path.parent == models
+    with pytest.raises(BundleError, match=r"unknown bundle 'huge'.*tiny.*\.pt file"):
+        find_bundle("huge")
+    for name in ("missing.pt", str(tmp_path / "folder.pt")):
+        (tmp_path / "folder.pt").mkdir(exist_ok=True)
+        with pytest.raises(BundleError, match="no such bundle"):
+            find_bundle(name)
+
+
+def test_damaged_files(build, tmp_path: Path) -> None:
+    whole = build().read_bytes()
+    spoiled = tmp_path / "spoiled.pt"
+    at = whole.index(b'"for tests"')
+    for content in (b"", b"not a zip", whole[: len(whole) // 2], whole[:at] + b"#" + whole[at + 1 :]):
+        spoiled.write_bytes(content)
+        with pytest.raises(BundleError, match=r"spoiled\.pt: not a TorchScript bundle, or damaged"):
+            Bundle(spoiled)
+
+
+def test_metadata_that_is_missing_or_wrong(build) -> None:
+    with pytest.raises(BundleError, match=r"holds no metadata\.json"):
+        Bundle(build(metadata=""))
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle(build(metadata="{not json"))
+    for changes, words in (
+        ({"format": 2}, "metadata.json, format:"),
+        ({"input": {"channels": "quaternion", "normalisation": "noise"}}, "input.channels: input should be 'complex'"),
+        ({"input": {"channels": "complex", "normalisation": "noise", "gamma": 2}}, "input.gamma"),
+        ({"matrix": [16]}, "matrix"),
+        ({"averages": ["few", "many"]}, "averages.0"),
+        ({"name": None}, "name"),
+    ):
+        with pytest.raises(BundleError, match=words):
+            Bundle(build(**changes))
+
+
+def test_misfits_are_put_in_words(build) -> None:
+    got = Bundle(build(averages=[5, 30]))
+    assert got.misfit((16, 12)) is None
+    assert got.misfit((16, 12), 5) is got.misfit((16, 12), 30) is None
+    assert got.misfit((12, 16)) == "it was trained for matrix 12x16, the image is 16x12"
+    for averages in (4, 31):
+        assert got.misfit((16, 12), averages) == f"it was trained for 5 to 30 averages, the image has {averages}"
+
+
+def test_the_bundle_with_the_widest_range_is_chosen(build) -> None:
+    wide = Bundle(build(name="a.pt", averages=[10, 150]))
+    early = Bundle(build(name="b.pt", averages=[5, 30], **{}))
+    for order in ([wide, early], [early, wide]):
+        assert choose_bundle(order, (16, 12), 20) is wide
+        assert choose_bundle(order, (16, 12), 7) is early
+    with pytest.raises(BundleError, match=r"tiny: .*10 to 150 averages.*; tiny: .*5 to 30"):
+        choose_bundle([wide, early], (16, 12), 200)
+    with pytest.raises(BundleError, match="matrix 12x16"):
+        choose_bundle(iter([wide]), (80, 80), 20)
+    with pytest.raises(BundleError, match="none is installed"):
+        choose_bundle([], (16, 12), 20)

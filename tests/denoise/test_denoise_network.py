@@ -1,0 +1,120 @@
+"""Running a network: what goes in comes out on its own scale, or is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.denoise.network import Denoiser
+from nadenoise_core.errors import BundleError
+
+pytest.importorskip("torch")
+
+MATRIX = (16, 12)
+
+
+def image(scale: float = 1.0) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((*MATRIX, 2)).view(complex)[..., 0] + (5 - 2j)
+    return (scale * values).astype(np.complex64)
+
+
+def bundle(build, body: str = "return x", channels: str = "complex", normalisation: str = "noise") -> Bundle:
+    return Bundle(build(body, input={"channels": channels, "normalisation": normalisation}))
+
+
+@pytest.mark.parametrize("normalisation", ["noise", "range"])
+@pytest.mark.parametrize("channels", ["complex", "magnitude"])
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e7])
+def test_an_identity_network_gives_the_image_back(build, channels: str, normalisation: str, scale: float) -> None:
+    given = image(scale)
+    got = Denoiser(bundle(build, channels=channels, normalisation=normalisation))(given, 0.7 * scale)
+    expected = given if channels == "complex" else np.abs(given)
+    assert got.dtype == expected.dtype
+    assert got.shape == MATRIX
+    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize("normalisation", ["noise", "range"])
+def test_the_scale_of_an_image_does_not_matter(build, normalisation: str) -> None:
+    denoise = Denoiser(bundle(build, "return torch.tanh(x) * 0.5 + 0.1", normalisation=normalisation))
+    usual, scaled = denoise(image(), 0.7), denoise(image(1e5), 0.7e5)
+    assert np.abs(usual - image()).max() > 0.1  # it does something
+    np.testing.assert_allclose(scaled, 1e5 * usual, rtol=1e-5, atol=1)
+
+
+def test_noise_normalisation_divides_by_the_noise(build) -> None:
+    """The network sees multiples of the noise: adding 1 adds one standard deviation to each part."""
+    got = Denoiser(bundle(build, "return x + 1"))(image(), 0.25)
+    np.testing.assert_allclose(got, image() + 0.25 + 0.25j, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", ["complex", "magnitude"])
+def test_range_normalisation_spans_0_to_1(build, channels: str) -> None:
+    given = image()
+    values = np.stack([given.real, given.imag]) if channels == "complex" else np.abs(given)
+    low, high = values.min(), values.max()
+    for body, level in (("return x * 0 + x.min()", low), ("return x * 0 + x.max()", high), ("return x * 0", low)):
+        got = Denoiser(bundle(build, body, channels, "range"))(given, float("nan"))  # noise is not needed
+        np.testing.assert_allclose(got.real, level, rtol=1e-5)
+    got = Denoiser(bundle(build, "return x * 0 + 1", channels, "range"))(given, 1.0)
+    np.testing.assert_allclose(got.real, high, rtol=1e-5)
+
+
+def test_real_and_imaginary_part_are_the_channels(build) -> None:
+    got = Denoiser(bundle(build, "return torch.flip(x, [1])"))(image(), 1.0)
+    np.testing.assert_allclose(got, image().imag + 1j * image().real, rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise_std", [float("nan"), 0.0, float("inf"), -1.0])
+def test_a_network_that_needs_the_noise_refuses_without(build, noise_std: float) -> None:
+    with pytest.raises(BundleError, match="noise level of the image is unknown"):
+        Denoiser(bundle(build))(image(), noise_std)
+
+
+def test_a_uniform_image_has_no_range(build) -> None:
+    with pytest.raises(BundleError, match="uniform"):
+        Denoiser(bundle(build, channels="magnitude", normalisation="range"))(np.ones(MATRIX, np.complex64), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return x[:, :1]", r"maps shape \(1, 2, 16, 12\) to \(1, 1, 16, 12\)"),
+        ("return x[:, :, ::2]", r"to \(1, 2, 8, 12\)"),
+        ("return (x, x)", "gives a tuple, not one tensor"),
+        ("assert 1 > 2\n    return x", "does not run"),
+    ],
+)
+def test_a_network_that_does_not_run_is_refused_when_it_is_loaded(build, body: str, words: str) -> None:
+    with pytest.raises(BundleError, match=words) as caught:
+        Denoiser(bundle(build, body))
+    assert "\n" not in str(caught.value)
+    assert "tiny.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["return x * float('nan')", "return x / (x * 0)"])
+def test_values_that_are_not_finite_are_refused(build, body: str) -> None:
+    with pytest.raises(BundleError, match="not finite"):
+        Denoiser(bundle(build, body))(image(), 1.0)
+
+
+def test_a_zip_that_is_no_torchscript(tmp_path) -> None:
+    import json
+    import zipfile
+
+    metadata = {
+        "format": 1, "name": "fake", "version": "1", "description": "", "matrix": MATRIX, "averages": [1, 9],
+        "input": {"channels": "complex", "normalisation": "noise"},
+    }  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "fake.pt", "w") as archive:
+        archive.writestr("fake/extra/metadata.json", json.dumps(metadata))
+    with pytest.raises(BundleError, match=r"fake\.pt: cannot be loaded as TorchScript"):
+        Denoiser(Bundle(tmp_path / "fake.pt"))
+
+
+def test_a_file_that_is_replaced_is_loaded_anew(build) -> None:
+    first = Denoiser(bundle(build, "return x"))
+    second = Denoiser(bundle(build, "return 2 * x"))
+    np.testing.assert_allclose(second(image(), 1.0), 2 * first(image(), 1.0), rtol=1e-6)
