@@ -49,6 +49,11 @@ class Quantify(Gadget):
         label_map: str = Field(
             "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"
         )
+        intercept: Literal["zero", "fitted"] = Field(
+            "zero",
+            description="calibration line: zero goes through the 0 of air, which complex images have; fitted is the "
+            "paper's line, and what a magnitude always gets",
+        )
         maps: Literal["best", "all"] = Field(
             "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
         )
@@ -109,6 +114,7 @@ class Quantify(Gadget):
             self._setup,
             k_max if np.isfinite(k_max) else None,
             noise_std if known else None,
+            through_zero=self.parameters.intercept == "zero",
         )
         atsc = image_beside(image, result.values)
         source = "CNN" if kind == "denoised" else told(image, "method") or "NUFFT"

@@ -38,8 +38,6 @@ class LowPass(nn.Module):
         sigma: standard deviation, pixels.
     """
 
-    bell: torch.Tensor
-
     def __init__(self, channels: int, sigma: float) -> None:
         super().__init__()
         self.channels = channels
@@ -47,10 +45,10 @@ class LowPass(nn.Module):
         offset = torch.arange(-self.reach, self.reach + 1, dtype=torch.float32)
         bell = torch.exp(-(offset**2) / (2 * sigma**2))
         # Not learnt and not stored: it follows from sigma.
-        self.register_buffer("bell", bell / bell.sum(), persistent=False)
+        self.register_buffer("bell", (bell / bell.sum()).expand(channels, 1, 1, -1).clone(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        bell = self.bell.repeat(self.channels, 1, 1, 1)
+        bell = torch.as_tensor(self.bell)
         wide = pad(image, [self.reach, self.reach, self.reach, self.reach], mode="reflect")
         down = conv2d(wide, bell.transpose(2, 3), groups=self.channels)
         return conv2d(down, bell, groups=self.channels)

@@ -33,10 +33,7 @@ class Denoiser:
         self.bundle = bundle
         self.device = device
         self._network = _load(bundle.path, bundle.sha256, device)
-        try:
-            self._run(np.zeros((self._channels, *bundle.metadata.matrix), np.float32))  # also warms it up
-        except RuntimeError as error:
-            raise BundleError(f"{bundle.path}: the network does not run ({_first_line(error)})") from None
+        self._run(np.zeros((self._channels, *bundle.metadata.matrix), np.float32))  # also warms it up
 
     @property
     def _channels(self) -> int:
@@ -53,7 +50,7 @@ class Denoiser:
             (rows, columns): complex64 from a complex network, float32 magnitude from a magnitude network.
 
         Raises:
-            BundleError: the noise level is needed and unknown, or the result is not finite.
+            BundleError: the noise level is needed and unknown, the network fails, or the result is not finite.
         """
         shape = self.bundle.metadata.input
         channels = np.stack([image.real, image.imag] if shape.channels == "complex" else [np.abs(image)])
@@ -84,14 +81,20 @@ class Denoiser:
     def _run(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32)[None]).to(self.device)
-            result = self._network(batch.contiguous(memory_format=torch.channels_last))
-            if not isinstance(result, torch.Tensor):
-                raise RuntimeError(f"it gives a {type(result).__name__}, not one tensor")
-            if result.shape != batch.shape:
-                raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
-            return np.asarray(result[0].cpu().numpy())
+        try:
+            with torch.inference_mode():
+                batch = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32)[None]).to(self.device)
+                result = self._network(batch.contiguous(memory_format=torch.channels_last))
+                if not isinstance(result, torch.Tensor):
+                    raise RuntimeError(f"it gives a {type(result).__name__}, not one tensor")
+                if result.shape != batch.shape:
+                    raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
+                return np.asarray(result[0].cpu().numpy())
+        except torch.jit.Error as error:  # no RuntimeError; its reason comes last, after the traceback of the script
+            reason = str(error).strip().splitlines()[-1]
+            raise BundleError(f"{self.bundle.path}: the network does not run ({reason})") from None
+        except RuntimeError as error:
+            raise BundleError(f"{self.bundle.path}: the network does not run ({_first_line(error)})") from None
 
 
 @lru_cache(maxsize=8)

@@ -55,6 +55,7 @@ def concentration_map(
     setup: TubeSetup,
     k_max: float | None = None,
     noise_std: float | None = None,
+    through_zero: bool = False,
 ) -> ConcentrationMap:
     """Calibrate an image by its own reference tubes and turn it into concentrations (paper, section 2.6).
 
@@ -64,13 +65,19 @@ def concentration_map(
         setup: the tubes.
         k_max: radius of the sampled k-space, cycles/mm; None for the edge of the matrix.
         noise_std: of the real part of a pixel; None takes the scatter inside the tubes, as after a network.
+        through_zero: calibrate without intercept; a real image (a magnitude) is always calibrated with one, for its
+            air is not 0.
 
     Raises:
         CalibrationError: the tubes are not found or give no calibration line.
     """
     signal = in_phase(image, pixel)
     tubes = locate_tubes(signal, pixel, setup, k_max or 0.5 / max(pixel))
-    calibration = fit_calibration([tube.concentration for tube in tubes], [tube.signal for tube in tubes])
+    calibration = fit_calibration(
+        [tube.concentration for tube in tubes],
+        [tube.signal for tube in tubes],
+        through_zero=through_zero and np.iscomplexobj(image),
+    )
     if noise_std is None:
         noise_std = float(np.sqrt(np.mean([tube.std**2 for tube in tubes])))
     values = calibration.concentration(signal)

@@ -24,6 +24,7 @@ SEARCHED_DIAMETERS = tuple(np.arange(12.0, 33.0, 1.0))  # mm: 10 ml to 50 ml tub
 ROI_FRACTION = 0.7  # of the tube's radius: its centre
 
 _LEAST_CORRELATION = 0.5  # of the brightest tube with a disc
+_LEAST_SNR = 8.0  # of the brightest tube as a whole; the brightest disc of mere noise reaches 5
 _LEAST_SHARE = 0.5  # of the predicted signal that must be there
 _BRIGHT_CANDIDATES = 8
 _WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
@@ -143,7 +144,9 @@ class _Search:
         self.pixel, self.diameter, self._k_max = pixel, diameter, k_max
         self._spacing = (pixel[0] * pixel[1]) ** 0.5
         self._leg = self._leg_of(image, least_share=0.2, margin=0.65)
-        self._image = image - np.median(image[~self._leg])  # a magnitude has a noise floor
+        air = image[~self._leg]
+        self._image = image - np.median(air)  # a magnitude has a noise floor
+        noise = 1.4826 * float(np.median(np.abs(air - np.median(air))))
         reach = diameter / 2 + 1.5 * self._spacing
         half = int(np.ceil(reach / min(pixel)))
         distance = distance_from((0.0, 0.0), (2 * half + 1, 2 * half + 1), pixel)
@@ -158,6 +161,7 @@ class _Search:
         on_shapes = np.stack([correlate(padded, shape, mode="valid") for shape in shapes])
         self._on_disc: NDArray[np.float64] = on_shapes[0]
         self._disc_power = float(gram[0, 0])
+        self._least_on_disc = _LEAST_SNR * noise * self._disc_power**0.5
         self._structure = np.einsum("ayx,ab,byx->yx", on_shapes, np.linalg.inv(gram), on_shapes)
 
         power = correlate(padded**2, window, mode="valid")
@@ -170,7 +174,7 @@ class _Search:
         """The arrangement that explains the image best, with one or another bright disc as the brightest tube."""
         apart = 2 * int(self.diameter / 2 / max(self.pixel)) + 1
         peaks = (self._correlation == maximum_filter(self._correlation, size=apart)) & ~self._leg
-        places = np.argwhere(peaks & (self._correlation > _LEAST_CORRELATION) & (self._on_disc > 0))
+        places = np.argwhere(peaks & (self._correlation > _LEAST_CORRELATION) & (self._on_disc > self._least_on_disc))
         brightest = sorted(places.tolist(), key=lambda place: -self._on_disc[tuple(place)])[:_BRIGHT_CANDIDATES]
         strong = [c for c in concentrations if c > _WEAK * max(concentrations)]
         first = max(

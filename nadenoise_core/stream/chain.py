@@ -200,6 +200,17 @@ def check_order(chain: Chain) -> None:
         available.add(gadget.gives)
 
 
+def check_runs_here(chain: Chain) -> None:
+    """Check that the chain needs no Gadgetron server.
+
+    Raises:
+        ChainError: it has elements that only the server can run; they are named.
+    """
+    if chain.foreign:
+        line, words = chain.foreign[0]
+        raise ChainError(f"{chain.source}:{line}: {words} runs in the Gadgetron server only; send the scan there")
+
+
 def build(chain: Chain, scan: Scan) -> list[Gadget]:
     """The gadgets of a chain, made for one scan.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -126,8 +127,8 @@ def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.A
     unfinished = path.with_name(f".{path.name}.part")
     try:
         try:
-            with h5py.File(unfinished, "w") as file:
-                _fill(file.create_group("dataset"), header_xml, iter(acquisitions))
+            with _Disc(unfinished) as disc, h5py.File(disc, "w") as file:
+                _fill(file.create_group("dataset"), header_xml, disc.watched(acquisitions))
             os.replace(unfinished, path)
         except BaseException:
             with suppress(OSError):
@@ -135,6 +136,53 @@ def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.A
             raise
     except (OSError, RuntimeError) as error:  # HDF5 reports a full disc as either
         raise OutputError(f"cannot write {path}: {_reason(error)}; check the folder and its free space") from None
+
+
+class _Disc(io.FileIO):
+    """The file beneath an HDF5 file, which tells of a failure (a full disc) when HDF5 has let go of it.
+
+    HDF5 cannot close a file that it cannot write: it crashes the process at its end. So after a failure it is told
+    that all is well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self._failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left and self._failure is None:
+                left = left[super().write(left) :]
+        except OSError as failure:
+            self._failure = failure
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size) if self._failure is None else size or 0
+        except OSError as failure:
+            self._failure = failure
+            return size or 0
+
+    def watched(self, acquisitions: Iterable[ismrmrd.Acquisition]) -> Iterator[ismrmrd.Acquisition]:
+        """The same acquisitions, as long as they can be written."""
+        for acquisition in acquisitions:
+            self._raise_failure()
+            yield acquisition
+
+    def close(self) -> None:
+        super().close()
+        self._raise_failure()
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, self._failure and None
+        if failure is not None:
+            raise failure
 
 
 def _fill(group: Any, header_xml: str, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream.gadget import Gadget
 
+_PACKAGE = "gadgets"
+
 
 def gadget_names() -> list[str]:
     """Names of all gadgets, as they stand in chain files."""
-    import gadgets
-
-    return sorted(module.name for module in pkgutil.iter_modules(gadgets.__path__))
+    package = find_spec(_PACKAGE)
+    folders = package.submodule_search_locations if package else None
+    return sorted(module.name for module in pkgutil.iter_modules(folders or []))
 
 
 def gadget_class(name: str) -> type[Gadget]:
@@ -25,7 +28,7 @@ def gadget_class(name: str) -> type[Gadget]:
     """
     if name not in gadget_names():
         raise ChainError(f"there is no gadget '{name}'{suggestion(name, gadget_names())}")
-    module = importlib.import_module(f"gadgets.{name}")
+    module = importlib.import_module(f"{_PACKAGE}.{name}")
     gadget: type[Gadget] = getattr(module, name.capitalize())
     return gadget
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from nadenoise_core.errors import ChainError
-from nadenoise_core.stream.chain import Chain
 from nadenoise_core.stream.gadget import Gadget, Item
 
 
@@ -49,14 +47,3 @@ def run(gadgets: Sequence[Gadget], items: Iterable[Item], clock: StageClock | No
         if clock is not None:
             stream = clock.timed(gadget.name(), stream)
     return iter(stream)
-
-
-def check_runs_here(chain: Chain) -> None:
-    """Check that the chain needs no Gadgetron server.
-
-    Raises:
-        ChainError: it has elements that only the server can run; they are named.
-    """
-    if chain.foreign:
-        line, words = chain.foreign[0]
-        raise ChainError(f"{chain.source}:{line}: {words} runs in the Gadgetron server only; send the scan there")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ import ismrmrd
 
 from nadenoise_core import __version__
 from nadenoise_core.errors import OutputError, RawDataError
-from nadenoise_core.stream.chain import Chain, build
+from nadenoise_core.stream.chain import Chain, build, check_runs_here
 from nadenoise_core.stream.image import told, told_number, told_numbers, words_of
 from nadenoise_core.stream.rawfile import RawFile
-from nadenoise_core.stream.runner import StageClock, check_runs_here, run
+from nadenoise_core.stream.runner import StageClock, run
 from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.study.overview import draw_overview
 
@@ -93,12 +94,14 @@ def replay(
 def _run(file: RawFile, items: Iterator[Any], path: Path) -> list[ismrmrd.Image]:
     """Run the stream to its end; every image goes into the file of images."""
     images = []
-    with closing(ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)) as dataset:
+    stored = BytesIO()  # HDF5 does not survive a disc that fills: it writes to memory, and what it wrote goes to disc
+    with closing(ismrmrd.Dataset(stored, "dataset", create_if_needed=True)) as dataset:
         dataset.write_xml_header(file.header_xml)
         for item in items:
             if isinstance(item, ismrmrd.Image):
                 dataset.append_image(f"image_{item.getHead().image_series_index}", item)
                 images.append(item)
+    path.write_bytes(stored.getbuffer())
     return images
 
 

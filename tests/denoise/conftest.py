@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+_numbers = itertools.count()
 BuildBundle = Callable[..., Path]
 
 METADATA: dict[str, Any] = {
@@ -33,8 +35,8 @@ def build(tmp_path: Path) -> BuildBundle:
         path.parent.mkdir(exist_ok=True, parents=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*")
-            module = torch.jit.ScriptModule()
-            module.define(f"def forward(self, x):\n    {body}")
+            module = type(f"Tiny{next(_numbers)}", (torch.jit.ScriptModule,), {})()  # a class has one forward
+            module.define(f"def forward(self, x):\n    {body}\n")
             text = metadata if metadata is not None else json.dumps({**METADATA, **changes})
             torch.jit.save(module, str(path), _extra_files={"metadata.json": text} if text else {})
         return path

@@ -118,7 +118,7 @@ def test_metadata_that_is_missing_or_wrong(build) -> None:
         ({"input": {"channels": "complex", "normalisation": "noise", "gamma": 2}}, "input.gamma"),
         ({"matrix": [16]}, "matrix"),
         ({"averages": ["few", "many"]}, "averages.0"),
-        ({"name": None}, "name"),
+        ({"version": None}, "version"),
     ):
         with pytest.raises(BundleError, match=words):
             Bundle(build(**changes))

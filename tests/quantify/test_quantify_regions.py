@@ -60,7 +60,11 @@ def save(path: Path, array: np.ndarray) -> Path:
 
 
 def test_label_maps_of_another_image(tmp_path: Path) -> None:
-    for shape, words in (((ROWS, COLUMNS, 1), "6x9x1, the image 9x6x1"), ((COLUMNS, ROWS, 2), "9x6x2"), ((9,), "is 9,")):
+    for shape, words in (
+        ((ROWS, COLUMNS, 1), "6x9x1, the image 9x6x1"),
+        ((COLUMNS, ROWS, 2), "9x6x2"),
+        ((9,), "is 9,"),
+    ):
         with pytest.raises(BadInputError, match=words):
             read_label_map(save(tmp_path / "other.nii", np.zeros(shape, np.int16)), (ROWS, COLUMNS))
 

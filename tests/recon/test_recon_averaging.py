@@ -13,7 +13,9 @@ from nadenoise_core.recon.averaging import KspaceAverager
 ALL = slice(None)
 
 
-def readouts(averages: int, interleaves: int, halves: int, coils: int = 2, samples: int = 5, seed: int = 0) -> np.ndarray:
+def readouts(
+    averages: int, interleaves: int, halves: int, coils: int = 2, samples: int = 5, seed: int = 0
+) -> np.ndarray:
     """(averages, interleaves, halves, coils, samples) complex64."""
     parts = np.random.default_rng(seed).standard_normal((averages, interleaves, halves, coils, samples, 2))
     return parts.astype(np.float32).view(np.complex64)[..., 0]

@@ -82,9 +82,7 @@ def test_eight_coils_reach_the_optimal_signal(eight) -> None:
     root = np.sqrt(np.sum(np.abs(sensitivity) ** 2, axis=0))
     combined = combine(images)
     for region in (muscle, tubes):
-        np.testing.assert_allclose(
-            np.abs(combined[region]).mean(), (root * truth)[region].mean(), rtol=0.01
-        )
+        np.testing.assert_allclose(np.abs(combined[region]).mean(), (root * truth)[region].mean(), rtol=0.01)
     best = np.abs(np.sum(sensitivity.conj() * images, axis=0)) / root
     assert (np.abs(combined) / best)[muscle].min() > 0.98
 
