@@ -1,8 +1,7 @@
 """From a run to a bundle: `python -m training.export runs/noise_aware --name noise_aware`.
 
-The network is evaluated, scripted, frozen and written with its metadata inside; then a process that knows
-only torch loads it and must get the same images. Bundle and checksum list are written beside their names and
-moved.
+The network gets its `keep`, is evaluated, scripted, frozen and written with its metadata inside. Then a process
+that knows only torch loads it and must get the same images. Files are written beside their names and moved.
 """
 
 from __future__ import annotations
@@ -50,7 +49,12 @@ with torch.no_grad():
 
 
 def describe_run(
-    name: str, version: str, run: dict[str, Any], data: dict[str, str], metrics: dict[str, Any]
+    name: str,
+    version: str,
+    run: dict[str, Any],
+    data: dict[str, str],
+    metrics: dict[str, Any],
+    keep: float = 0.0,
 ) -> dict[str, Any]:
     """The `metadata.json` of a network.
 
@@ -58,6 +62,7 @@ def describe_run(
         run: what `load_best` says of the run.
         data: split to checksum of its limbs.
         metrics: of the test set.
+        keep: pixels, of the exported network.
     """
     settings = FitSettings(**run["settings"])
     scenes = SceneSettings()
@@ -83,6 +88,7 @@ def describe_run(
         "peak_snr": list(scenes.peak_snr) if complex_input else None,
         "training": {
             "settings": run["settings"],
+            "keep": keep,
             "steps": run["step"],
             "minutes": round(run["minutes"], 1),
             "validation_loss": run["validation_loss"],
@@ -177,6 +183,7 @@ def main() -> None:
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--out", type=Path, default=MODELS_FOLDER)
     parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
+    parser.add_argument("--keep", type=float, default=3.0, help="pixels, see ResidualDenoiser; 0 for none")
     parser.add_argument("--calves", type=int, default=20, help="number of virtual calves to evaluate on")
     parser.add_argument("--limbs", type=int, default=None, help="number of test images; all unless given")
     arguments = parser.parse_args()
@@ -184,7 +191,8 @@ def main() -> None:
     network, run = load_best(arguments.run / "best.pt")
     data = json.loads((arguments.run / "data.json").read_text())
     limbs = load_limbs(SPLITS["test"], arguments.cache).first(arguments.limbs)
-    metadata = describe_run(arguments.name, arguments.version, run, data, {})
+    network.set_keep(arguments.keep)
+    metadata = describe_run(arguments.name, arguments.version, run, data, {}, arguments.keep)
     model = Model(network, **metadata["input"])
     metrics = evaluate(model, limbs, SpiralNoise(), range(arguments.calves))
     path = write_bundle(network, metadata | {"metrics": metrics}, arguments.out)

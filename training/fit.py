@@ -42,7 +42,7 @@ class FitSettings:
     blocks: int = 8
     tail: str = "reference"
     zero_init: bool = True
-    keep: float = 0.0  # pixels, see ResidualDenoiser
+    keep: float = 0.0  # pixels, see ResidualDenoiser; a network trained with it learns to undo it
     momentum: float = 0.1  # of batch normalisation, in torch's sense
     batch: int = 16
     learning_rate: float = 1e-3

@@ -92,13 +92,19 @@ class ResidualDenoiser(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(filters, momentum) for _ in range(blocks)))
         self.tail = nn.Sequential(_convolution(filters, filters), *order)
         self.last = nn.Conv2d(filters, channels, 1) if tail == "paper" else _convolution(filters, channels)
-        self.keep = LowPass(channels, keep) if keep > 0 else None
+        self.channels = channels
+        self.keep: LowPass | None = None
+        self.set_keep(keep)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
         if zero_init:
             nn.init.zeros_(self.last.weight)
+
+    def set_keep(self, sigma: float) -> None:
+        """Give back structure wider than `sigma` pixels from now on; 0: nothing."""
+        self.keep = LowPass(self.channels, sigma) if sigma > 0 else None
 
     def forward(self, image: Tensor) -> Tensor:
         residual: Tensor = self.last(self.tail(self.blocks(self.head(image))))

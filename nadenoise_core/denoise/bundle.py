@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Iterable
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,8 +59,12 @@ class Bundle:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.metadata = _read_metadata(path)
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            self.content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read ({error.strerror})") from None
+        self.metadata = _read_metadata(path, self.content)
+        self.sha256 = hashlib.sha256(self.content).hexdigest()
 
     @property
     def name(self) -> str:
@@ -152,9 +157,9 @@ def _known_checksums(folder: Path) -> dict[str, str]:
     return {name.lstrip("*"): checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
 
 
-def _read_metadata(path: Path) -> Metadata:
+def _read_metadata(path: Path, content: bytes) -> Metadata:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
             inside = [name for name in archive.namelist() if name.endswith("/extra/metadata.json")]
             if not inside:
                 raise BundleError(f"{path}: holds no metadata.json; export it with nadenoise's training package")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ class Denoiser:
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         self.bundle = bundle
         self.device = device
-        self._network = _load(bundle.path, bundle.sha256, device)
+        self._network = _load(bundle, device)
         self._run(np.zeros((self._channels, *bundle.metadata.matrix), np.float32))  # also warms it up
 
     @property
@@ -52,31 +51,32 @@ class Denoiser:
         Raises:
             BundleError: the noise level is needed and unknown, the network fails, or the result is not finite.
         """
-        shape = self.bundle.metadata.input
-        channels = np.stack([image.real, image.imag] if shape.channels == "complex" else [np.abs(image)])
-        offset, scale = 0.0, noise_std
-        if shape.normalisation == "range":
-            offset = float(channels.min())
-            scale = float(channels.max()) - offset
-        most = self.bundle.metadata.peak_snr[1] if self.bundle.metadata.peak_snr else np.inf
-        if shape.normalisation == "noise" and scale > 0 and np.abs(image).max() > _OVER_DOMAIN * most * scale:
-            raise BundleError(
-                f"the signal is {np.abs(image).max() / scale:.0f} times the noise, the network {self.bundle.name} was "
-                f"trained up to {most:g}; the plain image needs no denoising"
-            )
-        if not (np.isfinite(scale) and scale > 0):
-            raise BundleError(
-                "the noise level of the image is unknown (nothing was averaged), and the network needs it"
-                if shape.normalisation == "noise"
-                else "the image is uniform; there is nothing to denoise"
-            )
+        is_complex = self.bundle.metadata.input.channels == "complex"
+        channels = np.stack([image.real, image.imag] if is_complex else [np.abs(image)])
+        if self.bundle.metadata.input.normalisation == "noise":
+            offset, scale = 0.0, self._noise_scale(float(np.abs(image).max()), noise_std)
+        else:
+            offset, scale = _range_scale(channels)
         normalised = ((channels - offset) / scale).astype(np.float32)
         result = self._run(normalised) * np.float32(scale) + np.float32(offset)
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
-        if shape.channels == "complex":
+        if is_complex:
             return np.asarray(result[0] + 1j * result[1], dtype=np.complex64)
         return np.asarray(result[0], dtype=np.float32)
+
+    def _noise_scale(self, peak: float, noise_std: float) -> float:
+        """The noise level, if the network can work with it: SNR units."""
+        if not (np.isfinite(noise_std) and noise_std > 0):
+            known = "is 0" if noise_std == 0 else "is unknown (nothing was averaged)"
+            raise BundleError(f"the noise level of the image {known}, and the network {self.bundle.name} needs it")
+        trained = self.bundle.metadata.peak_snr
+        if trained is not None and peak > _OVER_DOMAIN * trained[1] * noise_std:
+            raise BundleError(
+                f"the signal is {peak / noise_std:.0f} times the noise, the network {self.bundle.name} was trained up "
+                f"to {trained[1]:g}; the plain image needs no denoising"
+            )
+        return noise_std
 
     def _run(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
@@ -97,18 +97,31 @@ class Denoiser:
             raise BundleError(f"{self.bundle.path}: the network does not run ({_first_line(error)})") from None
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path, sha256: str, device: str) -> Any:
-    """The network, once a file and device; `sha256` tells versions of a file apart."""
+def _range_scale(channels: NDArray[np.floating]) -> tuple[float, float]:
+    """Shift and scale of an image to 0..1 (paper, section 2.1)."""
+    low, high = float(channels.min()), float(channels.max())
+    if not high > low:
+        raise BundleError("the image is uniform; there is nothing to denoise")
+    return low, high - low
+
+
+_loaded: dict[tuple[str, str], Any] = {}
+
+
+def _load(bundle: Bundle, device: str) -> Any:
+    """The network, loaded once in a process; from the very bytes whose checksum was verified."""
     import torch
 
+    if (bundle.sha256, device) in _loaded:
+        return _loaded[bundle.sha256, device]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         try:
-            network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+            network: Any = torch.jit.load(BytesIO(bundle.content), map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
-            raise BundleError(f"{path}: cannot be loaded as TorchScript ({_first_line(error)})") from None
-    return network.to(memory_format=torch.channels_last)
+            raise BundleError(f"{bundle.path}: cannot be loaded as TorchScript ({_first_line(error)})") from None
+    _loaded[bundle.sha256, device] = network.to(memory_format=torch.channels_last)
+    return _loaded[bundle.sha256, device]
 
 
 def _first_line(error: Exception) -> str:

@@ -65,8 +65,8 @@ def fit_calibration(
     """
     c = np.asarray(concentrations, np.float64)
     s = np.asarray(signals, np.float64)
-    if c.size < 3 or np.ptp(c) == 0:
-        raise CalibrationError(f"calibration needs at least three different tubes, there are {np.unique(c).size}")
+    if np.unique(c).size < 3:
+        raise CalibrationError(f"calibration needs at least three concentrations, there are {np.unique(c).size}")
     design = c[:, None] if through_zero else np.stack([c, np.ones_like(c)], axis=1)
     line = np.linalg.lstsq(design, s, rcond=None)[0]
     slope, intercept = (*line, 0.0)[:2]

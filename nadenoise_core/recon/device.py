@@ -37,6 +37,13 @@ class Device:
         with self.array_module.cuda.Device(self.index):
             return self.array_module.ascontiguousarray(array, dtype=dtype)
 
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An uninitialised array on this device."""
+        if not self.is_gpu:
+            return np.empty(shape, dtype)
+        with self.array_module.cuda.Device(self.index):
+            return self.array_module.empty(shape, dtype)
+
     def __str__(self) -> str:
         return f"cuda:{self.index}" if self.is_gpu else "cpu"
 

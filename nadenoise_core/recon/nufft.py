@@ -58,7 +58,7 @@ class Nufft:
         if data.shape[len(leading) :] != given:
             raise ValueError(f"the last axes of the array are {data.shape[len(leading) :]}, expected {given}")
         # One transform a plan: batches gain nothing on the CPU, and a GPU is busy with one image of this size.
-        out = self.device.array_module.empty((*leading, *made), dtype=np.complex64)
+        out = self.device.empty((*leading, *made), np.complex64)
         for index in np.ndindex(*leading):
             out[index] = plan.execute(data[index])
         return out

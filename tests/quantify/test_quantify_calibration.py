@@ -76,3 +76,13 @@ def test_perfect_tubes_leave_the_noise_alone() -> None:
 def test_what_is_no_calibration_line(concentrations, signals, words: str) -> None:
     with pytest.raises(CalibrationError, match=words):
         fit_calibration(concentrations, signals)
+
+
+def test_the_line_through_zero() -> None:
+    c, signals = np.array(TUBES), np.array([32.0, 80.0, 148.0, 231.0, 299.0])
+    line = fit_calibration(TUBES, signals, through_zero=True)
+    slope = (c @ signals) / (c @ c)
+    variance = np.sum((signals - slope * c) ** 2) / 4 / (c @ c)
+    assert (line.slope, line.intercept) == (pytest.approx(slope), 0)
+    np.testing.assert_allclose(line.covariance, [[variance, 0], [0, 0]])
+    np.testing.assert_allclose(line.standard_error(np.array(20.0), 0.0), 20 * np.sqrt(variance) / slope)

@@ -66,6 +66,7 @@ def test_the_density_column_is_left_out(unit: str) -> None:
     [
         (((160, 160), (360.0, 360.0)), ((80, 80), (180.0, 180.0))),  # field of view oversampled
         (((80, 64), (180.0, 160.0)), ((160, 128), (180.0, 160.0))),  # zero-filled
+        (((80, 64), (180.0, 160.0)), ((160, 64), (180.0, 160.0))),  # along phase alone
     ],
 )
 def test_units_refer_to_the_encoded_space(unit: str, encoded, made) -> None:
