@@ -73,7 +73,7 @@ class Accumulate(Gadget):
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         images: dict[tuple[int, ...], _ImageInProgress] = {}
         for number, item in enumerate(items):
-            if not isinstance(item, ismrmrd.Acquisition) or any(item.is_flag_set(flag) for flag in _PASSED_ON):
+            if not isinstance(item, ismrmrd.Acquisition) or _is_no_image_data(item):
                 yield item
                 continue
             image = images.get(self._image_of(item))
@@ -239,6 +239,11 @@ class _ImageInProgress:
                 "max_gradient, rise_time and oversampling in the chain"
             )
         return (k * encoding.pixel[::-1]).astype(np.float32)
+
+
+def _is_no_image_data(acquisition: ismrmrd.Acquisition) -> bool:
+    """Noise, dummy and navigator readouts, and those of another encoding than the image's."""
+    return acquisition.encoding_space_ref != 0 or any(acquisition.is_flag_set(flag) for flag in _PASSED_ON)
 
 
 def _kept(acquisition: ismrmrd.Acquisition) -> slice:

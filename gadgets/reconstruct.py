@@ -18,7 +18,15 @@ from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling.density import Weights, sample_weights
 from nadenoise_core.stream.buffer import AveragedReadouts, unpack
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import add_to_history, label, new_image, say
+from nadenoise_core.stream.image import (
+    add_to_history,
+    as_transverse,
+    comment,
+    has_directions,
+    label,
+    new_image,
+    say,
+)
 
 
 class Reconstruct(Gadget):
@@ -63,8 +71,13 @@ class Reconstruct(Gadget):
         encoding = self.scan.encoding
         averages = int(np.median(readouts.averages))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
-        image = new_image(pixels, readouts.header, field_of_view, index)
+        known = has_directions(readouts.header)
+        image = new_image(pixels, readouts.header if known else as_transverse(readouts.header), field_of_view, index)
         label(image, "nufft", f"23Na NUFFT {averages} avg")
+        if not known:
+            reason = "the raw data do not say how the slice lies; it is taken as transverse"
+            self.log.warning(reason)
+            comment(image, reason)
         reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
         say(
             image,

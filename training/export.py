@@ -1,7 +1,8 @@
 """From a run to a bundle: `python -m training.export runs/noise_aware --name noise_aware`.
 
-The network gets its `keep`, is evaluated, scripted, frozen and written with its metadata inside. Then a process
-that knows only torch loads it and must get the same images. Files are written beside their names and moved.
+The network gets its `keep`, is evaluated, scripted, frozen and written with its metadata inside. Then a
+process that knows only torch loads it and must get the same images. Files are written beside their names and
+moved.
 """
 
 from __future__ import annotations

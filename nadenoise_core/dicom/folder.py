@@ -19,10 +19,9 @@ def write(dataset: Dataset, folder: Path | str, name: str) -> Path:
     A reader of the folder sees the whole file or none: it is written under a hidden name and then renamed. A file
     of that name is replaced.
 
-    Raises
-    ------
-    BadInputError: `name` is not a plain file name.
-    OutputError: the file could not be written; nothing is left behind.
+    Raises:
+        BadInputError: `name` is not a plain file name.
+        OutputError: the file could not be written; nothing is left behind.
     """
     if name in ("", ".", "..") or Path(name).name != name:
         raise BadInputError(f"DICOM: {name!r} is not a plain file name")

@@ -23,20 +23,18 @@ _DIRECTION_TOLERANCE = 1e-3
 class Geometry:
     """Where a slice lies in the patient: LPS coordinates, millimetres.
 
-    Rows run along `phase_dir` and columns along `read_dir`. Pixel (rows // 2, columns // 2) is the centre of the
+    The row index rises along `phase_dir`, the column index along `read_dir`. Pixel (rows // 2, columns // 2) is the centre of the
     field of view, for even and odd matrices, because that is where the NUFFT puts it.
 
-    Parameters
-    ----------
-    position: (3,) centre of the slice, mm.
-    read_dir, phase_dir, slice_dir: (3,) unit vectors, at right angles to each other.
-    field_of_view: (read, phase), mm.
-    slice_thickness: mm.
-    patient_position: such as "HFS" (DICOM PS3.3 C.7.3.1.1.2); empty when unknown.
+    Args:
+        position: (3,) centre of the slice, mm.
+        read_dir, phase_dir, slice_dir: (3,) unit vectors, at right angles to each other.
+        field_of_view: (read, phase), mm.
+        slice_thickness: mm.
+        patient_position: such as "HFS" (DICOM PS3.3 C.7.3.1.1.2); empty when unknown.
 
-    Raises
-    ------
-    BadInputError: a vector is not (3,), a direction is not a unit vector or not at a right angle, a length is not > 0.
+    Raises:
+        BadInputError: a vector is not (3,), directions are not unit vectors at right angles, a length is not > 0.
     """
 
     position: Vector
@@ -95,9 +93,8 @@ class Study:
     Dates and times are text, in ISO 8601 ("2024-01-31", "12:34:56") or DICOM form ("20240131", "123456"). What would
     tell who the patient is stays out of `repr`, and so out of logs.
 
-    Raises
-    ------
-    BadInputError: `measurement_id` is empty, or a number is not finite.
+    Raises:
+        BadInputError: `measurement_id` is empty, or a number is not finite.
     """
 
     measurement_id: str
@@ -149,9 +146,8 @@ class Study:
 class Network:
     """The network that denoised an image.
 
-    Raises
-    ------
-    BadInputError: `name` or `sha256` is empty.
+    Raises:
+        BadInputError: `name` or `sha256` is empty.
     """
 
     name: str
@@ -169,23 +165,21 @@ class Network:
 class Product:
     """One image to be delivered.
 
-    Parameters
-    ----------
-    kind: "nufft" (reconstructed magnitude), "denoised" (magnitude after the network) or "atsc" (concentration).
-    pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L for "atsc".
-    averages: how many averages are in this image.
-    scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
-    instance_number: counts the images of a series from 1.
-    method: how the image was reconstructed: "NUFFT", "CS", ...
-    network: what denoised the image, or for "atsc" the image that it was computed from.
-    derivation: how the image was made, in words; cut to 1024 characters.
-    window: (centre, width) for display, in the units of `pixels`; None: chosen here.
-    source: (SOP class UID, SOP instance UID) of every image that this one was made from.
+    Args:
+        kind: "nufft" (reconstructed magnitude), "denoised" (magnitude after the network) or "atsc" (concentration).
+        pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L for "atsc".
+        averages: how many averages are in this image.
+        scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
+        instance_number: counts the images of a series from 1.
+        method: how the image was reconstructed: "NUFFT", "CS", ...
+        network: what denoised the image, or for "atsc" the image that it was computed from.
+        derivation: how the image was made, in words; cut to 1024 characters.
+        window: (centre, width) for display, in the units of `pixels`; None: chosen here.
+        source: (SOP class UID, SOP instance UID) of every image that this one was made from.
 
-    Raises
-    ------
-    BadInputError: pixels are not a finite real image, a magnitude has no scale, a number is out of range, or the
-        network is missing from a denoised image or given for a plain one.
+    Raises:
+        BadInputError: pixels are not a finite real image, a magnitude has no scale, a number is out of range, or the
+            network is missing from a denoised image or given for a plain one.
     """
 
     kind: Kind

@@ -51,6 +51,18 @@ def new_image(
     return image
 
 
+def has_directions(header: ismrmrd.AcquisitionHeader) -> bool:
+    """Whether the raw data say how the slice lies; many converters leave the directions 0."""
+    return any(header.read_dir) and any(header.phase_dir) and any(header.slice_dir)
+
+
+def as_transverse(header: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
+    """A copy of a header, with the directions of a transverse slice."""
+    copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
+    copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = (1, 0, 0), (0, 1, 0), (0, 0, 1)
+    return copy
+
+
 def image_beside(image: ismrmrd.Image, pixels: NDArray[np.generic]) -> ismrmrd.Image:
     """A new image with the header and words of another and other pixels, (rows, columns)."""
     beside = _with_pixels(image.getHead(), pixels)
