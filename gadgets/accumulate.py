@@ -100,8 +100,9 @@ class _ImageInProgress:
         self._parameters = gadget.parameters
         self._interleaves = gadget.scan.count(self._parameters.interleaf_counter)
         self._half_pulses = gadget.scan.count(self._parameters.half_pulse_counter)
-        announced = gadget.scan.count(self._parameters.average_counter)
-        self._levels = list(self._parameters.emit_at or ([announced] if announced else []))
+        # A limit of one average is what converters write that do not know it.
+        announced = gadget.scan.count(self._parameters.average_counter) or 1
+        self._levels = list(self._parameters.emit_at or ([announced] if announced > 1 else []))
         self._averager: KspaceAverager | None = None
         self._shape = (0, 0)
         self._headers: dict[int, ismrmrd.AcquisitionHeader] = {}

@@ -23,8 +23,8 @@ _DIRECTION_TOLERANCE = 1e-3
 class Geometry:
     """Where a slice lies in the patient: LPS coordinates, millimetres.
 
-    The row index rises along `phase_dir`, the column index along `read_dir`. Pixel (rows // 2, columns // 2) is the centre of the
-    field of view, for even and odd matrices, because that is where the NUFFT puts it.
+    The row index rises along `phase_dir`, the column index along `read_dir`. Pixel (rows // 2, columns // 2) is the
+    centre of the field of view, for even and odd matrices, because that is where the NUFFT puts it.
 
     Args:
         position: (3,) centre of the slice, mm.
