@@ -49,9 +49,14 @@ class RawFile:
             self._acquisitions = self._group["data"]
             if self._acquisitions.dtype["head"].itemsize != _HEADER_BYTES:
                 raise RawDataError(f"{path}: acquisition headers of another ISMRMRD version; convert it anew")
-        except Exception:
+        except RawDataError:
             self._file.close()
             raise
+        except Exception as error:  # h5py has no type of its own for a file that HDF5 opens and cannot read
+            self._file.close()
+            raise RawDataError(
+                f"{path}: holds no readable ISMRMRD measurement ({_reason(error)}); copy or convert it anew"
+            ) from None
 
     def __len__(self) -> int:
         """How many acquisitions the file holds."""
@@ -74,7 +79,7 @@ class RawFile:
         for start in range(0, len(self), _BLOCK):
             try:
                 block = self._acquisitions[start : start + _BLOCK]
-            except OSError as error:
+            except Exception as error:  # of whatever type h5py chooses
                 raise RawDataError(
                     f"{self.path}: acquisitions from {start} on cannot be read ({_reason(error)}); the file is damaged"
                 ) from None

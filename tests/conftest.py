@@ -1,0 +1,150 @@
+"""What tests of streams, gadgets, replays and commands share: virtual scans, chain files, tiny bundles."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import ismrmrd
+import pytest
+
+from nadenoise_core.stream.chain import build, read_chain
+from nadenoise_core.stream.rawfile import write_raw_file
+from nadenoise_core.stream.runner import run
+from nadenoise_core.stream.scan import parse_header, read_scan
+from nadenoise_core.study.virtual import VirtualMeasurement
+
+Stage = str | tuple[str, dict[str, str]]
+
+METADATA: dict[str, Any] = {
+    "format": 1,
+    "name": "tiny",
+    "version": "1.0",
+    "description": "for tests",
+    "input": {"channels": "complex", "normalisation": "noise"},
+    "matrix": [80, 80],
+    "averages": [1, 1000],
+}
+_bundle_numbers = itertools.count()
+
+
+def node_xml(stages: Iterable[Stage]) -> str:
+    """The `<configuration>` of one node of ours."""
+    lines = []
+    for stage in stages:
+        name, properties = (stage, {}) if isinstance(stage, str) else stage
+        inside = "".join(f"<property name={quoteattr(k)} value={quoteattr(v)}/>" for k, v in properties.items())
+        lines.append(f"<gadget name={quoteattr(name)}>{inside}</gadget>")
+    return "<configuration>\n" + "\n".join(lines) + "\n</configuration>"
+
+
+def chain_xml(*nodes: Iterable[Stage]) -> str:
+    """A whole chain file of nodes of ours."""
+    external = "\n".join(
+        f'<external><execute name="gadgets" target="chain" type="python"/>\n{node_xml(stages)}\n</external>'
+        for stages in nodes
+    )
+    return f"<configuration>\n<version>2</version>\n<stream>\n{external}\n</stream>\n</configuration>\n"
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[..., tuple[VirtualMeasurement, list[ismrmrd.Acquisition]]]:
+    """A virtual measurement and its acquisitions; made once, so leave them as they are (see `changed`)."""
+    made: dict[str, tuple[VirtualMeasurement, list[ismrmrd.Acquisition]]] = {}
+
+    def measure(**options: Any) -> tuple[VirtualMeasurement, list[ismrmrd.Acquisition]]:
+        options = {"seed": 3, "averages": 2, "noise": 4.0, **options}
+        key = repr(sorted(options.items()))
+        if key not in made:
+            measurement = VirtualMeasurement(**options)
+            made[key] = measurement, list(measurement.acquisitions())
+        return made[key]
+
+    return measure
+
+
+@pytest.fixture(scope="session")
+def scan_file(measured, tmp_path_factory) -> Callable[..., Path]:
+    """The same as a raw file; written once, so leave it as it is."""
+    made: dict[str, Path] = {}
+
+    def write(**options: Any) -> Path:
+        key = repr(sorted(options.items()))
+        if key not in made:
+            measurement, acquisitions = measured(**options)
+            made[key] = tmp_path_factory.mktemp("raw") / "scan.h5"
+            write_raw_file(made[key], measurement.header_xml(), acquisitions)
+        return made[key]
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def changed() -> Callable[..., ismrmrd.Acquisition]:
+    """A copy of an acquisition with other counters, header fields, data or trajectory."""
+
+    def change(acquisition: ismrmrd.Acquisition, data=None, trajectory=None, **fields: int) -> ismrmrd.Acquisition:
+        head = ismrmrd.AcquisitionHeader.from_buffer_copy(acquisition.getHead())
+        for name, value in fields.items():
+            setattr(head.idx if hasattr(head.idx, name) else head, name, value)
+        data = acquisition.data if data is None else data
+        trajectory = acquisition.traj if trajectory is None else trajectory
+        head.active_channels, head.number_of_samples = data.shape
+        head.trajectory_dimensions = trajectory.shape[1]
+        return ismrmrd.Acquisition(head, data=data.copy(), trajectory=trajectory.copy())
+
+    return change
+
+
+@pytest.fixture
+def chain_file(tmp_path) -> Callable[..., Path]:
+    """A chain file of stages, one sequence of them a node."""
+
+    def write(*nodes: Iterable[Stage], name: str = "chain.xml") -> Path:
+        path = tmp_path / name
+        path.write_text(chain_xml(*nodes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def run_chain(chain_file) -> Callable[..., list[Any]]:
+    """Run stages in this process: the items that come out."""
+
+    def run_stages(stages: Iterable[Stage], header_xml: str, items: Iterable[Any]) -> list[Any]:
+        chain = read_chain(chain_file(stages))
+        return list(run(build(chain, read_scan(parse_header(header_xml))), items))
+
+    return run_stages
+
+
+@pytest.fixture(scope="session")
+def bundle_file(tmp_path_factory) -> Callable[..., tuple[Path, str]]:
+    """A TorchScript bundle, given as the body of its `forward(self, x)`, with its checksum."""
+
+    def make(body: str = "return x", **changes: Any) -> tuple[Path, str]:
+        torch = pytest.importorskip("torch")
+        path = tmp_path_factory.mktemp("bundle") / "tiny.pt"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.*")
+            module = type(f"Net{next(_bundle_numbers)}", (torch.jit.ScriptModule,), {})()  # a class has one forward
+            module.define(f"def forward(self, x):\n    {body}\n")
+            torch.jit.save(module, str(path), _extra_files={"metadata.json": json.dumps({**METADATA, **changes})})
+        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smoothing_chain(bundle_file) -> list[Stage]:
+    """All stages, with a network that smooths a little."""
+    path, sha256 = bundle_file("return 0.5 * x + 0.25 * (x.roll(1, 3) + x.roll(-1, 3))")
+    network = {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"}
+    return ["accumulate", "reconstruct", ("denoise", network), ("quantify", {"tube_diameter": "20"}), "deliver"]
