@@ -91,7 +91,7 @@ class Fit:
         torch.manual_seed(settings.seed)
         self.network = build_network(settings, training.channels)
         self.frozen = bool(settings.start)
-        if settings.start:
+        if settings.start and not self._checkpoint.exists():
             self.network.load_state_dict(load_best(Path(settings.start))[0].state_dict())
         self.average = deepcopy(self.network).eval()
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
@@ -181,9 +181,7 @@ class Fit:
         # Steps counted from a million are never reached: the estimate has pairs of its own.
         batches = [self._pairs(1_000_000 + index)[0] for index in range(30)]
         estimate_statistics(self.network, batches)
-        estimate_statistics(self.average, batches)
-        self.average.eval()
-        # From here on both share one set of statistics; the average's affine part follows within its memory.
+        # From here on both share one set of statistics; the average's weights follow within its memory.
         for mine, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
             mine.copy_(theirs)
         self.frozen = True
@@ -242,6 +240,12 @@ def load_best(path: Path) -> tuple[ResidualDenoiser, dict[str, Any]]:
     network = build_network(FitSettings(**state["settings"]), state["channels"])
     network.load_state_dict(state.pop("network"))
     return network.eval(), state
+
+
+def history(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """A run, as `load_best` describes it, after those it started from."""
+    start = run["settings"].get("start")
+    return [*(history(load_best(Path(start))[1]) if start else []), run]
 
 
 def learning_rate(settings: FitSettings, step: int, progress: float) -> float:

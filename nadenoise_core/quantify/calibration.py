@@ -75,7 +75,7 @@ def fit_calibration(
     if not (slope > 0 and r2 >= LEAST_R2):
         raise CalibrationError(
             f"the tubes do not give a calibration line: slope {slope:.3g}, R2 {r2:.3f} (at least {LEAST_R2} needed); "
-            "check the tubes' positions and concentrations"
+            "check tube_diameter, tube_positions and concentrations"
         )
     covariance = np.zeros((2, 2))
     covariance[: line.size, : line.size] = scatter / (c.size - line.size) * np.linalg.inv(design.T @ design)

@@ -20,7 +20,7 @@ from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.rois import disc_weights, distance_from, measure
 
-SEARCHED_DIAMETERS = tuple(np.arange(12.0, 33.0, 1.0))  # mm: 10 ml to 50 ml tubes
+SEARCHED_DIAMETERS = tuple(np.arange(12.0, 34.0, 3.0))  # mm: 10 ml to 50 ml tubes, then finer about the best
 ROI_FRACTION = 0.7  # of the tube's radius: its centre
 
 _LEAST_CORRELATION = 0.5  # of the brightest tube with a disc
@@ -111,9 +111,10 @@ def find_tubes(
         CalibrationError: a tube is not where any disc in air has the signal that the others predict for it.
     """
     trials = SEARCHED_DIAMETERS if diameter is None else (diameter,)
-    searches = [_Search(np.asarray(image, np.float64), pixel, trial, k_max) for trial in trials]
-    found = [search.best(concentrations) for search in searches]
-    arrangement, search = max(zip(found, searches, strict=True), key=lambda entry: entry[0].score)
+    arrangement, search = _best(image, pixel, trials, concentrations, k_max)
+    if diameter is None:
+        about = [search.diameter + step for step in (-2.0, -1.0, 0.0, 1.0, 2.0)]
+        arrangement, search = _best(image, pixel, about, concentrations, k_max)
     if not arrangement.places:
         raise CalibrationError(
             f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion "
@@ -124,6 +125,18 @@ def find_tubes(
         measure_tube(image, pixel, concentration, search.position(place), search.diameter, k_max)
         for concentration, place in zip(concentrations, arrangement.places, strict=True)
     )
+
+
+def _best(
+    image: NDArray[np.floating],
+    pixel: tuple[float, float],
+    diameters: Sequence[float],
+    concentrations: Sequence[float],
+    k_max: float,
+) -> tuple[_Arrangement, _Search]:
+    """The diameter that explains the image best, and where the tubes then are."""
+    searches = (_Search(np.asarray(image, np.float64), pixel, diameter, k_max) for diameter in diameters)
+    return max(((search.best(concentrations), search) for search in searches), key=lambda entry: entry[0].score)
 
 
 @dataclass(frozen=True)

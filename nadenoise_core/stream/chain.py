@@ -153,6 +153,12 @@ def read_chain(path: Path) -> Chain:
     for element in _elements(streams[0]):
         if _is_ours(element):
             nodes += 1
+            execute = element.find("execute")
+            if execute is not None and (execute.get("target"), execute.get("type")) != ("chain", "python"):
+                raise ChainError(
+                    f'{path}:{execute.sourceline}: Gadgetron cannot start this node; write <execute name="gadgets" '
+                    'target="chain" type="python"/>'
+                )
             stages.extend(_stages(element.find("configuration"), str(path), element.sourceline))
         else:
             foreign.append((element.sourceline, _words(element)))

@@ -133,6 +133,11 @@ class TestMistakes:
             (document("</stream><stream>"), 1, ["2 <stream>"]),
             (document(""), None, ["no stage of nadenoise", '<execute name="gadgets"']),
             (document(f"<external>{EXECUTE}</external>"), 4, ["no <configuration>"]),
+            (
+                document(node('<gadget name="accumulate"/>').replace('"chain"', '"chian"')),
+                4,
+                ["cannot start this node", 'target="chain"'],
+            ),
             (document(node("")), 4, ["<configuration> is empty"]),
             (document(node("<gadgets/>")), 6, ["<gadgets> here", '<gadget name="...">']),
             (document(node("<gadget/>")), 6, ["<gadget> here"]),
