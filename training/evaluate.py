@@ -249,7 +249,7 @@ def evaluate(model: Model, limbs: Limbs, noise: SpiralNoise, calf_seeds: Sequenc
         "regions": regions(model, limbs, noise, PEAK_SNRS) if model.channels == "complex" else [],
         "calves": calves(model, noise, calf_seeds, CALF_AVERAGES),
     }
-    counts = {"test_images": len(limbs), "calves": len(calf_seeds), "seed": SEED}
+    counts = {"test_images": len(limbs), "test_calves": len(calf_seeds), "seed": SEED}
     return counts | {name: [_rounded(asdict(row)) for row in rows] for name, rows in results.items()}
 
 

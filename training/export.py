@@ -27,7 +27,7 @@ from nadenoise_core.errors import OutputError
 from training.anatomy import GENERATOR_VERSION
 from training.cache import CACHE_FOLDER, SPLITS, load_limbs
 from training.evaluate import SEED, evaluate, report
-from training.fit import FitSettings, load_best
+from training.fit import FitSettings, history, load_best
 from training.kspace import MATRIX, SpiralNoise
 from training.model import Model
 from training.pairs import SceneSettings
@@ -52,7 +52,7 @@ with torch.no_grad():
 def describe_run(
     name: str,
     version: str,
-    run: dict[str, Any],
+    runs: list[dict[str, Any]],
     data: dict[str, str],
     metrics: dict[str, Any],
     keep: float = 0.0,
@@ -60,12 +60,12 @@ def describe_run(
     """The `metadata.json` of a network.
 
     Args:
-        run: what `load_best` says of the run.
+        runs: what `history` says of the run and those it started from, last of all the run itself.
         data: split to checksum of its limbs.
         metrics: of the test set.
         keep: pixels, of the exported network.
     """
-    settings = FitSettings(**run["settings"])
+    settings = FitSettings(**runs[-1]["settings"])
     scenes = SceneSettings()
     complex_input = settings.pairs == "quantitative"
     if complex_input:
@@ -88,11 +88,13 @@ def describe_run(
         "averages": [5, 150] if complex_input else [settings.averages, settings.averages],
         "peak_snr": list(scenes.peak_snr) if complex_input else None,
         "training": {
-            "settings": run["settings"],
             "keep": keep,
-            "steps": run["step"],
-            "minutes": round(run["minutes"], 1),
-            "validation_loss": run["validation_loss"],
+            "steps": sum(run["step"] for run in runs),
+            "minutes": round(sum(run["minutes"] for run in runs), 1),
+            "runs": [
+                {name: run[name] for name in ("settings", "step", "minutes", "validation_loss")}
+                for run in runs
+            ],
             "data": {
                 "description": "synthetic axial slices of calf, knee and thigh with reference tubes; "
                 "noise of the paper's 20-arm spiral, Pipe-Menon weights",
@@ -193,7 +195,7 @@ def main() -> None:
     data = json.loads((arguments.run / "data.json").read_text())
     limbs = load_limbs(SPLITS["test"], arguments.cache).first(arguments.limbs)
     network.set_keep(arguments.keep)
-    metadata = describe_run(arguments.name, arguments.version, run, data, {}, arguments.keep)
+    metadata = describe_run(arguments.name, arguments.version, history(run), data, {}, arguments.keep)
     model = Model(network, **metadata["input"])
     metrics = evaluate(model, limbs, SpiralNoise(), range(arguments.calves))
     path = write_bundle(network, metadata | {"metrics": metrics}, arguments.out)

@@ -15,6 +15,7 @@ from rich.table import Table
 from nadenoise_core.cli.console import output
 from nadenoise_core.cli.replay import image_table, replay_with_progress
 from nadenoise_core.cli.simulate import write_measurement
+from nadenoise_core.errors import OutputError
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.stream.chain import find_chain, read_chain
 from nadenoise_core.stream.image import pixel_size, pixels_of
@@ -28,7 +29,10 @@ def demo(
 ) -> None:
     """Simulate a scan, replay it through the default chain, and compare the result with the truth."""
     start = perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     measurement = VirtualMeasurement(seed=seed, averages=averages)
     raw = out / "scan.h5"
     write_measurement(measurement, raw, out / "truth.json")

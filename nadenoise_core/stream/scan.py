@@ -135,7 +135,4 @@ def read_scan(header: Any) -> Scan:
 
 def _is_above_0(value: Any) -> bool:
     """Whether a value of a header is a finite number above 0; xsdata leaves text that it cannot convert as it is."""
-    try:
-        return 0 < float(value) < math.inf
-    except (TypeError, ValueError):
-        return False
+    return isinstance(value, int | float) and 0 < value < math.inf

@@ -16,6 +16,9 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.sampling.trajectory import Encoding
 from nadenoise_core.stream.buffer import pack, unpack
 
+# gadgetron-python's own reader of headers.
+pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave a PEP3118:RuntimeWarning")
+
 ENCODING = Encoding((40, 80), (90.0, 180.0), (48, 96), (108.0, 216.0))
 
 

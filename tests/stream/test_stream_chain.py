@@ -39,9 +39,7 @@ def values(chain) -> list[dict[str, str]]:
 class TestReading:
     def test_both_forms_of_a_property_are_one(self, tmp_path):
         short = '<gadget name="accumulate"><property name="emit_at" value=" 5, 10 "/></gadget>'
-        long = (
-            '<gadget name="accumulate"><property><name>emit_at</name>\n<value> 5, 10\n</value></property></gadget>'
-        )
+        long = '<gadget name="accumulate"><property><name>emit_at</name>\n<value> 5, 10\n</value></property></gadget>'
         read = [read_chain(write(tmp_path, document(node(form)))) for form in (short, long)]
         assert values(read[0]) == values(read[1]) == [{"emit_at": "5, 10"}]
         assert read[0].stages[0].parameters().emit_at == read[1].stages[0].parameters().emit_at == (5, 10)
@@ -69,7 +67,7 @@ class TestReading:
         check_runs_here(chain)
 
     def test_what_only_the_server_runs_is_named_with_its_line(self, tmp_path):
-        foreign = "<gadget><name>noise</name><dll>gadgetron_mricore</dll><classname>NoiseAdjustGadget</classname></gadget>"
+        foreign = "<gadget><name>n</name><dll>gadgetron_mricore</dll><classname>NoiseAdjustGadget</classname></gadget>"
         other = '<external><execute name="somebody_elses" target="recon" type="python"/><configuration/></external>'
         ours = node('<gadget name="accumulate"/>')
         chain = read_chain(write(tmp_path, document(f"{foreign}\n{ours}\n{other}")))
@@ -174,8 +172,8 @@ class TestMistakes:
             ),
             (document(node(stage("accumulate", correct_half_pulse_phase="perhaps"))), 7, ["'perhaps'", "boolean"]),
             (
-                document(node('<gadget name="accumulate"/>\n<gadget name="reconstruct"/>' + stage("denoise", bundle=""))),
-                8,
+                document(node('<gadget name="accumulate"/><gadget name="reconstruct"/>' + stage("denoise", bundle=""))),
+                7,
                 ["gadget 'denoise', property 'bundle'"],
             ),
             (

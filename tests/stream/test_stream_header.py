@@ -55,9 +55,7 @@ def test_what_fire_puts_at_the_end_is_ignored(end):
         assert read_scan(parse_header(text)).encoding.matrix == (40, 80)
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"\0", b"no header", HEADER.encode()[:-20], HEADER.encode("utf-16"), b"<html/>", b"\xff\xfe\x00"]
-)
+@pytest.mark.parametrize("text", [b"", b"\0", b"no header", HEADER.encode()[:700], b"<html/>", b"\xff\xfe\x00"])
 def test_garbage_is_refused(text):
     with pytest.raises(RawDataError) as caught:
         read_scan(parse_header(text))
@@ -80,7 +78,9 @@ def without(text: str, name: str, keep_element: bool = False) -> str:
     return etree.tostring(root).decode()
 
 
-@pytest.mark.parametrize("name", ["encoding", "trajectory", "reconSpace", "encodedSpace", "matrixSize", "fieldOfView_mm"])
+@pytest.mark.parametrize(
+    "name", ["encoding", "trajectory", "reconSpace", "encodedSpace", "matrixSize", "fieldOfView_mm"]
+)
 def test_a_missing_part_is_told(name):
     with pytest.raises(RawDataError) as caught:
         read_scan(parse_header(without(HEADER, name)))

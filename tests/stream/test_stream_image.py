@@ -29,6 +29,11 @@ from nadenoise_core.stream.image import (
     words_of,
 )
 
+# ismrmrd 1.14's own reader of images.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This function currently returns a result that is inconsistent:UserWarning"
+)
+
 ROWS, COLUMNS = 6, 4
 
 

@@ -37,7 +37,7 @@ def network() -> ResidualDenoiser:
 
 @pytest.fixture(scope="module")
 def metadata() -> dict[str, Any]:
-    return describe_run("tiny", "0.1", RUN, {"train": "ab" * 32}, {"test_images": 0})
+    return describe_run("tiny", "0.1", [RUN], {"train": "ab" * 32}, {"test_images": 0})
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_bundle_that_differs_is_not_written(
 
 def test_a_network_of_the_papers_pairs_is_described_as_such() -> None:
     run = RUN | {"settings": {"pairs": "paper", "averages": 20}}
-    metadata = describe_run("paper_20", "1.0", run, {}, {})
+    metadata = describe_run("paper_20", "1.0", [run], {}, {})
     assert metadata["input"] == {"channels": "magnitude", "normalisation": "range"}
     assert metadata["averages"] == [20, 20] and metadata["peak_snr"] is None
 
@@ -81,7 +81,8 @@ def test_the_metadata_inside_is_complete(bundle: Path, metadata: dict[str, Any])
     assert (
         inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
     )
-    assert set(inside["training"]) >= {"settings", "steps", "minutes", "data", "code"}
+    assert set(inside["training"]) >= {"runs", "keep", "steps", "minutes", "data", "code"}
+    assert inside["training"]["runs"] == [RUN]
     assert set(inside["training"]["data"]) >= {"description", "seeds", "sha256", "generator_version"}
     assert {"name", "version", "description", "metrics"} <= set(inside)
 
@@ -96,7 +97,7 @@ export.parity = lambda *_, **__: 0.0  # parity has tests of its own, and takes a
 torch.manual_seed(5)
 network = ResidualDenoiser(filters=4, blocks=1, channels=2, zero_init=False)
 run = {"settings": {}, "step": 1, "minutes": 1.0, "validation_loss": 1.0}
-print(write_bundle(network, describe_run("tiny", "1", run, {}, {}), Path(sys.argv[1])).name)
+print(write_bundle(network, describe_run("tiny", "1", [run], {}, {}), Path(sys.argv[1])).name)
 """
 
 

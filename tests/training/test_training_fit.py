@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from training.cache import Limbs
-from training.fit import Fit, FitSettings, learning_rate, load_best, pair_source, update_average
+from training.fit import Fit, FitSettings, history, learning_rate, load_best, pair_source, update_average
 from training.kspace import SpiralNoise
 from training.network import ResidualDenoiser
 
@@ -108,8 +108,13 @@ def test_a_run_can_start_from_another(tmp_path: Path, limbs: Limbs, noise: Spira
         assert torch.equal(second.network.state_dict()[key], value), key
         assert torch.equal(second.average.state_dict()[key], value), key
     assert second.step == 0 and second.frozen
-    second.run(stop_at=2)
-    assert make(tmp_path / "second", limbs, noise, second.settings).step == 2
+    second.run(stop_at=4)
+    assert make(tmp_path / "second", limbs, noise, second.settings).step == 4
+    runs = history(load_best(tmp_path / "second" / "best.pt")[1])
+    assert [(run["settings"]["seed"], run["step"]) for run in runs] == [
+        (3, load_best(best)[1]["step"]),
+        (4, 4),
+    ]
 
 
 def test_time_ends_a_run(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
@@ -128,7 +133,7 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
 
 
 def test_the_average_moves_by_its_decay() -> None:
-    first, second = (ResidualDenoiser(filters=4, blocks=1) for _ in range(2))
-    expected = 0.75 * first.head[0].weight + 0.25 * second.head[0].weight
+    first, second = (ResidualDenoiser(filters=4, blocks=1, zero_init=False) for _ in range(2))
+    expected = 0.75 * first.last.weight.clone() + 0.25 * second.last.weight
     update_average(first, second, 0.75)
-    torch.testing.assert_close(first.head[0].weight, expected)
+    torch.testing.assert_close(first.last.weight, expected)

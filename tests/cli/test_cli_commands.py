@@ -1,0 +1,159 @@
+"""What the commands print and write when all is well."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import Any
+
+import ismrmrd
+import pytest
+import typer
+
+from nadenoise_core import __version__
+from nadenoise_core.cli.main import app
+from nadenoise_core.denoise.bundle import shipped_bundles
+from nadenoise_core.stream.registry import gadget_class, gadget_names
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command of the program, by the words that call it."""
+    inner = getattr(group, "commands", {})
+    return [path, *(words for name, command in inner.items() for words in commands(command, (*path, name)))]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.setattr("nadenoise_core.cli.console.output._width", 240)
+
+
+@pytest.mark.parametrize("words", commands(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_has_help(words, command):
+    outcome = command(*words, "--help")
+    assert outcome.status == 0 and not outcome.err
+    assert "Usage: " in outcome.out and " ".join(words) in outcome.out
+    assert len(outcome.out.splitlines()) > 5
+
+
+def test_version(command):
+    assert command("version").out.strip() == __version__
+
+
+def test_no_progress_bar_in_a_log(process, tmp_path):
+    outcome = process("simulate", tmp_path / "raw.h5", "--averages", 1)
+    assert outcome.status == 0 and outcome.err == ""
+
+
+class TestSimulate:
+    def test_writes_a_scan_and_its_truth(self, command, tmp_path):
+        raw, truth = tmp_path / "raw.h5", tmp_path / "truth.json"
+        options = ["--averages", 2, "--seed", 9, "--coils", 2, "--no-half-pulses", "--position", "1,2,3"]
+        outcome = command("simulate", raw, "--truth", truth, "--order", "innermost", *options)
+        assert outcome.status == 0 and "41 acquisitions, 2 averages, seed 9" in outcome.out
+        with closing(ismrmrd.Dataset(str(raw), "dataset", create_if_needed=False)) as dataset:
+            assert dataset.number_of_acquisitions() == 41
+            noise, first, second = (dataset.read_acquisition(number) for number in range(3))
+        assert noise.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+        assert [first.idx.average, second.idx.average] == [0, 1]
+        assert first.active_channels == 2 and list(first.position) == [1, 2, 3]
+        told = json.loads(truth.read_text())
+        assert [tube["concentration"] for tube in told["tubes"]] == [10, 25, 50, 75, 100]
+        assert told["measurement"]["seed"] == 9 and 10 < told["muscle"] < 35
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["raw.h5", "truth.json"]
+
+    def test_a_name_may_look_like_markup(self, command, tmp_path):
+        folder = tmp_path / "a[" / "b]"
+        folder.mkdir(parents=True)
+        raw = folder / "[red].h5"
+        outcome = command("simulate", raw, "--averages", 1)
+        assert outcome.status == 0 and str(raw) in outcome.out
+
+
+class TestReplay:
+    def test_prints_a_table_and_where_the_results_are(self, scan_file, chain_file, smoothing_chain, command, tmp_path):
+        outcome = command(
+            "replay", scan_file(averages=3), "--chain", chain_file(smoothing_chain), "--out", tmp_path / "out"
+        )
+        assert outcome.status == 0 and outcome.err == ""
+        for words in ("23Na NUFFT 3 avg", "23Na CNN 3 avg (AI denoised)", "aTSC [mmol/L] CNN 3 avg", "per mmol/L"):
+            assert words in outcome.out
+        assert f"results in {tmp_path / 'out' / 'scan'}" in outcome.out
+
+    def test_warnings_go_to_stderr(self, scan_file, bundle_file, chain_file, command, tmp_path):
+        path, sha256 = bundle_file("return x", averages=[100, 150])
+        stages = ["accumulate", "reconstruct", ("denoise", {"bundle": str(path), "bundle_sha256": sha256})]
+        outcome = command("replay", scan_file(averages=3), "--chain", chain_file(stages), "--out", tmp_path)
+        assert outcome.status == 0
+        assert outcome.err.startswith("warning: denoise: not denoised: ") and len(outcome.err.splitlines()) == 1
+
+    def test_warnings_go_to_stderr_of_the_process(self, scan_file, chain_file, process, measured, tmp_path):
+        chain = chain_file([("accumulate", {"emit_at": "2, 9"}), "reconstruct"])
+        outcome = process("replay", scan_file(averages=3), "--chain", chain, "--out", tmp_path)
+        assert outcome.status == 0
+        assert outcome.err == "warning: accumulate: the scan has 3 averages, 9 were expected\n"
+        report = json.loads((tmp_path / "scan" / "report.json").read_text())
+        assert report["warnings"] == ["accumulate: the scan has 3 averages, 9 were expected"]
+
+    def test_debug_shows_the_traceback(self, process, tmp_path):
+        outcome = process("--debug", "replay", tmp_path / "no.h5")
+        assert outcome.status != 0 and "Traceback" in outcome.err and "no such file" in outcome.err
+
+
+def test_demo_compares_with_the_truth(command, tmp_path):
+    outcome = command("demo", "--out", tmp_path / "demo", "--averages", 2)
+    assert outcome.status == 0
+    for words in (
+        "concentrations against the truth",
+        "tube 10",
+        "tube 100",
+        "muscle (",
+        "time per stage",
+        "overview.png",
+    ):
+        assert words in outcome.out
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["scan", "scan.h5", "truth.json"]
+
+
+class TestChain:
+    def test_list(self, command):
+        outcome = command("chain", "list")
+        assert outcome.status == 0 and "sodium_calf" in outcome.out
+        assert "accumulate > reconstruct > denoise > quantify > deliver" in outcome.out
+
+    def test_check(self, scan_file, command):
+        for extra in ([], ["--raw", scan_file(averages=3)]):
+            outcome = command("chain", "check", "sodium_calf", *extra)
+            assert outcome.status == 0 and outcome.err == ""
+            assert "5 stages in 1 node(s); runs in this process and in Gadgetron" in outcome.out
+
+    def test_check_names_what_only_the_server_runs(self, chain_file, command):
+        path = chain_file(["accumulate"], ["reconstruct"])
+        foreign = "<stream><gadget><dll>gadgetron_mricore</dll><classname>NoiseAdjustGadget</classname></gadget>"
+        path.write_text(path.read_text().replace("<stream>", foreign))
+        outcome = command("chain", "check", path)
+        assert outcome.status == 0
+        words = "line 3: <gadget> NoiseAdjustGadget of gadgetron_mricore runs in the Gadgetron server only"
+        assert words in outcome.out
+        assert "2 stages in 2 node(s); runs in Gadgetron" in outcome.out
+
+    def test_describe(self, command):
+        every = command("chain", "describe").out
+        for name in gadget_names():
+            alone = command("chain", "describe", name).out
+            for field in gadget_class(name).Parameters.model_fields:
+                assert field in alone and field in every
+        assert "> 0 <= 500" in command("chain", "describe", "accumulate").out
+
+
+class TestModel:
+    def test_list(self, command):
+        outcome = command("model", "list")
+        assert outcome.status == 0
+        assert all(bundle.name in outcome.out for bundle in shipped_bundles())
+
+    def test_describe(self, bundle_file, command):
+        path, sha256 = bundle_file("return x", description="four words of mine")
+        outcome = command("model", "describe", path, "--sha256", sha256)
+        assert outcome.status == 0
+        assert sha256 in outcome.out and "four words of mine" in outcome.out

@@ -1,0 +1,106 @@
+"""A peer that speaks as Gadgetron does to an external node."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import ismrmrd
+import pytest
+from gadgetron.external import constants
+from gadgetron.external.connection import Connection
+from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_data
+
+CONFIG, HEADER, CLOSE = 2, 3, 4
+SENT = {ismrmrd.Acquisition: 1008, ismrmrd.Image: 1022, ismrmrd.Waveform: 1026}
+READERS: dict[int, Callable[[Callable[[int], bytes]], Any]] = {
+    1008: ismrmrd.Acquisition.deserialize_from,
+    1022: ismrmrd.Image.deserialize_from,
+    1026: ismrmrd.Waveform.deserialize_from,
+}
+
+
+class Peer:
+    """One connection to a node, from Gadgetron's side."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(120)
+        self._socket = connection
+
+    def write(self, data: Any) -> None:
+        self._socket.sendall(data)
+
+    def read(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self._socket.recv(count - len(parts))
+            if not part:
+                raise EOFError("the node went away without CLOSE")
+            parts += part
+        return bytes(parts)
+
+    def talk(self, node_xml: str, header_xml: str, items: Iterable[Any]) -> list[Any]:
+        """Send a scan as Gadgetron does and collect what comes back until CLOSE."""
+        sender = threading.Thread(target=self._send, args=(node_xml, header_xml, items), daemon=True)
+        sender.start()
+        received = []
+        while (message := struct.unpack("<H", self.read(2))[0]) != CLOSE:
+            received.append(read_recon_data(self) if message == 1023 else READERS[message](self.read))
+        sender.join(120)
+        return received
+
+    def _send(self, node_xml: str, header_xml: str, items: Iterable[Any]) -> None:
+        try:
+            for message, text in ((CONFIG, node_xml.encode()), (HEADER, header_xml.encode())):
+                self.write(struct.pack("<HI", message, len(text)) + text)
+            for item in items:
+                if isinstance(item, ReconData):
+                    write_recon_data(self, item)
+                else:
+                    self.write(struct.pack("<H", SENT[type(item)]))
+                    item.serialize_into(self.write)
+            self.write(constants.GadgetMessageIdentifier.pack(CLOSE))
+        except OSError:  # a node that failed does not read on
+            pass
+
+
+@pytest.fixture
+def through_node() -> Callable[..., list[Any]]:
+    """Run a node in a thread, over TCP on the loopback, with Gadgetron's own client of the connection."""
+    import gadgets
+
+    def talk(node_xml: str, header_xml: str, items: Iterable[Any]) -> list[Any]:
+        failure: list[BaseException] = []
+
+        def node() -> None:
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as link, Connection(link) as connection:
+                    gadgets.chain(connection)
+            except BaseException as error:
+                failure.append(error)
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            thread = threading.Thread(target=node, daemon=True)
+            thread.start()
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    received = Peer(connection).talk(node_xml, header_xml, items)
+                except OSError:
+                    received = []
+        thread.join(120)
+        if failure:
+            raise failure[0]
+        return received
+
+    return talk
+
+
+@pytest.fixture
+def peer() -> type[Peer]:
+    """The peer itself, for a node in a process of its own."""
+    return Peer
