@@ -21,7 +21,15 @@ from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
 TrajectoryUnit = Literal["auto", "cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]
 
-_PASSED_ON = (ismrmrd.ACQ_IS_NOISE_MEASUREMENT, ismrmrd.ACQ_IS_DUMMYSCAN_DATA, ismrmrd.ACQ_IS_NAVIGATION_DATA)
+_PASSED_ON = (
+    ismrmrd.ACQ_IS_NOISE_MEASUREMENT,
+    ismrmrd.ACQ_IS_DUMMYSCAN_DATA,
+    ismrmrd.ACQ_IS_NAVIGATION_DATA,
+    ismrmrd.ACQ_IS_PHASECORR_DATA,
+    ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,
+    ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
+    ismrmrd.ACQ_IS_RTFEEDBACK_DATA,
+)
 _LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal
 
 
@@ -88,7 +96,7 @@ class Accumulate(Gadget):
     def _image_of(self, acquisition: ismrmrd.Acquisition) -> tuple[int, ...]:
         """Which image an acquisition belongs to: the counters that are not averaged over."""
         used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
-        counters = ("slice", "contrast", "phase", "repetition")
+        counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
         return tuple(getattr(acquisition.idx, counter) for counter in counters if counter not in used)
 
 
@@ -243,7 +251,7 @@ class _ImageInProgress:
 
 
 def _is_no_image_data(acquisition: ismrmrd.Acquisition) -> bool:
-    """Noise, dummy and navigator readouts, and those of another encoding than the image's."""
+    """Noise, dummy, navigator, calibration and feedback readouts, and those of another encoding than the image's."""
     return acquisition.encoding_space_ref != 0 or any(acquisition.is_flag_set(flag) for flag in _PASSED_ON)
 
 

@@ -39,7 +39,7 @@ class Denoise(Gadget):
             "auto", min_length=1, description="auto: chosen for the averages; else the name of a bundle or a .pt file"
         )
         bundle_sha256: str | None = Field(
-            None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that a bundle given as a file must have"
+            None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that the bundle must have; a file needs it"
         )
         device: str = Field(
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"

@@ -27,19 +27,24 @@ class Prewhiten(Gadget):
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         covariance: NDArray[np.complex128] | None = None  # of one sample of 1 us
         whitening: tuple[float, NDArray[np.complex128]] | None = None  # for a dwell time
-        samples = 0
+        samples, passed = 0, False
         for item in items:
             if not isinstance(item, ismrmrd.Acquisition):
                 yield item
             elif item.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT):
+                if passed:
+                    self.log.warning("a noise scan came after image data and is left out")
+                    continue
                 scan = noise_covariance(item.data) * item.sample_time_us * self._bandwidth_ratio()
                 share = item.number_of_samples / (samples + item.number_of_samples)
                 covariance = scan if covariance is None else (1 - share) * covariance + share * scan
                 samples += item.number_of_samples
                 whitening = None
             elif covariance is None:
+                passed = True
                 yield item
             else:
+                passed = True
                 if whitening is None or whitening[0] != item.sample_time_us:
                     whitening = item.sample_time_us, whitening_matrix(covariance / item.sample_time_us)
                 yield ismrmrd.Acquisition(

@@ -60,6 +60,8 @@ class Quantify(Gadget):
 
         @model_validator(mode="after")
         def _fits(self) -> Self:
+            if min(self.concentrations) < 0 or len(set(self.concentrations)) < 3:
+                raise ValueError("concentrations must be at least three different numbers, none below 0")
             if self.tube_positions and len(self.tube_positions) != 2 * len(self.concentrations):
                 raise ValueError(
                     f"tube_positions has {len(self.tube_positions)} numbers; {len(self.concentrations)} tubes need "

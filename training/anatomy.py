@@ -175,9 +175,7 @@ class _Canvas:
         self._bone(self._at(apart, 0.55 * radius), radius * rng.uniform(0.08, 0.13))
 
     def _thigh(self, radius: float) -> None:
-        self._bone(
-            self._at(self.rng.uniform(0, 2 * np.pi), 0.15 * radius), radius * self.rng.uniform(0.18, 0.28)
-        )
+        self._bone(self._at(self.rng.uniform(0, 2 * np.pi), 0.15 * radius), radius * self.rng.uniform(0.18, 0.28))
 
     def _knee(self, radius: float) -> None:
         rng = self.rng
@@ -186,9 +184,7 @@ class _Canvas:
             centre = self._at(front + side * rng.uniform(1.3, 1.7), radius * rng.uniform(0.28, 0.36))
             self._bone(centre, radius * rng.uniform(0.34, 0.44), rim="cartilage")
         if rng.random() < 0.6:
-            pool = self._ellipse(
-                self._at(front, 0.55 * radius), radius * rng.uniform(0.1, 0.3), rng.uniform(1.5, 3)
-            )
+            pool = self._ellipse(self._at(front, 0.55 * radius), radius * rng.uniform(0.1, 0.3), rng.uniform(1.5, 3))
             self._lay(self._soft(pool), self.levels["fluid"])
         self._bone(self._at(front, 0.7 * radius), radius * rng.uniform(0.15, 0.22), rim="cartilage")
 

@@ -108,7 +108,5 @@ def _write(path: Path, key: CacheKey, limbs: Limbs) -> None:
     with h5py.File(partial, "w") as file:
         file.attrs["key"] = json.dumps(asdict(key), sort_keys=True)
         for name in ("image", "clearance", "muscle"):
-            file.create_dataset(
-                name, data=getattr(limbs, name), compression="gzip", compression_opts=1, shuffle=True
-            )
+            file.create_dataset(name, data=getattr(limbs, name), compression="gzip", compression_opts=1, shuffle=True)
     os.replace(partial, path)

@@ -160,8 +160,7 @@ def table_1(model: Model, limbs: Limbs, noise: SpiralNoise, averages: Sequence[i
     rows = []
     for count in averages:
         drawn = [
-            pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count)
-            for index in range(len(limbs))
+            pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count) for index in range(len(limbs))
         ]
         noisy = np.stack([pair.noisy for pair in drawn])
         denoised = model.denoise(noisy, np.array([pair.noise_std for pair in drawn]))
@@ -222,12 +221,8 @@ def calves(model: Model, noise: SpiralNoise, seeds: Sequence[int], averages: Seq
     rows = []
     for count in averages:
         std = CALF_NOISE / np.sqrt(count)
-        generators = [
-            np.random.default_rng((SEED, 4, count, seeds[number], repeat)) for number, repeat in scans
-        ]
-        noisy = clean[subject] + np.float32(std) * np.stack(
-            [noise.draw(generator) for generator in generators]
-        )
+        generators = [np.random.default_rng((SEED, 4, count, seeds[number], repeat)) for number, repeat in scans]
+        noisy = clean[subject] + np.float32(std) * np.stack([noise.draw(generator) for generator in generators])
         denoised = model.denoise(noisy, std)
         before, after = noisy - clean[subject], denoised - clean[subject]
         rows.append(
@@ -274,9 +269,7 @@ def report(metrics: dict[str, Any]) -> str:
             "|---|---|---|---|---|",
         ]
     for row in metrics["regions"]:
-        cells = " | ".join(
-            _percent(row[key], row[f"{key}_error"]) for key in ("tubes", "weak_tubes", "muscle")
-        )
+        cells = " | ".join(_percent(row[key], row[f"{key}_error"]) for key in ("tubes", "weak_tubes", "muscle"))
         lines.append(f"| {row['peak_snr']:g} | {row['rmse_ratio']:.1f} x | {cells} |")
     lines += [
         "",
@@ -285,13 +278,9 @@ def report(metrics: dict[str, Any]) -> str:
     ]
     for row in metrics["calves"]:
         for name in ("noisy", "denoised"):
-            muscle, skin = (
-                f"{row[name][key][0]:+.2f} ({row[name][key][1]:.2f})" for key in ("muscle", "skin")
-            )
+            muscle, skin = (f"{row[name][key][0]:+.2f} ({row[name][key][1]:.2f})" for key in ("muscle", "skin"))
             tubes = ", ".join(f"{bias:+.2f}" for bias, _ in row[name]["tubes"])
-            ratios = (
-                f"{row['rmse_ratio']:.1f} x | {row['muscle_rmse_ratio']:.1f} x" if name == "denoised" else "|"
-            )
+            ratios = f"{row['rmse_ratio']:.1f} x | {row['muscle_rmse_ratio']:.1f} x" if name == "denoised" else "|"
             lines.append(f"| {row['averages']} | {name} | {muscle} | {skin} | {tubes} | {ratios} |")
     return "\n".join(lines)
 
@@ -354,9 +343,7 @@ def _rounded(value: Any) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
     parser.add_argument("--calves", type=int, default=20, help="number of virtual calves")

@@ -69,9 +69,7 @@ def describe_run(
     scenes = SceneSettings()
     complex_input = settings.pairs == "quantitative"
     if complex_input:
-        aim = (
-            "Residual CNN for complex 23Na spiral images in units of their noise; one for 5 to 150 averages."
-        )
+        aim = "Residual CNN for complex 23Na spiral images in units of their noise; one for 5 to 150 averages."
     else:
         aim = f"Residual CNN for magnitude 23Na spiral images, paper's scale, {settings.averages} averages."
     return {
@@ -91,10 +89,7 @@ def describe_run(
             "keep": keep,
             "steps": sum(run["step"] for run in runs),
             "minutes": round(sum(run["minutes"] for run in runs), 1),
-            "runs": [
-                {name: run[name] for name in ("settings", "step", "minutes", "validation_loss")}
-                for run in runs
-            ],
+            "runs": [{name: run[name] for name in ("settings", "step", "minutes", "validation_loss")} for run in runs],
             "data": {
                 "description": "synthetic axial slices of calf, knee and thigh with reference tubes; "
                 "noise of the paper's 20-arm spiral, Pipe-Menon weights",
@@ -128,12 +123,8 @@ def write_bundle(network: nn.Module, metadata: dict[str, Any], folder: Path) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch 2.13 deprecates TorchScript
             scripted = torch.jit.freeze(torch.jit.script(network))
-            torch.jit.save(
-                scripted, str(written), _extra_files={"metadata.json": json.dumps(metadata, indent=1)}
-            )
-        difference = parity(
-            network, written, channels=1 if metadata["input"]["channels"] == "magnitude" else 2
-        )
+            torch.jit.save(scripted, str(written), _extra_files={"metadata.json": json.dumps(metadata, indent=1)})
+        difference = parity(network, written, channels=1 if metadata["input"]["channels"] == "magnitude" else 2)
         if not difference <= PARITY_TOLERANCE:
             raise OutputError(
                 f"{path}: the exported network differs from the trained one by {difference:.2g}, more than "
@@ -178,9 +169,7 @@ def _list_checksum(bundle: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder that training.fit wrote")
     parser.add_argument("--name", default="noise_aware")
     parser.add_argument("--version", default="1.0")

@@ -173,9 +173,7 @@ class Fit:
             getattr(self, name).load_state_dict(state[name])
 
     def _pairs(self, step: int) -> tuple[Tensor, Tensor]:
-        return _tensors(
-            self.training.batch(np.random.default_rng((self.settings.seed, 0, step)), self.settings.batch)
-        )
+        return _tensors(self.training.batch(np.random.default_rng((self.settings.seed, 0, step)), self.settings.batch))
 
     def _freeze_statistics(self) -> None:
         # Steps counted from a million are never reached: the estimate has pairs of its own.
@@ -282,12 +280,8 @@ def _use_running_statistics(network: nn.Module) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed")
     parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
     parser.add_argument("--threads", type=int, default=1)
     for field in fields(FitSettings):

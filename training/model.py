@@ -26,9 +26,7 @@ class Model:
 
     def __post_init__(self) -> None:
         if (self.channels, self.normalisation) not in (("complex", "noise"), ("magnitude", "range")):
-            raise ValueError(
-                f"no such input format: {self.channels} images normalised by {self.normalisation}"
-            )
+            raise ValueError(f"no such input format: {self.channels} images normalised by {self.normalisation}")
 
     def denoise(self, images: Complex, noise_std: float | NDArray[np.floating]) -> Complex:
         """Denoise (images, rows, columns) whose real parts have the noise `noise_std`, one value or one an
@@ -63,6 +61,4 @@ def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
 
 
 def _chunks(parts: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
-    return [
-        np.ascontiguousarray(parts[start : start + size], np.float32) for start in range(0, len(parts), size)
-    ]
+    return [np.ascontiguousarray(parts[start : start + size], np.float32) for start in range(0, len(parts), size)]

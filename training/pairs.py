@@ -120,9 +120,7 @@ def draw_scene(
     return Scene(image / np.float32(peak), tubes, limbs.muscle[index], 1 / peak)
 
 
-def draw_peak_snr(
-    rng: np.random.Generator, count: int, settings: SceneSettings | None = None
-) -> NDArray[np.float64]:
+def draw_peak_snr(rng: np.random.Generator, count: int, settings: SceneSettings | None = None) -> NDArray[np.float64]:
     """Peak SNRs of a batch: a log-uniform mixture, one draw from each of `count` equal shares of it."""
     settings = settings or SceneSettings()
     least, most = np.log(settings.peak_snr)

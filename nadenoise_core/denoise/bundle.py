@@ -104,7 +104,7 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
 
     Args:
         name: e.g. "noise_aware", or a path that ends in ".pt".
-        sha256: the checksum that a bundle given by path must have.
+        sha256: the checksum that the bundle must have; a bundle given by path needs it.
 
     Raises:
         BundleError: unknown, missing, damaged, or not trusted.
@@ -113,6 +113,8 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
         shipped = {bundle.name: bundle for bundle in shipped_bundles()}
         if name not in shipped:
             raise BundleError(f"unknown bundle '{name}'; there are {', '.join(shipped) or 'none'}; or give a .pt file")
+        if sha256 is not None:
+            _check(shipped[name], sha256)
         return shipped[name]
     path = Path(name)
     if not path.is_file():

@@ -85,8 +85,9 @@ def unpack(buffer: ReconBuffer) -> AveragedReadouts:
     return AveragedReadouts(
         kspace=np.ascontiguousarray(data[:, :, 0, :, 0, 0, 0].transpose(2, 1, 0)),
         trajectory=np.ascontiguousarray(np.asarray(buffer.trajectory)[:2, :, :, 0, 0, 0, 0].transpose(2, 1, 0)),
-        averages=np.array([header.user_int[0] for header in headers]),
-        noise_std=np.array([header.user_float[0] for header in headers], dtype=np.float64),
+        # A buffer that Gadgetron made holds one average, of which the noise is not known.
+        averages=np.array([max(header.user_int[0], 1) for header in headers]),
+        noise_std=np.array([header.user_float[0] if header.user_int[0] else np.nan for header in headers]),
         header=headers[0],
     )
 

@@ -57,9 +57,7 @@ def test_magnitudes_of_a_measurement_share_one_scale(make, full_study, geometry,
 @pytest.mark.parametrize("scale", [1.234567890123456e-9, 7.0, 1 / 3])
 def test_any_scale_survives_the_decimal_string(scale, make, full_study, geometry, tmp_path):
     pixels = np.arange(6400.0).reshape(80, 80) * scale
-    path = write(
-        to_dataset(make("nufft", pixels=pixels, scale=scale), geometry, full_study), tmp_path, "image.dcm"
-    )
+    path = write(to_dataset(make("nufft", pixels=pixels, scale=scale), geometry, full_study), tmp_path, "image.dcm")
     dataset = pydicom.dcmread(path)
     np.testing.assert_allclose(dataset.pixel_array * float(dataset.RescaleSlope), pixels, rtol=1e-8)
 

@@ -165,9 +165,7 @@ def test_provenance_of_a_denoised_image(make, network, full_study, geometry):
 @pytest.mark.parametrize(("kind", "value"), [("denoised", "113087"), ("atsc", "113053")])
 def test_derivation_is_coded_from_cid_7203(kind, value, make, full_study, geometry):
     (derivation,) = to_dataset(make(kind), geometry, full_study).DerivationCodeSequence
-    allowed = {
-        code.value: code.meaning for code in (getattr(codes.cid7203, name) for name in codes.cid7203.dir())
-    }
+    allowed = {code.value: code.meaning for code in (getattr(codes.cid7203, name) for name in codes.cid7203.dir())}
     assert derivation.CodeValue == value
     assert allowed[value] == derivation.CodeMeaning
     assert "DerivationCodeSequence" not in to_dataset(make("nufft"), geometry, full_study)

@@ -95,9 +95,7 @@ def test_individuals_differ_and_have_the_population_of_the_paper(calves: list[Ca
     ("radius", "diameter", "field_of_view"),
     [(74, 20, 180), (92, 20, 180), (81, 20, 180), (85, 20, 180), (74, 15, 180), (110, 25, 220), (300, 200, 2000)],
 )
-def test_tubes_touch_nothing_and_lie_in_the_field_of_view(
-    radius: float, diameter: float, field_of_view: float
-) -> None:
+def test_tubes_touch_nothing_and_lie_in_the_field_of_view(radius: float, diameter: float, field_of_view: float) -> None:
     for seed in range(20):
         calf = random_calf(seed, tube_radius=radius, tube_diameter=diameter, field_of_view=field_of_view)
         assert [tube.concentration for tube in calf.tubes] == list(TUBE_CONCENTRATIONS)

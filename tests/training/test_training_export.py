@@ -41,9 +41,7 @@ def metadata() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def bundle(
-    network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def bundle(network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(network, metadata, tmp_path_factory.mktemp("models"))
 
 
@@ -78,9 +76,7 @@ def test_the_metadata_inside_is_complete(bundle: Path, metadata: dict[str, Any])
         inside = json.loads(archive.read("tiny/extra/metadata.json"))
     assert inside == json.loads(json.dumps(metadata))
     assert inside["format"] == 1 and inside["input"] == {"channels": "complex", "normalisation": "noise"}
-    assert (
-        inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
-    )
+    assert inside["matrix"] == [80, 80] and inside["averages"] == [5, 150] and inside["peak_snr"] == [2.5, 80.0]
     assert set(inside["training"]) >= {"runs", "keep", "steps", "minutes", "data", "code"}
     assert inside["training"]["runs"] == [RUN]
     assert set(inside["training"]["data"]) >= {"description", "seeds", "sha256", "generator_version"}
@@ -103,9 +99,7 @@ print(write_bundle(network, describe_run("tiny", "1", [run], {}, {}), Path(sys.a
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        subprocess.run(
-            [sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True)
     assert (tmp_path / "a" / "tiny.pt").read_bytes() == (tmp_path / "b" / "tiny.pt").read_bytes()
 
 

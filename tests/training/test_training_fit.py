@@ -44,15 +44,11 @@ def test_a_few_steps_lower_the_loss(tmp_path: Path, limbs: Limbs, noise: SpiralN
 
 
 def test_the_papers_pairs_and_loss_train_too(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
-    paper = replace(
-        TINY, pairs="paper", loss="paper", averages=30, steps=40, validate_every=20, learning_rate=1e-2
-    )
+    paper = replace(TINY, pairs="paper", loss="paper", averages=30, steps=40, validate_every=20, learning_rate=1e-2)
     fit = make(tmp_path, limbs, noise, paper)
     noisy, clean = fit.training.batch(np.random.default_rng(0), 3)
     assert noisy.shape == clean.shape == (3, 1, 80, 80)
-    np.testing.assert_allclose(
-        (noisy.min(axis=(1, 2, 3)), noisy.max(axis=(1, 2, 3))), ([0] * 3, [1] * 3), atol=1e-6
-    )
+    np.testing.assert_allclose((noisy.min(axis=(1, 2, 3)), noisy.max(axis=(1, 2, 3))), ([0] * 3, [1] * 3), atol=1e-6)
     start = fit.validation_loss()
     assert fit.run() < start - 0.1
 
@@ -62,9 +58,7 @@ def test_unknown_pairs_are_refused(limbs: Limbs, noise: SpiralNoise) -> None:
         pair_source(replace(TINY, pairs="other"), limbs, noise)
 
 
-def test_a_resumed_run_ends_as_one_that_was_not_stopped(
-    tmp_path: Path, limbs: Limbs, noise: SpiralNoise
-) -> None:
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
     straight = make(tmp_path / "straight", limbs, noise)
     straight.run()
     for stop in (2, 7, None):  # the statistics are frozen at step 3
@@ -78,9 +72,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     assert stopped.best == straight.best
 
 
-def test_frozen_statistics_stay_and_are_those_of_the_average(
-    tmp_path: Path, limbs: Limbs, noise: SpiralNoise
-) -> None:
+def test_frozen_statistics_stay_and_are_those_of_the_average(tmp_path: Path, limbs: Limbs, noise: SpiralNoise) -> None:
     fit = make(tmp_path, limbs, noise)
     fit.run(stop_at=4)
     before = {name: value.clone() for name, value in fit.network.named_buffers()}

@@ -17,9 +17,7 @@ from training.loss import (
 
 
 def images(count: int = 2, size: int = 20, seed: int = 0) -> torch.Tensor:
-    return torch.rand(
-        (count, 1, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
+    return torch.rand((count, 1, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_distance_is_zero_for_equal_and_one_for_disjoint_residuals() -> None:

@@ -59,9 +59,7 @@ def test_noise_has_unit_standard_deviation_and_the_colour_of_the_disc(noise: Spi
     assert abs((images.real * images.imag).mean()) < 0.01
 
 
-def test_quantitative_pairs_differ_by_unit_noise_and_are_reproducible(
-    limbs: Limbs, noise: SpiralNoise
-) -> None:
+def test_quantitative_pairs_differ_by_unit_noise_and_are_reproducible(limbs: Limbs, noise: SpiralNoise) -> None:
     pairs = QuantitativePairs(limbs, noise)
     noisy, clean = pairs.batch(rng(3), 16)
     assert noisy.shape == clean.shape == (16, 2, 80, 80) and noisy.dtype == clean.dtype == np.float32
