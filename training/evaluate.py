@@ -273,7 +273,7 @@ def report(metrics: dict[str, Any]) -> str:
         lines.append(f"| {row['peak_snr']:g} | {row['rmse_ratio']:.1f} x | {cells} |")
     lines += [
         "",
-        "| averages | image | muscle aTSC | skin aTSC | tubes 10, 25, 50, 75, 100 | error falls | muscle |",
+        "| averages | image | muscle aTSC | skin aTSC | tubes 10, 25, 50, 75, 100 | falls by | in muscle |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in metrics["calves"]:
