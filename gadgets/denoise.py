@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import ismrmrd
-import numpy as np
 from pydantic import Field
 
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
 from nadenoise_core.denoise.network import Denoiser
-from nadenoise_core.denoise.restore import restore_means
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
@@ -19,7 +17,6 @@ from nadenoise_core.stream.image import (
     comment,
     image_beside,
     label,
-    pixel_size,
     pixels_of,
     say,
     told,
@@ -43,13 +40,6 @@ class Denoise(Gadget):
         )
         device: str = Field(
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
-        )
-        restore: float = Field(
-            4.0,
-            ge=0,
-            le=50,
-            description="width in mm over which the image of a complex network gets the means of the plain image back, "
-            "which takes away its bias; 0 leaves the network's own image",
         )
 
     parameters: Parameters
@@ -92,15 +82,11 @@ class Denoise(Gadget):
         pixels = pixels_of(image)
         averages, noise_std = int(told_number(image, "averages")), told_number(image, "noise_std")
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
-        result = self._denoiser(bundle)(pixels, noise_std)
-        if self.parameters.restore and bundle.metadata.input.channels == "complex":
-            plain = np.asarray(pixels, np.complex64)
-            result = restore_means(result.astype(np.complex64), plain, pixel_size(image), self.parameters.restore)
-        denoised = image_beside(image, result)
+        denoised = image_beside(image, self._denoiser(bundle)(pixels, noise_std))
         label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
         say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
         comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
-        add_to_history(denoised, self.name(), {"bundle": bundle.name, "restore": self.parameters.restore})
+        add_to_history(denoised, self.name(), {"bundle": bundle.name})
         return denoised
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:

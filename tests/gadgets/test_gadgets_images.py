@@ -116,7 +116,7 @@ class TestDenoise:
     def test_the_network_sees_units_of_noise(self, plain, run_chain, bundle_file):
         measurement, items = plain
         bundle = bundle_file("return x.clamp(-3, 3)")
-        image, denoised = run_chain(self.stages(bundle, restore="0"), measurement.header_xml(), items)
+        image, denoised = run_chain(self.stages(bundle), measurement.header_xml(), items)
         limit = 3 * told_number(image, "noise_std")
         truth = np.clip(pixels_of(image).real, -limit, limit) + 1j * np.clip(pixels_of(image).imag, -limit, limit)
         np.testing.assert_allclose(pixels_of(denoised), truth, rtol=0, atol=1e-3)
