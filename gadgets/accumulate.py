@@ -29,8 +29,14 @@ _PASSED_ON = (
     ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,
     ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
     ismrmrd.ACQ_IS_RTFEEDBACK_DATA,
+    ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,
+    ismrmrd.ACQ_IS_PHASE_STABILIZATION,
+    ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE,
 )
 _LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal
+_NAMED = 6  # missing readouts in a warning
+_CERTAIN = 4.0  # standard errors
+_SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
 
 
 class Accumulate(Gadget):
@@ -90,14 +96,30 @@ class Accumulate(Gadget):
             yield from image.take(item, number)
         if not images:
             raise RawDataError("no acquisition came; the scan is empty")
-        for image in images.values():
-            yield from image.finish()
+        yield from self._finish(images)
+
+    def _finish(self, images: dict[tuple[int, ...], _ImageInProgress]) -> Iterator[Item]:
+        """What is left of every image; one that cannot be made does not take the others with it."""
+        failures = []
+        for counters, image in images.items():
+            try:
+                yield from image.finish()
+            except RawDataError as error:
+                failures.append(error if len(images) == 1 else RawDataError(f"image {counters}: {error}"))
+        if len(failures) == len(images):
+            raise failures[0]
+        for failure in failures:
+            self.log.warning("%s (counters %s)", failure, ", ".join(self._image_counters()))
 
     def _image_of(self, acquisition: ismrmrd.Acquisition) -> tuple[int, ...]:
-        """Which image an acquisition belongs to: the counters that are not averaged over."""
+        """Which image an acquisition belongs to."""
+        return tuple(getattr(acquisition.idx, counter) for counter in self._image_counters())
+
+    def _image_counters(self) -> list[str]:
+        """The counters that are not averaged over."""
         used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
         counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
-        return tuple(getattr(acquisition.idx, counter) for counter in counters if counter not in used)
+        return [counter for counter in counters if counter not in used]
 
 
 class _ImageInProgress:
@@ -155,7 +177,8 @@ class _ImageInProgress:
             yield self._emit(level)
         if short or unused:
             if short:
-                self._gadget.log.warning("the scan has %d averages, %d were expected", came, short[-1])
+                hint = "; if another counter counts them, set average_counter" if came == 1 else ""
+                self._gadget.log.warning("the scan has %d averages, %d were expected%s", came, short[-1], hint)
             if came not in wanted:
                 yield self._emit(came)
 
@@ -181,9 +204,7 @@ class _ImageInProgress:
         """Keep trajectory and header of an interleaf when it first comes; later ones must have the same trajectory."""
         traj = acquisition.traj[_kept(acquisition)]
         if interleaf in self._headers:
-            if self._parameters.trajectory == "acquisition" and not np.array_equal(
-                traj, self._raw_trajectory[interleaf], equal_nan=True
-            ):
+            if self._parameters.trajectory == "acquisition" and not _same(traj, self._raw_trajectory[interleaf]):
                 raise TrajectoryError(f"{name}: its trajectory differs from that of the same interleaf before")
             return
         self._headers[interleaf] = acquisition.getHead()
@@ -206,12 +227,16 @@ class _ImageInProgress:
         """The data of the image of the first `level` averages, with warnings for what is missing in it."""
         averager, interleaves, half_pulses = self._averager, self._interleaves, self._half_pulses
         assert averager is not None and interleaves is not None and half_pulses is not None
-        for (interleaf, half), lost in averager.missing(level, interleaves, half_pulses).items():
-            self._gadget.log.warning(
-                "interleaf %d, half-pulse %d: %d of %d averages are missing", interleaf, half, lost, level
-            )
+        missing = averager.missing(level, interleaves, half_pulses)
+        if missing:
+            named = [f"interleaf {i}, half-pulse {h}: {count}" for (i, h), count in missing.items()]
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+            lost = "; ".join(named[:_NAMED]) + more
+            self._gadget.log.warning("%s of %d averages are missing", lost, level)
         averaged = averager.average(level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase)
-        if abs(averaged.half_pulse_phase) > _LARGE_HALF_PULSE_PHASE and not self._parameters.correct_half_pulse_phase:
+        certain = abs(averaged.half_pulse_phase) > _CERTAIN * averaged.half_pulse_phase_error
+        large = abs(averaged.half_pulse_phase) > _LARGE_HALF_PULSE_PHASE
+        if large and certain and not self._parameters.correct_half_pulse_phase:
             self._gadget.log.warning(
                 "the half-pulses differ by %.0f degrees, which costs signal; set correct_half_pulse_phase",
                 averaged.half_pulse_phase,
@@ -248,6 +273,14 @@ class _ImageInProgress:
                 "max_gradient, rise_time and oversampling in the chain"
             )
         return (k * encoding.pixel[::-1]).astype(np.float32)
+
+
+def _same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two trajectories are the same but for rounding."""
+    if np.array_equal(trajectory, other, equal_nan=True):
+        return True
+    tolerance = _SAME_TRAJECTORY * float(np.abs(other).max(initial=0))
+    return trajectory.shape == other.shape and bool(np.all(np.abs(trajectory - other) <= tolerance))
 
 
 def _is_no_image_data(acquisition: ismrmrd.Acquisition) -> bool:

@@ -8,6 +8,7 @@ import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.errors import RawDataError
 from nadenoise_core.recon.coils import noise_covariance, whitening_matrix
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 
@@ -35,6 +36,8 @@ class Prewhiten(Gadget):
                 if passed:
                     self.log.warning("a noise scan came after image data and is left out")
                     continue
+                if covariance is not None and len(covariance) != item.active_channels:
+                    raise RawDataError(_mismatch("a noise scan", item.active_channels, len(covariance)))
                 scan = noise_covariance(item.data) * item.sample_time_us * self._bandwidth_ratio()
                 share = item.number_of_samples / (samples + item.number_of_samples)
                 covariance = scan if covariance is None else (1 - share) * covariance + share * scan
@@ -45,6 +48,8 @@ class Prewhiten(Gadget):
                 yield item
             else:
                 passed = True
+                if len(covariance) != item.active_channels:
+                    raise RawDataError(_mismatch("the image data", item.active_channels, len(covariance)))
                 if whitening is None or whitening[0] != item.sample_time_us:
                     whitening = item.sample_time_us, whitening_matrix(covariance / item.sample_time_us)
                 yield ismrmrd.Acquisition(
@@ -56,3 +61,7 @@ class Prewhiten(Gadget):
         system = self.scan.header.acquisitionSystemInformation
         ratio = getattr(system, "relativeReceiverNoiseBandwidth", None)
         return 1.0 / ratio if ratio else 1.0
+
+
+def _mismatch(what: str, coils: int, expected: int) -> str:
+    return f"{what} has {coils} coils, the noise scan before it {expected}; take 'prewhiten' out of the chain"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve1d, gaussian_filter
 
 SMOOTHING = 10.0  # mm; coil and off-resonance phase vary slowly, and some 60 pixels share one estimate
 
@@ -21,5 +21,17 @@ def in_phase(image: NDArray[np.generic], pixel: tuple[float, float]) -> NDArray[
     if not np.iscomplexobj(image):
         return image.astype(np.float64)
     width = [SMOOTHING / spacing for spacing in pixel]
-    smooth = gaussian_filter(image.real, width) + 1j * gaussian_filter(image.imag, width)
-    return np.asarray((image * np.exp(-1j * np.angle(smooth))).real, dtype=np.float64)
+    phase = np.arctan2(_around(image.imag, width), _around(image.real, width))
+    return np.asarray((image * np.exp(-1j * phase)).real, dtype=np.float64)
+
+
+def _around(part: NDArray[np.floating], width: list[float]) -> NDArray[np.float64]:
+    """Gaussian mean of the neighbourhood without the pixel and its nearest neighbours.
+
+    Else the noise of a pixel would turn its own phase towards itself, and air would read above 0.
+    """
+    core: NDArray[np.float64] = np.asarray(part, np.float64)
+    for axis, sigma in enumerate(width):
+        taps = np.exp(-0.5 * (np.arange(-1, 2) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+        core = convolve1d(core, taps, axis=axis)
+    return np.asarray(gaussian_filter(np.asarray(part, np.float64), width) - core)

@@ -25,13 +25,16 @@ class AveragedKspace:
         averages: (interleaves,) how many averages went into each interleaf.
         noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`;
             NaN where nothing was repeated.
-        half_pulse_phase: bulk phase of the second half-pulse against the first, degrees; 0 without half-pulses.
+        half_pulse_phase: bulk phase of the second half-pulse against the first, degrees within +-90; 0 without
+            half-pulses.
+        half_pulse_phase_error: its standard error by noise, degrees; NaN where nothing was repeated.
     """
 
     kspace: NDArray[np.complex64]
     averages: NDArray[np.int64]
     noise_std: NDArray[np.float64]
     half_pulse_phase: float
+    half_pulse_phase_error: float = 0.0
 
 
 @dataclass
@@ -139,15 +142,18 @@ class KspaceAverager:
         readouts = [[readout for readout in halves if readout is not None] for halves in sums]
         counts = np.array([[readout.count for readout in halves] for halves in readouts])
         means = np.array([[readout.total / readout.count for readout in halves] for halves in readouts])
-        phase = _bulk_phase(means[:, 0], means[:, 1]) if half_pulses == 2 else 0.0
+        variance = self._readout_variance(readouts)
+        phase, phase_error = 0.0, 0.0
+        if half_pulses == 2:
+            phase, phase_error = _bulk_phase(means[:, 0], means[:, 1], variance / float(counts.mean()))
         if correct_half_pulse_phase:
             means[:, 1:] *= np.exp(-1j * phase)
-        variance = self._readout_variance(readouts)
         return AveragedKspace(
             kspace=np.ascontiguousarray(means.sum(axis=1).swapaxes(0, 1), dtype=np.complex64),
             averages=counts.min(axis=1),
             noise_std=np.sqrt(variance * (1 / counts).sum(axis=1)),
             half_pulse_phase=float(np.degrees(phase)),
+            half_pulse_phase_error=float(np.degrees(phase_error)),
         )
 
     def _sum_below(self, level: int, interleaf: int, half: int) -> _Sum | None:
@@ -169,5 +175,15 @@ class KspaceAverager:
         return max(scatter, 0.0) / freedom if freedom else float("nan")
 
 
-def _bulk_phase(first: NDArray[np.complex128], second: NDArray[np.complex128]) -> float:
-    return float(np.angle(np.vdot(first, second)))
+def _bulk_phase(first: NDArray[np.complex128], second: NDArray[np.complex128], variance: float) -> tuple[float, float]:
+    """Phase of the second half-pulse against the first, and its standard error, radians.
+
+    The halves are a/2 + o and a/2 - o, with o what lies outside the slice. Their product has the phase 0 where o is
+    weak and pi where it is strong; so the phase is known within half a turn, and a bulk phase is taken as small.
+    """
+    product = complex(np.vdot(first, second))
+    phase = float(np.angle(product))
+    within = phase - np.pi * round(phase / np.pi)
+    energy = float(np.vdot(first, first).real + np.vdot(second, second).real)
+    error = (variance * energy) ** 0.5 / abs(product) if product else float("inf")
+    return within, error
