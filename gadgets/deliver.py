@@ -50,7 +50,7 @@ class Deliver(Gadget):
     def _write(self, image: ismrmrd.Image) -> None:
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
-        product = self._product(image, head.image_index)
+        product = self._product(image, head.image_index, head.repetition + 1)
         geometry = Geometry(
             position=list(head.position),
             read_dir=list(head.read_dir),
@@ -66,7 +66,7 @@ class Deliver(Gadget):
         write(to_dataset(product, geometry, study), Path(self.parameters.folder), name)
         self._delivered[head.image_index, product.kind] = (_MR_IMAGE_STORAGE, instance_uid(product, study))
 
-    def _product(self, image: ismrmrd.Image, index: int) -> Product:
+    def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
         kind = cast(Kind, told(image, "kind"))
         pixels = pixels_of(image)
         real = np.abs(pixels) if np.iscomplexobj(pixels) else pixels
@@ -81,6 +81,7 @@ class Deliver(Gadget):
             averages=int(told_number(image, "averages")),
             scale=self._scale or 1.0,
             instance_number=index,
+            acquisition_number=repetition,
             method=told(image, "method") or "NUFFT",
             network=_network(image),
             derivation=_derivation(image),

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.errors import CalibrationError
-from nadenoise_core.quantify.atsc import TubeSetup, concentration_map, tubes_as_facts
+from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup, concentration_map, tubes_as_facts
 from nadenoise_core.quantify.rois import read_label_map
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
@@ -130,9 +130,15 @@ class Quantify(Gadget):
             slope=line.slope,
             intercept=line.intercept,
             r2=line.r2,
-            standard_error=float(np.median(result.standard_error)),
+            standard_error=_typical_error(result),
             **tubes_as_facts(result.tubes),
         )
         comment(atsc, f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
         add_to_history(atsc, self.name(), self.parameters.model_dump(exclude={"label_map"}))
         return atsc
+
+
+def _typical_error(result: ConcentrationMap) -> float:
+    """Median standard error of a pixel, mmol/L, where there is at least the signal of the weakest tube."""
+    bright = result.values >= min(tube.concentration for tube in result.tubes)
+    return float(np.median(result.standard_error[bright])) if bright.any() else float("nan")

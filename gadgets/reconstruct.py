@@ -20,12 +20,11 @@ from nadenoise_core.stream.buffer import AveragedReadouts, unpack
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
-    as_transverse,
     comment,
-    has_directions,
     label,
     new_image,
     say,
+    with_directions,
 )
 
 
@@ -71,13 +70,13 @@ class Reconstruct(Gadget):
         encoding = self.scan.encoding
         averages = int(np.median(readouts.averages))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
-        known = has_directions(readouts.header)
-        image = new_image(pixels, readouts.header if known else as_transverse(readouts.header), field_of_view, index)
+        header, known = with_directions(readouts.header)
+        image = new_image(pixels, header, field_of_view, index)
         label(image, "nufft", f"23Na NUFFT {averages} avg")
         if not known:
-            reason = "the raw data do not say how the slice lies; it is taken as transverse"
-            self.log.warning(reason)
-            comment(image, reason)
+            self._remark(image, "the raw data do not say how the slice lies; it is taken as transverse")
+        if len(readouts.kspace) > 1:
+            self._remark(image, "several coils: signal and aTSC are weighted by the coils' sensitivity")
         reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
         say(
             image,
@@ -88,3 +87,8 @@ class Reconstruct(Gadget):
         )
         add_to_history(image, self.name(), self.parameters.model_dump())
         return image
+
+    def _remark(self, image: ismrmrd.Image, words: str) -> None:
+        """Say something of an image in the log and in its comments."""
+        self.log.warning(words)
+        comment(image, words)

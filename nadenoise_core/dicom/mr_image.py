@@ -152,6 +152,7 @@ def _general_image(product: Product, study: Study) -> Attributes:
     return {
         "ImageType": _IMAGE_TYPE[product.kind],
         "InstanceNumber": int(product.instance_number),
+        "AcquisitionNumber": int(product.acquisition_number),
         "ContentDate": acquired["AcquisitionDate"],
         "ContentTime": acquired["AcquisitionTime"],
     } | _known(

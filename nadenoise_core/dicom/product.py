@@ -171,6 +171,7 @@ class Product:
         averages: how many averages are in this image.
         scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
         instance_number: counts the images of a series from 1.
+        acquisition_number: counts the repetitions of a measurement from 1.
         method: how the image was reconstructed: "NUFFT", "CS", ...
         network: what denoised the image, or for "atsc" the image that it was computed from.
         derivation: how the image was made, in words; cut to 1024 characters.
@@ -187,6 +188,7 @@ class Product:
     averages: int
     scale: float = 0.0
     instance_number: int = 1
+    acquisition_number: int = 1
     method: str = "NUFFT"
     network: Network | None = None
     derivation: str = ""

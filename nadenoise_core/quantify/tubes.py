@@ -158,6 +158,8 @@ class _Search:
         self._spacing = (pixel[0] * pixel[1]) ** 0.5
         self._leg = self._leg_of(image, least_share=0.2, margin=0.65)
         air = image[~self._leg]
+        if air.size == 0:
+            raise CalibrationError("no air is in view, and so no reference tube")
         self._image = image - np.median(air)  # a magnitude has a noise floor
         noise = 1.4826 * float(np.median(np.abs(air - np.median(air))))
         reach = diameter / 2 + 1.5 * self._spacing

@@ -33,7 +33,8 @@ def sample_weights(k: NDArray[np.floating], matrix: tuple[int, int], method: str
 
     Raises:
         BadInputError: an unknown method.
-        TrajectoryError: fewer than three samples a readout, or samples that do not spread over k-space.
+        TrajectoryError: "jacobian" for readouts that are no rotated centre-out arms, fewer than three samples a
+            readout, or samples that do not spread over k-space.
     """
     if method not in METHODS:
         raise BadInputError(f"unknown density compensation '{method}'; use one of {', '.join(METHODS)}")
@@ -48,6 +49,10 @@ def _weights(k_bytes: bytes, shape: tuple[int, ...], matrix: tuple[int, int], me
     """`sample_weights` of a trajectory given as bytes: the next scan has the same trajectory, and need not wait."""
     k = np.frombuffer(k_bytes, np.float32).reshape(shape)
     if method == "jacobian":
+        if not _runs_outwards(k):
+            raise TrajectoryError(
+                "density 'jacobian' needs centre-out arms that are rotated copies, in square pixels; use 'pipe_menon'"
+            )
         return jacobian_weights(k).astype(np.float32)
     if _runs_outwards(k):
         return pipe_menon_weights(k, matrix, start=jacobian_weights(k), iterations=3)

@@ -51,16 +51,18 @@ def new_image(
     return image
 
 
-def has_directions(header: ismrmrd.AcquisitionHeader) -> bool:
-    """Whether the raw data say how the slice lies; many converters leave the directions 0."""
-    return any(header.read_dir) and any(header.phase_dir) and any(header.slice_dir)
+def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
+    """A copy of a header whose directions are unit vectors, and whether the raw data say how the slice lies.
 
-
-def as_transverse(header: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
-    """A copy of a header, with the directions of a transverse slice."""
+    Many converters leave the directions 0, or round them; a slice without usable directions is taken as transverse.
+    """
+    given = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], dtype=np.float64)
+    lengths = np.linalg.norm(given, axis=1, keepdims=True)
+    directions = given / np.where(lengths > 0, lengths, 1)
+    known = bool(np.allclose(directions @ directions.T, np.eye(3), atol=1e-3))
     copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
-    copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = (1, 0, 0), (0, 1, 0), (0, 0, 1)
-    return copy
+    copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = directions if known else np.eye(3)
+    return copy, known
 
 
 def image_beside(image: ismrmrd.Image, pixels: NDArray[np.generic]) -> ismrmrd.Image:

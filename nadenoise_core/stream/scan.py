@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import warnings
 from dataclasses import asdict, dataclass
@@ -16,6 +17,9 @@ from xsdata.formats.dataclass.serializers.config import SerializerConfig
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.sampling.trajectory import Encoding
+
+_log = logging.getLogger("nadenoise.scan")
+_ASPECT_TOLERANCE = 0.05
 
 # The counters of an acquisition (ISMRMRD `idx`) and the names of their limits in the header.
 COUNTER_LIMITS = {
@@ -116,6 +120,10 @@ def read_scan(header: Any) -> Scan:
                 "both must be above 0: convert the raw data anew"
             )
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
+    if abs(_aspect(encoded) / _aspect(recon) - 1) > _ASPECT_TOLERANCE:
+        # Some converters put the number of interleaves there; a spiral reaches equally far along both axes.
+        _log.warning("the header's encodedSpace has pixels of another shape than reconSpace's; reconSpace is used")
+        encoded = recon
     if not _is_above_0(recon.fieldOfView_mm.z):
         raise RawDataError(
             f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {recon.fieldOfView_mm.z}; it must be "
@@ -131,6 +139,12 @@ def read_scan(header: Any) -> Scan:
         ),
         slice_thickness=float(recon.fieldOfView_mm.z),
     )
+
+
+def _aspect(space: Any) -> float:
+    """Height of a pixel over its width."""
+    height, width = space.fieldOfView_mm.y / space.matrixSize.y, space.fieldOfView_mm.x / space.matrixSize.x
+    return float(height / width)
 
 
 def _is_above_0(value: Any) -> bool:

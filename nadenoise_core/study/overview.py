@@ -15,7 +15,7 @@ _LARGEST_CONCENTRATION = 100.0  # mmol/L, the upper end of the colour scale
 
 
 def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
-    """Draw the last image of each kind: NUFFT, denoised, aTSC with a colour bar in mmol/L, calibration line.
+    """Draw one image in all its kinds: NUFFT, denoised, aTSC with a colour bar in mmol/L, calibration line.
 
     Args:
         images: those that a chain gave, in order.
@@ -23,7 +23,10 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    last = {told(image, "kind"): image for image in images}
+    # All panels are of one image: the last with a map, else the last.
+    mapped = [image for image in images if told(image, "kind") == "atsc"] or list(images)
+    index = mapped[-1].getHead().image_index if mapped else 0
+    last = {told(image, "kind"): image for image in images if image.getHead().image_index == index}
     shown = [last[kind] for kind in ("nufft", "denoised", "atsc") if kind in last]
     panels = len(shown) + ("atsc" in last)
     figure = Figure(figsize=(4.2 * max(panels, 1), 4.4), layout="constrained", dpi=110)

@@ -115,11 +115,14 @@ def _counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iter
 
 def _described(image: ismrmrd.Image) -> dict[str, Any]:
     """What the report says of an image."""
-    kind = told(image, "kind")
+    kind, head = told(image, "kind"), image.getHead()
     described: dict[str, Any] = {
         "kind": kind,
         "series": " ".join(words_of(image, "SeriesDescription")),
-        "index": image.getHead().image_index,
+        "index": head.image_index,
+        "slice": head.slice,
+        "repetition": head.repetition,
+        "position": [float(x) for x in head.position],
         "averages": int(told_number(image, "averages")),
         "noise_std": _known(told_number(image, "noise_std")),
         "history": words_of(image, "ImageProcessingHistory"),

@@ -119,13 +119,13 @@ class TestChain:
     def test_list(self, command):
         outcome = command("chain", "list")
         assert outcome.status == 0 and "sodium_calf" in outcome.out
-        assert "accumulate > reconstruct > denoise > quantify > deliver" in outcome.out
+        assert "prewhiten > accumulate > reconstruct > denoise > quantify > deliver" in outcome.out
 
     def test_check(self, scan_file, command):
         for extra in ([], ["--raw", scan_file(averages=3)]):
             outcome = command("chain", "check", "sodium_calf", *extra)
             assert outcome.status == 0 and outcome.err == ""
-            assert "5 stages in 1 node(s); runs in this process and in Gadgetron" in outcome.out
+            assert "6 stages in 1 node(s); runs in this process and in Gadgetron" in outcome.out
 
     def test_check_names_what_only_the_server_runs(self, chain_file, command):
         path = chain_file(["accumulate"], ["reconstruct"])

@@ -31,20 +31,22 @@ def turning() -> np.ndarray:
 
 
 def test_in_phase_is_unbiased_where_a_magnitude_is_not(truth, muscle, turning) -> None:
-    """Against the real part of the same images turned back by the true phase: Gaussian, with no bias at all."""
+    """Against the real part of the same images turned back by the true phase: Gaussian, with no bias at all.
+
+    The error of the phase itself costs its cosine: some 3 % of the tube of 10 mmol/L, which stands alone.
+    """
     rng, std = np.random.default_rng(0), 58 / np.sqrt(30)
     tube = labels(random_calf(SEED), 80, 180.0, margin=2) == Label.TUBE_1
     noisy = [truth * turning + std * rng.standard_normal((80, 80, 2)).view(complex)[..., 0] for _ in range(40)]
     real = np.mean([in_phase(image, PIXEL) for image in noisy], axis=0)
     perfect = np.mean([(image / turning).real for image in noisy], axis=0)
     magnitude = np.mean(np.abs(noisy), axis=0)
-    for region, biased in ((muscle, 0.1), (tube, 0.3)):
+    for region, biased, lost in ((muscle, 0.1, 0.01), (tube, 0.3, 0.04)):
         true = truth[region].mean()
-        assert real[region].mean() == pytest.approx(perfect[region].mean(), rel=0.015)
-        assert real[region].mean() == pytest.approx(true, rel=0.04)
+        assert (1 - lost) * perfect[region].mean() < real[region].mean() < 1.002 * perfect[region].mean()
         assert magnitude[region].mean() > (1 + biased) * true
     air = labels(random_calf(SEED), 80, 180.0, margin=8) == Label.BACKGROUND
-    assert abs(real[air].mean()) < 0.2 * std
+    assert abs(real[air].mean()) < 0.03 * std
     assert magnitude[air].mean() == pytest.approx(np.sqrt(np.pi / 2) * std, rel=0.05)
 
 

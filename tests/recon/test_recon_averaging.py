@@ -142,7 +142,7 @@ def test_noise_without_repeats_is_unknown() -> None:
     assert np.isnan(result.noise_std).all()
 
 
-@pytest.mark.parametrize("degrees", [-60.0, 0.0, 25.0, 170.0])
+@pytest.mark.parametrize("degrees", [-60.0, 0.0, 25.0, 80.0])
 def test_phase_between_half_pulses(degrees: float) -> None:
     first = 10 * readouts(1, 4, 1, 2, 200, seed=5)
     turned = first * np.exp(1j * np.radians(degrees))
@@ -156,6 +156,27 @@ def test_phase_between_half_pulses(degrees: float) -> None:
     gain = np.vdot(together, corrected.kspace) / np.vdot(together, together)
     assert gain == pytest.approx(1, abs=0.01)
     np.testing.assert_array_equal(plain.noise_std, corrected.noise_std)
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.75, 1.5])
+def test_the_phase_between_half_pulses_survives_what_lies_outside_the_slice(strength: float) -> None:
+    """The halves are a/2 + o and a/2 - o: where o is strong, their product points the other way."""
+    rng = np.random.default_rng(7)
+    inside, outside = (rng.standard_normal((1, 4, 1, 2, 2000)) for _ in range(2))
+    halves = [inside / 2 + strength * outside, (inside / 2 - strength * outside) * np.exp(1j * np.radians(20))]
+    data = np.concatenate(halves, axis=2).repeat(6, axis=0) * 10 + readouts(6, 4, 2, 2, 2000, seed=6)
+    result = feed(KspaceAverager((), ALL), data.astype(np.complex64)).average(6, 4, 2)
+    assert result.half_pulse_phase == pytest.approx(20, abs=4)
+
+
+def test_the_error_of_the_phase_is_its_scatter() -> None:
+    first = 0.3 * readouts(1, 4, 1, 2, 200, seed=5)
+    results = []
+    for seed in range(60):
+        noisy = np.concatenate([first, first], axis=2).repeat(6, axis=0) + readouts(6, 4, 2, 2, 200, seed=100 + seed)
+        results.append(feed(KspaceAverager((), ALL), noisy.astype(np.complex64)).average(6, 4, 2))
+    scatter = np.std([result.half_pulse_phase for result in results])
+    assert np.mean([result.half_pulse_phase_error for result in results]) == pytest.approx(scatter, rel=0.3)
 
 
 def test_no_phase_without_half_pulses() -> None:

@@ -118,7 +118,7 @@ class TestReport:
         report, _ = paper
         assert report["raw"]["acquisitions"] == 400 and len(report["raw"]["sha256"]) == 64
         assert [stage["gadget"] for stage in report["chain"]["stages"]] == [
-            "accumulate", "reconstruct", "denoise", "quantify", "deliver"
+            "prewhiten", "accumulate", "reconstruct", "denoise", "quantify", "deliver"
         ]  # fmt: skip
         assert list(report["milliseconds"]) == ["source", *(stage["gadget"] for stage in report["chain"]["stages"])]
         assert all(time >= 0 for time in report["milliseconds"].values())
