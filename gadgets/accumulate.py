@@ -105,11 +105,13 @@ class Accumulate(Gadget):
             try:
                 yield from image.finish()
             except RawDataError as error:
-                failures.append(error if len(images) == 1 else RawDataError(f"image {counters}: {error}"))
+                named = zip(self._image_counters(), counters, strict=True)
+                name = ", ".join(f"{counter} {value}" for counter, value in named)
+                failures.append(error if len(images) == 1 else RawDataError(f"{name}: {error}"))
         if len(failures) == len(images):
             raise failures[0]
         for failure in failures:
-            self.log.warning("%s (counters %s)", failure, ", ".join(self._image_counters()))
+            self.log.warning("%s", failure)
 
     def _image_of(self, acquisition: ismrmrd.Acquisition) -> tuple[int, ...]:
         """Which image an acquisition belongs to."""
@@ -227,13 +229,13 @@ class _ImageInProgress:
         """The data of the image of the first `level` averages, with warnings for what is missing in it."""
         averager, interleaves, half_pulses = self._averager, self._interleaves, self._half_pulses
         assert averager is not None and interleaves is not None and half_pulses is not None
+        averaged = averager.average(level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase)
         missing = averager.missing(level, interleaves, half_pulses)
         if missing:
             named = [f"interleaf {i}, half-pulse {h}: {count}" for (i, h), count in missing.items()]
             more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
             lost = "; ".join(named[:_NAMED]) + more
             self._gadget.log.warning("%s of %d averages are missing", lost, level)
-        averaged = averager.average(level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase)
         certain = abs(averaged.half_pulse_phase) > _CERTAIN * averaged.half_pulse_phase_error
         large = abs(averaged.half_pulse_phase) > _LARGE_HALF_PULSE_PHASE
         if large and certain and not self._parameters.correct_half_pulse_phase:
