@@ -123,6 +123,11 @@ class Quantify(Gadget):
         label(atsc, "atsc", f"23Na aTSC [mmol/L] {source} {told(image, 'averages')} avg")
         window(atsc, 50.0, 100.0)
         line = result.calibration
+        lost = sorted(set(self.parameters.concentrations) - {tube.concentration for tube in result.tubes})
+        if lost:
+            words = f"the tubes of {', '.join(f'{c:g}' for c in lost)} mmol/L are hidden by noise and left out"
+            self.log.warning(words)
+            comment(atsc, words)
         say(
             atsc,
             unit="mmol/L",

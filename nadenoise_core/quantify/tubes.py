@@ -26,6 +26,7 @@ ROI_FRACTION = 0.7  # of the tube's radius: its centre
 _LEAST_CORRELATION = 0.5  # of the brightest tube with a disc
 _LEAST_SNR = 8.0  # of the brightest tube as a whole; the brightest disc of mere noise reaches 5
 _LEAST_SHARE = 0.5  # of the predicted signal that must be there
+_LEAST_TUBES = 3
 _BRIGHT_CANDIDATES = 8
 _WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
 
@@ -105,25 +106,25 @@ def find_tubes(
         diameter: of the tubes, mm; None to find it out.
 
     Returns:
-        The tubes in the order of `concentrations`.
+        The tubes in the order of `concentrations`; a weak one that the noise hides is left out.
 
     Raises:
-        CalibrationError: a tube is not where any disc in air has the signal that the others predict for it.
+        CalibrationError: fewer than three tubes, or a strong one that is nowhere in air as the others predict it.
     """
     trials = SEARCHED_DIAMETERS if diameter is None else (diameter,)
     arrangement, search = _best(image, pixel, trials, concentrations, k_max)
     if diameter is None:
         about = [search.diameter + step for step in (-2.0, -1.0, 0.0, 1.0, 2.0)]
         arrangement, search = _best(image, pixel, about, concentrations, k_max)
-    if not arrangement.places:
+    if len(arrangement.places) < _LEAST_TUBES:
         raise CalibrationError(
             f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion "
             f"to {', '.join(f'{c:g}' for c in concentrations)} mmol/L; "
             "give tube_positions and tube_diameter, or a label map"
         )
     return tuple(
-        measure_tube(image, pixel, concentration, search.position(place), search.diameter, k_max)
-        for concentration, place in zip(concentrations, arrangement.places, strict=True)
+        measure_tube(image, pixel, concentrations[index], search.position(place), search.diameter, k_max)
+        for index, place in sorted(arrangement.places.items())
     )
 
 
@@ -144,10 +145,10 @@ class _Arrangement:
     """Where the tubes are, and how much better the image is explained with them than without."""
 
     score: float
-    places: tuple[tuple[int, int], ...]
+    places: dict[int, tuple[int, int]]  # (row, column) by index in the concentrations
 
 
-_NOTHING = _Arrangement(-np.inf, ())
+_NOTHING = _Arrangement(-np.inf, {})
 
 
 class _Search:
@@ -191,27 +192,21 @@ class _Search:
         peaks = (self._correlation == maximum_filter(self._correlation, size=apart)) & ~self._leg
         places = np.argwhere(peaks & (self._correlation > _LEAST_CORRELATION) & (self._on_disc > self._least_on_disc))
         brightest = sorted(places.tolist(), key=lambda place: -self._on_disc[tuple(place)])[:_BRIGHT_CANDIDATES]
-        strong = [c for c in concentrations if c > _WEAK * max(concentrations)]
-        first = max(
-            (
-                self._arrange({strong.index(max(strong)): (row, column)}, strong, ~self._leg)
-                for row, column in brightest
-            ),
-            key=lambda arrangement: arrangement.score,
-            default=_NOTHING,
+        every = sorted(range(len(concentrations)), key=lambda index: -concentrations[index])
+        strong = [index for index in every if concentrations[index] > _WEAK * max(concentrations)]
+        arrangements = (
+            self._arrange({strong[0]: (row, column)}, strong, concentrations, ~self._leg) for row, column in brightest
         )
-        if not first.places:
+        whole = [arrangement for arrangement in arrangements if len(arrangement.places) == len(strong)]
+        if not whole:
             return _NOTHING
+        first = max(whole, key=lambda arrangement: arrangement.score)
         # Without the strong tubes the rim of the leg stands out, which else passes for a weak tube.
         rest = self._image.copy()
-        for place in first.places:
-            rest -= (
-                self._on_disc[place]
-                / self._disc_power
-                * blurred_disc(self._distance_to(place), self.diameter, self._k_max)
-            )
-        known = {concentrations.index(c): place for c, place in zip(strong, first.places, strict=True)}
-        return self._arrange(known, concentrations, ~self._leg_of(rest, least_share=0.2, margin=0.35))
+        for place in first.places.values():
+            disc = blurred_disc(self._distance_to(place), self.diameter, self._k_max)
+            rest -= self._on_disc[place] / self._disc_power * disc
+        return self._arrange(first.places, every, concentrations, ~self._leg_of(rest, least_share=0.2, margin=0.35))
 
     def position(self, place: tuple[int, int]) -> tuple[float, float]:
         """Position (x, y) in mm of a fit, by parabolas through its neighbours."""
@@ -230,30 +225,35 @@ class _Search:
         )
 
     def _arrange(
-        self, known: dict[int, tuple[int, int]], concentrations: Sequence[float], free: NDArray[np.bool_]
+        self,
+        known: dict[int, tuple[int, int]],
+        wanted: Sequence[int],
+        concentrations: Sequence[float],
+        free: NDArray[np.bool_],
     ) -> _Arrangement:
-        """Put the other tubes, from the strongest to the weakest, where the image fits best what is predicted for them.
+        """Put tubes where the image fits best what is predicted for them; one that is nowhere is left out.
 
         Args:
-            known: places (row, column) of some tubes, by index in `concentrations`.
+            known: places of some tubes, by index in `concentrations`.
+            wanted: indices of the tubes to put, those known among them, from the strongest to the weakest.
             free: (rows, columns) where tubes may be.
         """
         places: dict[int, tuple[int, int]] = {}
         score = 0.0
-        for index in sorted(range(len(concentrations)), key=lambda index: (index not in known, -concentrations[index])):
+        for index in sorted(wanted, key=lambda index: index not in known):
             place = known.get(index)
             if place is None:
                 predicted = self._slope(places, concentrations) * concentrations[index]
                 misfit = self._structure - self._explained(predicted)
                 possible = free & (self._on_disc > _LEAST_SHARE * predicted * self._disc_power)
                 if not possible.any():
-                    return _NOTHING
+                    continue
                 flat = int(np.argmin(np.where(possible, misfit, np.inf)))
                 place = (flat // misfit.shape[1], flat % misfit.shape[1])
             places[index] = place
             score += float(self._explained(self._slope(places, concentrations) * concentrations[index])[place])
             free = free & (self._distance_to(place) >= self.diameter)
-        return _Arrangement(score, tuple(places[index] for index in range(len(concentrations))))
+        return _Arrangement(score, places)
 
     def _explained(self, signal: float) -> NDArray[np.float64]:
         """How much of the image's power a disc of this signal explains, at every pixel."""
