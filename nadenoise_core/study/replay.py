@@ -199,12 +199,14 @@ def _named(raw: Path) -> Iterator[None]:
 
 @contextmanager
 def _recorded_warnings() -> Iterator[list[str]]:
-    """The warnings that gadgets log, as text."""
+    """The warnings that gadgets log, as text; each once."""
     messages: list[str] = []
 
     class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            messages.append(f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}")
+            message = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
+            if message not in messages:
+                messages.append(message)
 
     recorder = Recorder(logging.WARNING)
     logger = logging.getLogger("nadenoise")
