@@ -17,11 +17,12 @@ from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
 from nadenoise_core.stream.buffer import pack
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.scan import Scan
 
 Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
 TrajectoryUnit = Literal["auto", "cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]
 
-_PASSED_ON = (
+_NO_IMAGE_DATA = (
     ismrmrd.ACQ_IS_NOISE_MEASUREMENT,
     ismrmrd.ACQ_IS_DUMMYSCAN_DATA,
     ismrmrd.ACQ_IS_NAVIGATION_DATA,
@@ -33,6 +34,7 @@ _PASSED_ON = (
     ismrmrd.ACQ_IS_PHASE_STABILIZATION,
     ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE,
 )
+_NO_IMAGE_DATA_BITS = sum(1 << (flag - 1) for flag in _NO_IMAGE_DATA)  # ISMRMRD counts flags from 1
 _LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal
 _NAMED = 6  # missing readouts in a warning
 _CERTAIN = 4.0  # standard errors
@@ -84,6 +86,13 @@ class Accumulate(Gadget):
     takes = ismrmrd.Acquisition
     gives = ReconData
 
+    def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        super().__init__(parameters, scan)
+        used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
+        counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
+        # The counters that are not averaged over: they tell one image from another.
+        self._image_counters = [counter for counter in counters if counter not in used]
+
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         images: dict[tuple[int, ...], _ImageInProgress] = {}
         for number, item in enumerate(items):
@@ -105,7 +114,7 @@ class Accumulate(Gadget):
             try:
                 yield from image.finish()
             except RawDataError as error:
-                named = zip(self._image_counters(), counters, strict=True)
+                named = zip(self._image_counters, counters, strict=True)
                 name = ", ".join(f"{counter} {value}" for counter, value in named)
                 failures.append(error if len(images) == 1 else RawDataError(f"{name}: {error}"))
         if len(failures) == len(images):
@@ -115,13 +124,7 @@ class Accumulate(Gadget):
 
     def _image_of(self, acquisition: ismrmrd.Acquisition) -> tuple[int, ...]:
         """Which image an acquisition belongs to."""
-        return tuple(getattr(acquisition.idx, counter) for counter in self._image_counters())
-
-    def _image_counters(self) -> list[str]:
-        """The counters that are not averaged over."""
-        used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
-        counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
-        return [counter for counter in counters if counter not in used]
+        return tuple(getattr(acquisition.idx, counter) for counter in self._image_counters)
 
 
 class _ImageInProgress:
@@ -287,7 +290,7 @@ def _same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 
 def _is_no_image_data(acquisition: ismrmrd.Acquisition) -> bool:
     """Noise, dummy, navigator, calibration and feedback readouts, and those of another encoding than the image's."""
-    return acquisition.encoding_space_ref != 0 or any(acquisition.is_flag_set(flag) for flag in _PASSED_ON)
+    return acquisition.encoding_space_ref != 0 or bool(acquisition.flags & _NO_IMAGE_DATA_BITS)
 
 
 def _kept(acquisition: ismrmrd.Acquisition) -> slice:

@@ -13,13 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from nadenoise_core import __version__
-from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, instance_uid, to_dataset, write
+from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, to_dataset, write
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.stream.scan import Scan, header_fingerprint
 
-_MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
 
 
@@ -63,8 +62,9 @@ class Deliver(Gadget):
         name = f"{product.kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
         if product.kind == "atsc":
             name = name.replace("atsc", f"atsc_{told(image, 'source')}")
-        write(to_dataset(product, geometry, study), Path(self.parameters.folder), name)
-        self._delivered[head.image_index, product.kind] = (_MR_IMAGE_STORAGE, instance_uid(product, study))
+        dataset = to_dataset(product, geometry, study)
+        write(dataset, Path(self.parameters.folder), name)
+        self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
 
     def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
         kind = cast(Kind, told(image, "kind"))

@@ -26,6 +26,7 @@ from nadenoise_core.stream.image import (
     say,
     with_directions,
 )
+from nadenoise_core.stream.scan import Scan
 
 
 class Reconstruct(Gadget):
@@ -45,8 +46,11 @@ class Reconstruct(Gadget):
     takes = ReconData
     gives = ismrmrd.Image
 
+    def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        super().__init__(parameters, scan)
+        self._device = choose_device(self.parameters.device)
+
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
-        device = choose_device(self.parameters.device)
         matrix = self.scan.encoding.matrix
         trajectory: NDArray[np.float32] | None = None
         index = 0
@@ -59,7 +63,7 @@ class Reconstruct(Gadget):
                 if trajectory is None or not np.array_equal(readouts.trajectory, trajectory):
                     trajectory = readouts.trajectory
                     weights = sample_weights(trajectory, matrix, self.parameters.density)
-                    nufft = Nufft(trajectory, matrix, device)
+                    nufft = Nufft(trajectory, matrix, self._device)
                 index += 1
                 pixels = combine(to_host(grid(readouts.kspace, weights, nufft)))
                 yield self._image(pixels, readouts, weights, index)

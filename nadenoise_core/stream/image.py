@@ -81,17 +81,13 @@ def label(image: ismrmrd.Image, kind: Kind, description: str) -> None:
         description: of the series, e.g. "23Na NUFFT 30 avg".
     """
     quantitative = kind == "atsc"
+    signal = ismrmrd.IMTYPE_COMPLEX if image.data.dtype.kind == "c" else ismrmrd.IMTYPE_MAGNITUDE
     head = image.getHead()
     head.image_series_index = SERIES[kind]
-    head.image_type = {"c": ismrmrd.IMTYPE_COMPLEX, "f": ismrmrd.IMTYPE_MAGNITUDE}[image.data.dtype.kind]
-    if quantitative:
-        head.image_type = ismrmrd.IMTYPE_REAL
+    head.image_type = ismrmrd.IMTYPE_REAL if quantitative else signal
     image.setHead(head)
-    role = "Quantitative" if quantitative else "Image"
-    for key, words in {"DataRole": role, "SeriesDescription": description}.items():
-        image.meta[key] = words
-    image.meta["GADGETRON_DataRole"] = role
-    image.meta["GADGETRON_SeqDescription"] = description
+    image.meta["DataRole"] = image.meta["GADGETRON_DataRole"] = "Quantitative" if quantitative else "Image"
+    image.meta["SeriesDescription"] = image.meta["GADGETRON_SeqDescription"] = description
     image.meta["ImageType"] = {"nufft": "NUFFT", "denoised": "DNCNN", "atsc": "ATSC"}[kind]
     say(image, kind=kind)
 
