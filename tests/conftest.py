@@ -126,17 +126,27 @@ def run_chain(chain_file) -> Callable[..., list[Any]]:
 
 
 @pytest.fixture(scope="session")
-def bundle_file(tmp_path_factory) -> Callable[..., tuple[Path, str]]:
-    """A TorchScript bundle, given as the body of its `forward(self, x)`, with its checksum."""
+def save_bundle() -> Callable[[Path, str, str | None], None]:
+    """Save a network, given as the body of its `forward(self, x)`, with metadata.json; None: without."""
 
-    def make(body: str = "return x", **changes: Any) -> tuple[Path, str]:
+    def save(path: Path, body: str, metadata: str | None) -> None:
         torch = pytest.importorskip("torch")
-        path = tmp_path_factory.mktemp("bundle") / "tiny.pt"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*")
             module = type(f"Net{next(_bundle_numbers)}", (torch.jit.ScriptModule,), {})()  # a class has one forward
             module.define(f"def forward(self, x):\n    {body}\n")
-            torch.jit.save(module, str(path), _extra_files={"metadata.json": json.dumps({**METADATA, **changes})})
+            torch.jit.save(module, str(path), _extra_files={"metadata.json": metadata} if metadata else {})
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def bundle_file(save_bundle, tmp_path_factory) -> Callable[..., tuple[Path, str]]:
+    """A bundle for the virtual scans, with its checksum."""
+
+    def make(body: str = "return x", **changes: Any) -> tuple[Path, str]:
+        path = tmp_path_factory.mktemp("bundle") / "tiny.pt"
+        save_bundle(path, body, json.dumps({**METADATA, **changes}))
         return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
     return make

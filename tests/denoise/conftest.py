@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_numbers = itertools.count()
 BuildBundle = Callable[..., Path]
 
 METADATA: dict[str, Any] = {
@@ -26,19 +23,13 @@ METADATA: dict[str, Any] = {
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> BuildBundle:
-    """Save a network, given as the body of its `forward(self, x)`, with metadata; None: without."""
+def build(save_bundle, tmp_path: Path) -> BuildBundle:
+    """A bundle given as the body of its `forward(self, x)`; metadata of another kind may be given as text."""
 
     def make(body: str = "return x", metadata: Any = None, name: str = "tiny.pt", **changes: Any) -> Path:
-        torch = pytest.importorskip("torch")
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True, parents=True)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.*")
-            module = type(f"Tiny{next(_numbers)}", (torch.jit.ScriptModule,), {})()  # a class has one forward
-            module.define(f"def forward(self, x):\n    {body}\n")
-            text = metadata if metadata is not None else json.dumps({**METADATA, **changes})
-            torch.jit.save(module, str(path), _extra_files={"metadata.json": text} if text else {})
+        save_bundle(path, body, metadata if metadata is not None else json.dumps({**METADATA, **changes}))
         return path
 
     return make
