@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import ismrmrd
 import numpy as np
 from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
 from nadenoise_core.stream.buffer import pack
@@ -58,6 +61,11 @@ class Accumulate(Gadget):
         correct_half_pulse_phase: bool = Field(
             False, description="turn the second half-pulse back by its bulk phase before the sum"
         )
+        conjugate_kspace: bool = Field(
+            False,
+            description="take the complex conjugate of the samples, where vendor and converter count phase the other "
+            "way round; the sign that it is needed is an image turned by 180 degrees",
+        )
         trajectory: Literal["acquisition", "spiral"] = Field(
             "acquisition", description="sample positions: from the acquisitions, or designed as a uniform spiral"
         )
@@ -74,6 +82,20 @@ class Accumulate(Gadget):
         gradient_delay: float = Field(
             PAPER_SPIRAL.delay, ge=-100, le=100, description="designed spiral: lag of the gradients, us"
         )
+        trajectory_delay: float = Field(
+            0,
+            ge=-100,
+            le=100,
+            description="trajectory of the acquisitions: lag of the gradients behind the samples, us; the sample "
+            "placed at k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
+        )
+        girf: str = Field(
+            "",
+            description="text file of the gradient impulse response function, which corrects the trajectory, a "
+            "designed one too: a first line frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im, then rising frequencies, one- "
+            "or two-sided, with the responses of the scanner's axes (1 is ideal, a delay of t is exp(-2 pi i f t)); "
+            "a delay that it holds is not to be set again. Empty: off",
+        )
 
         @field_validator("emit_at")
         @classmethod
@@ -81,6 +103,12 @@ class Accumulate(Gadget):
             if any(level < 1 for level in levels) or list(levels) != sorted(set(levels)):
                 raise ValueError("must be whole numbers from 1, each larger than the one before")
             return levels
+
+        @model_validator(mode="after")
+        def _one_delay(self) -> Self:
+            if self.trajectory == "spiral" and self.trajectory_delay:
+                raise ValueError("trajectory_delay is for trajectories of the acquisitions; set gradient_delay")
+            return self
 
     parameters: Parameters
     takes = ismrmrd.Acquisition
@@ -90,6 +118,11 @@ class Accumulate(Gadget):
         super().__init__(parameters, scan)
         used = (self.parameters.interleaf_counter, self.parameters.average_counter, self.parameters.half_pulse_counter)
         counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
+        self.gradients = GradientCorrection(
+            self.parameters.trajectory_delay,
+            read_response(Path(self.parameters.girf)) if self.parameters.girf else None,
+            _patient_position(scan.header),
+        )
         # The counters that are not averaged over: they tell one image from another.
         self._image_counters = [counter for counter in counters if counter not in used]
 
@@ -190,6 +223,8 @@ class _ImageInProgress:
     def _checked(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, name: str) -> NDArray[np.complex64]:
         """The samples, (coils, samples), without what the receiver marks as discarded."""
         samples: NDArray[np.complex64] = acquisition.data[:, _kept(acquisition)]
+        if self._parameters.conjugate_kspace:
+            samples = samples.conj()
         if self._interleaves is not None and interleaf >= self._interleaves:
             raise RawDataError(f"{name}: the header announces {self._interleaves} interleaves, counted from 0")
         if self._half_pulses is not None and half >= self._half_pulses:
@@ -222,6 +257,7 @@ class _ImageInProgress:
         unit = None if self._parameters.trajectory_unit == "auto" else self._parameters.trajectory_unit
         try:
             k, found = normalise_trajectory(traj, self._gadget.scan.encoding, unit)
+            k = self._corrected(k, interleaf)
         except TrajectoryError as error:
             raise TrajectoryError(f"{name}: {error}") from None
         if not self._trajectory:
@@ -232,7 +268,9 @@ class _ImageInProgress:
         """The data of the image of the first `level` averages, with warnings for what is missing in it."""
         averager, interleaves, half_pulses = self._averager, self._interleaves, self._half_pulses
         assert averager is not None and interleaves is not None and half_pulses is not None
-        averaged = averager.average(level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase)
+        averaged = averager.average(
+            level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase
+        ).whitened()
         missing = averager.missing(level, interleaves, half_pulses)
         if missing:
             named = [f"interleaf {i}, half-pulse {h}: {count}" for (i, h), count in missing.items()]
@@ -277,7 +315,14 @@ class _ImageInProgress:
                 f"the designed spiral has {k.shape[1]} samples, the acquisitions have {self._shape[1]}; correct "
                 "max_gradient, rise_time and oversampling in the chain"
             )
-        return (k * encoding.pixel[::-1]).astype(np.float32)
+        k = k * encoding.pixel[::-1]
+        return np.stack([self._corrected(arm, interleaf) for interleaf, arm in enumerate(k)])
+
+    def _corrected(self, k: NDArray[np.floating], interleaf: int) -> NDArray[np.float32]:
+        """Where the samples of an interleaf really lie, (samples, 2) in cycles/pixel."""
+        head = self._headers[interleaf]
+        pixel = self._gadget.scan.encoding.pixel
+        return self._gadget.gradients.apply(k, head.sample_time_us, pixel, head.read_dir, head.phase_dir)
 
 
 def _same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
@@ -286,6 +331,12 @@ def _same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
         return True
     tolerance = _SAME_TRAJECTORY * float(np.abs(other).max(initial=0))
     return trajectory.shape == other.shape and bool(np.all(np.abs(trajectory - other) <= tolerance))
+
+
+def _patient_position(header: Any) -> str:
+    """How the patient lies, such as "HFS"; empty where the header does not say."""
+    position = getattr(header.measurementInformation, "patientPosition", None)
+    return str(getattr(position, "value", position) or "")
 
 
 def _is_no_image_data(acquisition: ismrmrd.Acquisition) -> bool:

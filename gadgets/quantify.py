@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import ismrmrd
 import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from nadenoise_core.errors import CalibrationError
+from nadenoise_core.errors import CalibrationError, RawDataError
 from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup, concentration_map, tubes_as_facts
-from nadenoise_core.quantify.rois import read_label_map
+from nadenoise_core.quantify.nifti import read_label_map, read_map
+from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
+from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
@@ -28,6 +30,8 @@ from nadenoise_core.stream.image import (
     window,
 )
 from nadenoise_core.stream.scan import Scan
+
+_WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
 
 class Quantify(Gadget):
@@ -57,6 +61,38 @@ class Quantify(Gadget):
         maps: Literal["best", "all"] = Field(
             "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
         )
+        tissue_t1: float = Field(
+            0,
+            ge=0,
+            le=10000,
+            description="T1 of tissue, ms: corrects aTSC for its saturation against the tubes, with TR and flip angle "
+            "of the header (spoiled steady state). The whole map is multiplied by one factor, which is right for "
+            "tissue and not for the tubes in it. 0: off",
+        )
+        tube_t1: float = Field(0, ge=0, le=10000, description="T1 of the tubes' solution, ms; goes with tissue_t1")
+        tissue_t2_star: tuple[float, ...] = Field(
+            (),
+            description="short and long T2* of tissue, ms, e.g. 3, 15: corrects aTSC for its decay at the header's TE "
+            "against that of the tubes, by one factor for the whole map; not for the decay during the readout. "
+            "Empty: off",
+        )
+        tissue_short_fraction: float = Field(
+            0.6, ge=0, le=1, description="share of tissue's signal that has the short T2*"
+        )
+        tube_t2_star: float = Field(
+            0, ge=0, le=10000, description="T2* of the tubes' solution, ms; goes with tissue_t2_star"
+        )
+        b1_map: str = Field(
+            "",
+            description="NIfTI map on the image's matrix of the flip angle relative to the nominal one (1 = nominal): "
+            "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
+            "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
+        )
+        receive_map: str = Field(
+            "",
+            description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
+            "by it (over its median), with the same exception. Empty: off",
+        )
 
         @model_validator(mode="after")
         def _fits(self) -> Self:
@@ -69,6 +105,12 @@ class Quantify(Gadget):
                 )
             if self.tube_positions and not self.tube_diameter:
                 raise ValueError("tube_positions is given without tube_diameter; give both")
+            if bool(self.tissue_t1) != bool(self.tube_t1):
+                raise ValueError("tissue_t1 and tube_t1 correct one for the other; give both or none")
+            if bool(self.tissue_t2_star) != bool(self.tube_t2_star):
+                raise ValueError("tissue_t2_star and tube_t2_star correct one for the other; give both or none")
+            if self.tissue_t2_star and (len(self.tissue_t2_star) != 2 or min(self.tissue_t2_star) <= 0):
+                raise ValueError("tissue_t2_star must be two numbers above 0: the short and the long T2*")
             return self
 
     parameters: Parameters
@@ -85,6 +127,9 @@ class Quantify(Gadget):
             centres=tuple((x, y) for x, y in positions) or None,
             labels=read_label_map(Path(given.label_map), scan.encoding.matrix) if given.label_map else None,
         )
+
+        self._factors = self._relaxation_factors()
+        self._correction = self._signal_correction()
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -103,13 +148,54 @@ class Quantify(Gadget):
 
     def _is_wanted(self, image: ismrmrd.Image) -> bool:
         kind = told(image, "kind")
-        has_better = told(image, "denoised") == "beside" and kind == "nufft"
-        return kind in ("nufft", "denoised") and (self.parameters.maps == "all" or not has_better)
+        has_better = told(image, "denoised") == "beside" and kind == "plain"
+        return kind in ("plain", "denoised") and (self.parameters.maps == "all" or not has_better)
+
+    def _relaxation_factors(self) -> dict[str, float]:
+        """What aTSC is multiplied by, for every cause that is corrected."""
+        given, factors = self.parameters, {}
+        if given.tissue_t1:
+            flip_angle, repetition_time = (
+                self._sequence("flipAngle_deg", "tissue_t1"),
+                self._sequence("TR", "tissue_t1"),
+            )
+            factors["saturation_factor"] = saturation_factor(
+                flip_angle, repetition_time, given.tissue_t1, given.tube_t1
+            )
+        if given.tissue_t2_star:
+            short, long = given.tissue_t2_star
+            factors["t2_star_factor"] = t2_star_factor(
+                self._sequence("TE", "tissue_t2_star"), (short, long), given.tissue_short_fraction, given.tube_t2_star
+            )
+        return factors
+
+    def _signal_correction(self) -> SignalCorrection:
+        given, matrix = self.parameters, self.scan.encoding.matrix
+        factor = float(np.prod(list(self._factors.values())))
+        return with_maps(
+            factor,
+            read_map(Path(given.b1_map), matrix) if given.b1_map else None,
+            read_map(Path(given.receive_map), matrix) if given.receive_map else None,
+            self._sequence("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
+            self._sequence("TR", "tissue_t1") if given.tissue_t1 else np.inf,
+            (given.tissue_t1, given.tube_t1),
+        )
+
+    def _sequence(self, name: str, needed_by: str) -> float:
+        """The one value above 0 that the header has of a sequence parameter."""
+        given: Any = getattr(self.scan.header.sequenceParameters, name, None) or []
+        values = {value for value in given if isinstance(value, int | float) and 0 < value < np.inf}
+        if len(values) != 1:
+            raise RawDataError(
+                f"the header's sequenceParameters have {len(values) or 'no'} {name} above 0, and {needed_by} needs "
+                f"one; convert the raw data with it, or leave {needed_by} out of the chain"
+            )
+        return float(values.pop())
 
     def _quantify(self, image: ismrmrd.Image) -> ismrmrd.Image:
         kind = told(image, "kind")
         k_max, noise_std = told_number(image, "k_max"), told_number(image, "noise_std")
-        known = kind == "nufft" and np.isfinite(noise_std)
+        known = kind == "plain" and np.isfinite(noise_std)
         result = concentration_map(
             pixels_of(image),
             pixel_size(image),
@@ -117,6 +203,7 @@ class Quantify(Gadget):
             k_max if np.isfinite(k_max) else None,
             noise_std if known else None,
             through_zero=self.parameters.intercept == "zero",
+            correction=self._correction,
         )
         atsc = image_beside(image, result.values)
         source = "CNN" if kind == "denoised" else told(image, "method") or "NUFFT"
@@ -139,8 +226,35 @@ class Quantify(Gadget):
             **tubes_as_facts(result.tubes),
         )
         comment(atsc, f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
-        add_to_history(atsc, self.name(), self.parameters.model_dump(exclude={"label_map"}))
+        self._say_corrections(atsc, result)
+        paths = {"label_map", "b1_map", "receive_map"}
+        add_to_history(atsc, self.name(), self.parameters.model_dump(exclude=paths))
         return atsc
+
+    def _say_corrections(self, atsc: ismrmrd.Image, result: ConcentrationMap) -> None:
+        """Write which corrections were made, and where they could not be."""
+        if self._factors:
+            say(atsc, **self._factors)
+            factor = self._correction.factor
+            named = ", ".join(f"{name} {value:.4g}" for name, value in self._factors.items())
+            comment(
+                atsc,
+                f"aTSC of tissue: all is multiplied by {factor:.4g} ({named}), so the tubes read {factor:.4g} times "
+                "their concentration",
+            )
+        maps = [name for name in ("b1_map", "receive_map") if getattr(self.parameters, name)]
+        if not maps:
+            return
+        named = " and ".join(maps)
+        say(atsc, corrected_by=maps, uncovered=result.uncovered)
+        comment(atsc, f"corrected by {named}")
+        tubes = ", ".join(f"{c:g}" for c in result.uncovered_tubes)
+        if result.uncovered >= _WORTH_SAYING or tubes:
+            words = f"{named}: nothing is known of {100 * result.uncovered:.0f} % of the object"
+            words += f" and the tubes of {tubes} mmol/L" if tubes else ""
+            words += "; there the signal is not corrected"
+            self.log.warning(words)
+            comment(atsc, words)
 
 
 def _typical_error(result: ConcentrationMap) -> float:

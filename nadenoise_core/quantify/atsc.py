@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.calibration import Calibration, fit_calibration
 from nadenoise_core.quantify.phase import in_phase
-from nadenoise_core.quantify.rois import pixel_positions
-from nadenoise_core.quantify.tubes import Tube, find_tubes, measure_tube
+from nadenoise_core.quantify.rois import distance_from, pixel_positions
+from nadenoise_core.quantify.sensitivity import SignalCorrection
+from nadenoise_core.quantify.tubes import ROI_FRACTION, Tube, find_tubes, measure_tube
+
+_OBJECT_SMOOTHING = 4.0  # mm
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class ConcentrationMap:
         values: (rows, columns) aTSC, mmol/L.
         standard_error: (rows, columns) of one pixel, mmol/L: noise and calibration.
         noise_std: of the signal of one pixel, in the image's unit.
+        uncovered: share of the object, which is what reads at least the weakest tube, that the correction's maps
+            say nothing of.
+        uncovered_tubes: concentrations of the tubes that they say nothing of, or not all.
     """
 
     values: NDArray[np.float32]
@@ -47,6 +54,8 @@ class ConcentrationMap:
     calibration: Calibration
     tubes: tuple[Tube, ...]
     noise_std: float
+    uncovered: float
+    uncovered_tubes: tuple[float, ...]
 
 
 def concentration_map(
@@ -56,6 +65,7 @@ def concentration_map(
     k_max: float | None = None,
     noise_std: float | None = None,
     through_zero: bool = False,
+    correction: SignalCorrection | None = None,
 ) -> ConcentrationMap:
     """Calibrate an image by its own reference tubes and turn it into concentrations (paper, section 2.6).
 
@@ -67,12 +77,15 @@ def concentration_map(
         noise_std: of the real part of a pixel; None takes the scatter inside the tubes, as after a network.
         through_zero: calibrate without intercept; a real image (a magnitude) is always calibrated with one, for its
             air is not 0.
+        correction: for relaxation, excitation and reception; None for none. It is right for tissue: the tubes of the
+            map then read what tissue of their signal would have.
 
     Raises:
         CalibrationError: the tubes are not found or give no calibration line.
     """
+    correction = correction or SignalCorrection()
     signal = in_phase(image, pixel)
-    tubes = locate_tubes(signal, pixel, setup, k_max or 0.5 / max(pixel))
+    tubes = locate_tubes(signal / correction.tubes, pixel, setup, k_max or 0.5 / max(pixel))
     calibration = fit_calibration(
         [tube.concentration for tube in tubes],
         [tube.signal for tube in tubes],
@@ -80,13 +93,17 @@ def concentration_map(
     )
     if noise_std is None:
         noise_std = float(np.sqrt(np.mean([tube.std**2 for tube in tubes])))
-    values = calibration.concentration(signal)
+    values = calibration.concentration(signal / correction.tissue)
+    standard_error = calibration.standard_error(values, noise_std / correction.tissue)
+    uncovered, uncovered_tubes = _uncovered(values, pixel, tubes, correction.covered)
     return ConcentrationMap(
-        values=values.astype(np.float32),
-        standard_error=calibration.standard_error(values, noise_std).astype(np.float32),
+        values=(correction.factor * values).astype(np.float32),
+        standard_error=(correction.factor * standard_error).astype(np.float32),
         calibration=calibration,
         tubes=tubes,
         noise_std=noise_std,
+        uncovered=uncovered,
+        uncovered_tubes=uncovered_tubes,
     )
 
 
@@ -114,6 +131,21 @@ def locate_tubes(
         measure_tube(signal, pixel, concentration, centre, diameter, k_max)
         for concentration, (centre, diameter) in zip(setup.concentrations, places, strict=True)
     )
+
+
+def _uncovered(
+    values: NDArray[np.float64], pixel: tuple[float, float], tubes: Sequence[Tube], covered: NDArray[np.bool_]
+) -> tuple[float, tuple[float, ...]]:
+    """Share of the object that lies outside of `covered`, and concentrations of the tubes that do."""
+    if covered.all():
+        return 0.0, ()
+    # Smoothed, or the noise of air would be part of the object; of a perfect mask 5 % of it then lie outside.
+    smooth = gaussian_filter(values, [_OBJECT_SMOOTHING / spacing for spacing in pixel])
+    bright = smooth >= min(tube.concentration for tube in tubes if tube.concentration > 0)
+    matrix = (values.shape[0], values.shape[1])
+    regions = [distance_from(tube.centre, matrix, pixel) <= ROI_FRACTION * tube.diameter / 2 for tube in tubes]
+    outside = [tube.concentration for tube, region in zip(tubes, regions, strict=True) if not covered[region].all()]
+    return float(np.mean(~covered[bright])) if bright.any() else 0.0, tuple(outside)
 
 
 def _centre_and_diameter(

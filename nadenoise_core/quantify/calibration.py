@@ -34,13 +34,13 @@ class Calibration:
         return (np.asarray(signal, np.float64) - self.intercept) / self.slope
 
     def standard_error(
-        self, concentration: NDArray[np.floating], noise_std: float, pixels: float = 1.0
+        self, concentration: NDArray[np.floating], noise_std: float | NDArray[np.floating], pixels: float = 1.0
     ) -> NDArray[np.float64]:
         """Standard error of a concentration, mmol/L, to first order in noise and in the scatter of the tubes.
 
         Args:
             concentration: any shape, mmol/L.
-            noise_std: standard deviation of the signal of one pixel.
+            noise_std: standard deviation of the signal of one pixel; a number, or one a pixel.
             pixels: independent pixels that were averaged.
         """
         c = np.asarray(concentration, np.float64)

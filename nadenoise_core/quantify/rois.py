@@ -1,9 +1,8 @@
-"""Regions of interest: discs given in millimetres, and label maps drawn by hand (ITK-SNAP)."""
+"""Regions of interest: discs given in millimetres, and what an image reads in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,36 +57,3 @@ def measure(image: NDArray[np.floating], weights: NDArray[np.floating]) -> Regio
     mean = float((weights * image).sum() / total)
     variance = float((weights * (image - mean) ** 2).sum() / total)
     return Region(mean=mean, std=variance**0.5, pixels=total)
-
-
-def read_label_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.int64]:
-    """Read a NIfTI label map drawn on an image of this matrix.
-
-    Array axis 0 of the file is the column (x), axis 1 the row (y), as ITK-SNAP writes it.
-
-    Returns:
-        (rows, columns) integer labels, 0 for no label.
-
-    Raises:
-        BadInputError: not a NIfTI file, more than one slice, labels that are not integers, or another matrix.
-    """
-    import zlib
-
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        data = np.asarray(nibabel.load(path).dataobj)
-    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
-        raise BadInputError(f"{path}: cannot be read as a NIfTI label map ({error})") from None
-    plane = data.reshape(data.shape[:2] + (-1,)) if data.ndim >= 2 else data
-    if plane.ndim != 3 or plane.shape[2] != 1 or plane.shape[:2] != matrix[::-1]:
-        raise BadInputError(
-            f"{path}: the label map is {'x'.join(map(str, data.shape))}, the image {matrix[1]}x{matrix[0]}x1; "
-            "draw the labels on the image itself"
-        )
-    labels = plane[:, :, 0].T
-    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.round(labels)):
-        raise BadInputError(f"{path}: holds values that are not whole numbers; export a label map, not an image")
-    return labels.astype(np.int64)

@@ -18,7 +18,7 @@ TRAJECTORY_UNITS = ("cycles/pixel", "radians/pixel", "cycles/FOV", "1/m")
 # A full-resolution spiral reaches the edge; one that covers less than this part of the way is not recognised.
 _LEAST_REACH = 0.4
 # Measured trajectories overshoot a little.
-_BEYOND_EDGE = 1.02
+BEYOND_EDGE = 1.02
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def normalise_trajectory(
     pixel = np.asarray(encoding.pixel[::-1]) / np.asarray(encoding.encoded_pixel[::-1])
     cycles_per_pixel = encoded * pixel
     furthest = float(np.max(np.abs(cycles_per_pixel)))
-    if furthest > 0.5 * _BEYOND_EDGE:
+    if furthest > 0.5 * BEYOND_EDGE:
         raise TrajectoryError(
             f"the trajectory reaches {furthest:.3f} cycles/pixel (read as {unit}), beyond the 0.5 of matrix "
             f"{encoding.matrix[1]}x{encoding.matrix[0]}; correct reconSpace in the header or set trajectory_unit"
@@ -99,7 +99,7 @@ def _units_at_edge(encoding: Encoding) -> dict[str, NDArray[np.float64]]:
 
 
 def _detect(reach: dict[str, float], furthest: float) -> str:
-    fitting = [name for name, part in reach.items() if _LEAST_REACH <= part <= _BEYOND_EDGE]
+    fitting = [name for name, part in reach.items() if _LEAST_REACH <= part <= BEYOND_EDGE]
     if len(fitting) == 1:
         return fitting[0]
     parts = ", ".join(f"{name} {part:.2g}" for name, part in reach.items())

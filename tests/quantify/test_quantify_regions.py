@@ -10,8 +10,9 @@ import pytest
 from scipy.integrate import quad
 
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.quantify.nifti import read_label_map, read_map
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
-from nadenoise_core.quantify.rois import disc_weights, distance_from, measure, pixel_positions, read_label_map
+from nadenoise_core.quantify.rois import disc_weights, distance_from, measure, pixel_positions
 
 PIXEL, K_MAX = (2.25, 2.25), 0.5 / 2.25
 ROWS, COLUMNS = 6, 9
@@ -54,6 +55,15 @@ def test_label_map_round_trip(tmp_path: Path, dtype, shape, name: str) -> None:
     np.testing.assert_array_equal(got, labels)
 
 
+def test_a_map_is_read_the_same_way_round(tmp_path: Path) -> None:
+    drawn = np.random.default_rng(0).normal(1, 0.1, (ROWS, COLUMNS))
+    drawn[2, 3], drawn[4, 1] = np.nan, 0
+    nibabel.save(nibabel.Nifti1Image(drawn.T[..., None].astype(np.float32), np.eye(4)), tmp_path / "b1.nii.gz")
+    got = read_map(tmp_path / "b1.nii.gz", (ROWS, COLUMNS))
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, drawn, rtol=1e-6)
+
+
 def save(path: Path, array: np.ndarray) -> Path:
     nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
     return path
@@ -65,8 +75,9 @@ def test_label_maps_of_another_image(tmp_path: Path) -> None:
         ((COLUMNS, ROWS, 2), "9x6x2"),
         ((9,), "is 9,"),
     ):
-        with pytest.raises(BadInputError, match=words):
-            read_label_map(save(tmp_path / "other.nii", np.zeros(shape, np.int16)), (ROWS, COLUMNS))
+        for read in (read_label_map, read_map):
+            with pytest.raises(BadInputError, match=words):
+                read(save(tmp_path / "other.nii", np.zeros(shape, np.int16)), (ROWS, COLUMNS))
 
 
 def test_images_that_are_no_label_maps(tmp_path: Path) -> None:
@@ -74,6 +85,9 @@ def test_images_that_are_no_label_maps(tmp_path: Path) -> None:
     for array in (np.full((COLUMNS, ROWS), 0.5, np.float32), np.full((COLUMNS, ROWS), np.nan), colours):
         with pytest.raises(BadInputError, match="not whole numbers"):
             read_label_map(save(tmp_path / "image.nii", array), (ROWS, COLUMNS))
+    for array in (np.zeros((COLUMNS, ROWS), np.complex64), colours):
+        with pytest.raises(BadInputError, match="map of real numbers"):
+            read_map(save(tmp_path / "image.nii", array), (ROWS, COLUMNS))
 
 
 def test_files_that_are_no_nifti(tmp_path: Path) -> None:
@@ -85,6 +99,8 @@ def test_files_that_are_no_nifti(tmp_path: Path) -> None:
     for name in ("words.nii", "words.nii.gz", "cut.nii.gz", "zeros.nii", "missing.nii", "."):
         with pytest.raises(BadInputError, match="cannot be read as a NIfTI label map"):
             read_label_map(tmp_path / name, (ROWS, COLUMNS))
+        with pytest.raises(BadInputError, match="cannot be read as a NIfTI map"):
+            read_map(tmp_path / name, (ROWS, COLUMNS))
 
 
 @pytest.mark.parametrize("diameter", [20.0, 27.0])

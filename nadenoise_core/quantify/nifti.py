@@ -1,0 +1,64 @@
+"""Maps that come as NIfTI files: labels drawn by hand (ITK-SNAP), flip angles, receive sensitivities.
+
+Array axis 0 of the file is the column (x) of the image, axis 1 the row (y), as ITK-SNAP writes an image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import BadInputError
+
+
+def read_label_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.int64]:
+    """Read a label map drawn on an image of this matrix, (rows, columns).
+
+    Returns:
+        (rows, columns) integer labels, 0 for no label.
+
+    Raises:
+        BadInputError: not a NIfTI file, more than one slice, another matrix, or labels that are not integers.
+    """
+    labels = _read_plane(path, matrix, "label map")
+    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.round(labels)):
+        raise BadInputError(f"{path}: holds values that are not whole numbers; export a label map, not an image")
+    return labels.astype(np.int64)
+
+
+def read_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
+    """Read a map of numbers that belongs to images of this matrix, (rows, columns).
+
+    Returns:
+        (rows, columns); what the file does not know is as it stands there: 0, NaN.
+
+    Raises:
+        BadInputError: not a NIfTI file, more than one slice, another matrix, or values that are not real numbers.
+    """
+    values = _read_plane(path, matrix, "map")
+    if values.dtype.kind not in "iuf":
+        raise BadInputError(f"{path}: holds {values.dtype} values; export a map of real numbers")
+    return values.astype(np.float64)
+
+
+def _read_plane(path: Path, matrix: tuple[int, int], what: str) -> NDArray[np.generic]:
+    """The one slice of a file, (rows, columns)."""
+    import zlib
+
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        data = np.asarray(nibabel.load(path).dataobj)
+    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
+        raise BadInputError(f"{path}: cannot be read as a NIfTI {what} ({error})") from None
+    plane = data.reshape(data.shape[:2] + (-1,)) if data.ndim >= 2 else data
+    if plane.ndim != 3 or plane.shape[2] != 1 or plane.shape[:2] != matrix[::-1]:
+        raise BadInputError(
+            f"{path}: the {what} is {'x'.join(map(str, data.shape))}, the image {matrix[1]}x{matrix[0]}x1; "
+            "make it on the image itself"
+        )
+    return np.asarray(plane[:, :, 0].T)

@@ -1,0 +1,80 @@
+"""What relaxation makes of the signal of tissue and of reference tubes, which do not relax alike.
+
+A tube of 50 mmol/L and tissue of 50 mmol/L give one signal only when both are fully relaxed at every excitation and
+none has decayed at the echo time. The factors here are the ratio tube to tissue: aTSC times them is that of tissue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import BadInputError
+
+Angle = float | NDArray[np.floating]
+
+
+def steady_state(flip_angle: Angle, repetition_time: float, t1: float) -> NDArray[np.float64]:
+    """Signal of the spoiled steady state, as a part of the fully relaxed magnetisation.
+
+    `sin(a) (1 - E1) / (1 - cos(a) E1)`, E1 = exp(-TR / T1) (Ernst and Anderson, Rev Sci Instrum 37:93, 1966).
+
+    Args:
+        flip_angle: degrees, any shape.
+        repetition_time: between excitations, ms; with half-pulses between two of them.
+        t1: ms; 0 for a fully relaxed magnetisation, whose signal is sin(a).
+    """
+    angle = np.deg2rad(np.asarray(flip_angle, np.float64))
+    left = np.exp(-repetition_time / t1) if t1 > 0 else 0.0
+    return np.asarray(np.sin(angle) * (1 - left) / (1 - np.cos(angle) * left))
+
+
+def decay(echo_time: float, t2_star: Sequence[float], shares: Sequence[float] = (1.0,)) -> float:
+    """What is left of the transverse magnetisation at the echo time: `sum of share exp(-TE / T2*)`.
+
+    Args:
+        echo_time: from excitation to the centre of k-space, ms.
+        t2_star: of every component, ms.
+        shares: of every component, together 1.
+    """
+    return float(np.dot(shares, np.exp(-echo_time / np.asarray(t2_star, np.float64))))
+
+
+def saturation_factor(flip_angle: float, repetition_time: float, tissue_t1: float, tube_t1: float) -> float:
+    """Steady state of a tube over that of tissue: what aTSC is to be multiplied by.
+
+    Args:
+        flip_angle: degrees, between 0 and 180.
+        repetition_time: ms.
+        tissue_t1, tube_t1: ms.
+
+    Raises:
+        BadInputError: a flip angle that leaves no signal.
+    """
+    check_flip_angle(flip_angle)
+    tube, tissue = (steady_state(flip_angle, repetition_time, t1) for t1 in (tube_t1, tissue_t1))
+    return float(tube / tissue)
+
+
+def t2_star_factor(
+    echo_time: float, tissue_t2_star: tuple[float, float], short_share: float, tube_t2_star: float
+) -> float:
+    """What a tube has left at the echo time over what tissue has: what aTSC is to be multiplied by.
+
+    The decay that goes on during the readout blurs the image and is not part of it.
+
+    Args:
+        echo_time: ms.
+        tissue_t2_star: short and long component, ms.
+        short_share: of the short component.
+        tube_t2_star: ms.
+    """
+    return decay(echo_time, (tube_t2_star,)) / decay(echo_time, tissue_t2_star, (short_share, 1 - short_share))
+
+
+def check_flip_angle(flip_angle: float) -> None:
+    """Raise BadInputError unless a nominal flip angle (degrees) leaves signal."""
+    if not 0 < flip_angle < 180:
+        raise BadInputError(f"the flip angle is {flip_angle:g} degrees; it must lie between 0 and 180")
