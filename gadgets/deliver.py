@@ -59,9 +59,9 @@ class Deliver(Gadget):
             slice_thickness=self.scan.slice_thickness,
             patient_position=_text(self.scan.header.measurementInformation, "patientPosition"),
         )
-        name = f"{product.kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
-        if product.kind == "atsc":
-            name = name.replace("atsc", f"atsc_{told(image, 'source')}")
+        words = {"plain": product.method.lower(), "denoised": "denoised"}
+        kind = words.get(product.kind) or f"atsc_{words[told(image, 'source') or 'plain']}"
+        name = f"{kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
         dataset = to_dataset(product, geometry, study)
         write(dataset, Path(self.parameters.folder), name)
         self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
@@ -73,12 +73,13 @@ class Deliver(Gadget):
         if self._scale is None and kind != "atsc":
             # A power of two, the same for all images of the measurement: their numbers compare.
             self._scale = float(2.0 ** np.ceil(np.log2(max(_HEADROOM * float(real.max()), 1e-30) / 65535)))
-        made_from = {"nufft": None, "denoised": "nufft", "atsc": told(image, "source")}[kind]
+        made_from = {"plain": None, "denoised": "plain", "atsc": told(image, "source")}[kind]
         source = self._delivered.get((index, made_from or ""))
         return Product(
             kind=kind,
             pixels=real,
             averages=int(told_number(image, "averages")),
+            description=" ".join(words_of(image, "SeriesDescription")),
             scale=self._scale or 1.0,
             instance_number=index,
             acquisition_number=repetition,

@@ -17,6 +17,7 @@ from nadenoise_core.stream.image import (
     comment,
     image_beside,
     label,
+    on_device,
     pixels_of,
     say,
     told,
@@ -64,7 +65,7 @@ class Denoise(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if not isinstance(item, ismrmrd.Image) or told(item, "kind") != "nufft":
+            if not isinstance(item, ismrmrd.Image) or told(item, "kind") != "plain":
                 yield item
                 continue
             try:
@@ -79,10 +80,13 @@ class Denoise(Gadget):
                 yield denoised
 
     def _denoise(self, image: ismrmrd.Image) -> ismrmrd.Image:
+        if told(image, "method") == "CS":
+            raise BundleError("total variation has changed the noise that networks know; set its method to gridding")
         pixels = pixels_of(image)
         averages, noise_std = int(told_number(image, "averages")), told_number(image, "noise_std")
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
-        denoised = image_beside(image, self._denoiser(bundle)(pixels, noise_std))
+        source = pixels if on_device(image) is None else on_device(image)
+        denoised = image_beside(image, self._denoiser(bundle)(source, noise_std))
         label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
         say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
         comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")

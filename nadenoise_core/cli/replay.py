@@ -69,7 +69,7 @@ def image_table(result: ReplayResult) -> Table:
     table = Table("series", "averages", "noise (1 SD)", "calibration", title=escape(result.report["raw"]["file"]))
     for image in result.report["images"]:
         line = image.get("calibration")
-        known = image["kind"] == "nufft" and image["noise_std"] is not None
+        known = image["kind"] == "plain" and image["noise_std"] is not None
         noise = f"{image['noise_std']:.3g}" if known else ""
         words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
         table.add_row(escape(image["series"]), str(image["averages"]), noise, words)

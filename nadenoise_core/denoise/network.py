@@ -34,17 +34,17 @@ class Denoiser:
         self.bundle = bundle
         self.device = device
         self._network = _load(bundle, device)
-        self._run(np.zeros((self._channels, *bundle.metadata.matrix), np.float32))  # also warms it up
+        self._run(self._channels_of(np.zeros(bundle.metadata.matrix, np.complex64)))  # also warms it up
 
     @property
     def _channels(self) -> int:
         return 2 if self.bundle.metadata.input.channels == "complex" else 1
 
-    def __call__(self, image: NDArray[np.generic], noise_std: float) -> Image:
+    def __call__(self, image: Any, noise_std: float) -> Image:
         """Denoise one image, on its own scale.
 
         Args:
-            image: (rows, columns) complex64.
+            image: (rows, columns) complex64; numpy's, or one on the network's GPU that speaks DLPack, such as cupy's.
             noise_std: standard deviation of the noise in its real part.
 
         Returns:
@@ -53,19 +53,27 @@ class Denoiser:
         Raises:
             BundleError: the noise level is needed and unknown, the network fails, or the result is not finite.
         """
-        is_complex = self.bundle.metadata.input.channels == "complex"
-        channels = np.stack([image.real, image.imag] if is_complex else [np.abs(image)])
+        channels = self._channels_of(image)
         if self.bundle.metadata.input.normalisation == "noise":
-            offset, scale = 0.0, self._noise_scale(float(np.abs(image).max()), noise_std)
+            peak = float((channels**2).sum(0).max()) ** 0.5
+            offset, scale = 0.0, self._noise_scale(peak, noise_std)
         else:
             offset, scale = _range_scale(channels)
-        normalised = ((channels - offset) / scale).astype(np.float32)
-        result = self._run(normalised) * np.float32(scale) + np.float32(offset)
+        result = (self._run((channels - offset) / scale) * scale + offset).cpu().numpy()
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
-        if is_complex:
+        if len(result) == 2:
             return np.asarray(result[0] + 1j * result[1], dtype=np.complex64)
         return np.asarray(result[0], dtype=np.float32)
+
+    def _channels_of(self, image: Any) -> Any:
+        """A tensor (channels, rows, columns) on the network's device: real and imaginary part, or the magnitude."""
+        import torch
+
+        # An image on a GPU stays there: DLPack hands it over without a copy.
+        given = torch.from_numpy(image) if isinstance(image, np.ndarray) else torch.utils.dlpack.from_dlpack(image)
+        tensor = given.to(self.device, torch.complex64)
+        return torch.view_as_real(tensor).movedim(-1, 0) if self._channels == 2 else tensor.abs()[None]
 
     def _noise_scale(self, peak: float, noise_std: float) -> float:
         """The noise level, if the network can work with it: SNR units."""
@@ -80,18 +88,19 @@ class Denoiser:
             )
         return noise_std
 
-    def _run(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, channels: Any) -> Any:
+        """The network's answer to a tensor (channels, rows, columns), of the same shape."""
         import torch
 
         try:
             with torch.inference_mode(), _one_thread():
-                batch = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32)[None]).to(self.device)
-                result = self._network(batch.contiguous(memory_format=torch.channels_last))
+                batch = channels[None].contiguous(memory_format=torch.channels_last)
+                result = self._network(batch)
                 if not isinstance(result, torch.Tensor):
                     raise RuntimeError(f"it gives a {type(result).__name__}, not one tensor")
                 if result.shape != batch.shape:
                     raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
-                return np.asarray(result[0].cpu().numpy())
+                return result[0]
         except torch.jit.Error as error:  # no RuntimeError; its reason comes last, after the traceback of the script
             reason = str(error).strip().splitlines()[-1]
             raise BundleError(f"{self.bundle.path}: the network does not run ({reason})") from None
@@ -112,7 +121,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _range_scale(channels: NDArray[np.floating]) -> tuple[float, float]:
+def _range_scale(channels: Any) -> tuple[float, float]:
     """Shift and scale of an image to 0..1 (paper, section 2.1)."""
     low, high = float(channels.min()), float(channels.max())
     if not high > low:

@@ -15,7 +15,7 @@ from nadenoise_core.dicom.stored import Stored, store
 Attributes = dict[str, Any]
 
 _IMAGE_TYPE = {
-    "nufft": ["ORIGINAL", "PRIMARY", "M"],
+    "plain": ["ORIGINAL", "PRIMARY", "M"],
     "denoised": ["DERIVED", "PRIMARY", "M", "DNCNN"],
     "atsc": ["DERIVED", "PRIMARY", "OTHER", "ATSC"],
 }
@@ -74,7 +74,7 @@ def _general_series(product: Product, geometry: Geometry, study: Study) -> Attri
         "Modality": "MR",
         "SeriesInstanceUID": uids.series_uid(product, study),
         "SeriesNumber": study.series_number_offset + product.series_code,
-        "SeriesDescription": text.line(product.label),
+        "SeriesDescription": text.line(product.description),
         "PatientPosition": text.code(geometry.patient_position),
         **_side(study),
     } | _known(BodyPartExamined=text.code(study.body_part), ProtocolName=text.line(study.protocol_name))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nadenoise_core.errors import BadInputError
 
-Kind = Literal["nufft", "denoised", "atsc"]
+Kind = Literal["plain", "denoised", "atsc"]
 Vector = Sequence[float] | npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
@@ -166,13 +166,14 @@ class Product:
     """One image to be delivered.
 
     Args:
-        kind: "nufft" (reconstructed magnitude), "denoised" (magnitude after the network) or "atsc" (concentration).
+        kind: "plain" (magnitude as reconstructed), "denoised" (magnitude after the network) or "atsc" (concentration).
         pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L for "atsc".
         averages: how many averages are in this image.
+        description: of the series in words, such as "23Na NUFFT 30 avg".
         scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
         instance_number: counts the images of a series from 1.
         acquisition_number: counts the repetitions of a measurement from 1.
-        method: how the image was reconstructed: "NUFFT", "CS", ...
+        method: how the image was reconstructed: "NUFFT", "LS", "CS"
         network: what denoised the image, or for "atsc" the image that it was computed from.
         derivation: how the image was made, in words; cut to 1024 characters.
         window: (centre, width) for display, in the units of `pixels`; None: chosen here.
@@ -186,6 +187,7 @@ class Product:
     kind: Kind
     pixels: npt.NDArray[Any]
     averages: int
+    description: str
     scale: float = 0.0
     instance_number: int = 1
     acquisition_number: int = 1
@@ -199,14 +201,14 @@ class Product:
     source: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in ("nufft", "denoised", "atsc"):
-            raise BadInputError(f"DICOM: kind must be nufft, denoised or atsc, not {self.kind!r}")
+        if self.kind not in ("plain", "denoised", "atsc"):
+            raise BadInputError(f"DICOM: kind must be plain, denoised or atsc, not {self.kind!r}")
         if self.pixels.ndim != 2 or 0 in self.pixels.shape or not np.isrealobj(self.pixels):
             raise BadInputError(
                 f"DICOM: pixels must be a real image (rows, columns), not {self.pixels.dtype} {self.pixels.shape}"
             )
         if bad := int(np.count_nonzero(~np.isfinite(self.pixels))):
-            raise BadInputError(f"DICOM: {bad} of {self.pixels.size} pixels of the {self.label} are NaN or infinite")
+            raise BadInputError(f"DICOM: {bad} of {self.pixels.size} pixels of {self.description} are NaN or infinite")
         if self.kind != "atsc" and not 0 < self.scale < inf:
             raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
         if self.averages < 1 or self.instance_number < 1:
@@ -215,16 +217,8 @@ class Product:
             )
         if self.window and not (isfinite(self.window[0]) and isfinite(self.window[1]) and self.window[1] > 0):
             raise BadInputError(f"DICOM: window must be a centre and a width > 0, not {self.window}")
-        if (self.kind == "denoised" and not self.network) or (self.kind == "nufft" and self.network):
+        if (self.kind == "denoised" and not self.network) or (self.kind == "plain" and self.network):
             raise BadInputError("DICOM: a denoised image must name its network, and a plain one must not")
-
-    @property
-    def label(self) -> str:
-        """The series in words, such as "23Na CNN 30 avg (AI denoised)"."""
-        image = f"{'CNN' if self.network else self.method} {self.averages} avg"
-        if self.kind == "atsc":
-            return f"23Na aTSC [mmol/L] {image}"
-        return f"23Na {image} (AI denoised)" if self.network else f"23Na {image}"
 
     @property
     def series_code(self) -> int:

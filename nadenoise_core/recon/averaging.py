@@ -8,12 +8,15 @@ grow with the number of averages.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.recon.coils import is_white, whitening_matrix
+
+_ROUNDING = 1e-12  # of the signal's power: what repeats without noise differ by
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,10 @@ class AveragedKspace:
     Attributes:
         kspace: (coils, interleaves, samples) complex64; half-pulses summed.
         averages: (interleaves,) how many averages went into each interleaf.
-        noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`;
-            NaN where nothing was repeated.
+        noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`, the
+            mean over the coils; NaN where nothing was repeated.
+        noise_covariance: (coils, coils) of the noise in one sample of one readout, E[n n^H]; NaN where too little was
+            repeated to tell.
         half_pulse_phase: bulk phase of the second half-pulse against the first, degrees within +-90; 0 without
             half-pulses.
         half_pulse_phase_error: its standard error by noise, degrees; NaN where nothing was repeated.
@@ -34,7 +39,29 @@ class AveragedKspace:
     averages: NDArray[np.int64]
     noise_std: NDArray[np.float64]
     half_pulse_phase: float
-    half_pulse_phase_error: float = 0.0
+    half_pulse_phase_error: float
+    noise_covariance: NDArray[np.complex128]
+
+    def whitened(self) -> AveragedKspace:
+        """The same with white noise of standard deviation 1 in one readout, by the noise that the repeats tell.
+
+        Itself if there is one coil, or if the noise is white: coils that we or Gadgetron whitened before are left as
+        they are. Itself too if the noise is not known, or a coil has none.
+
+        Raises:
+            RawDataError: a coil is a copy of another.
+        """
+        covariance = self.noise_covariance
+        if len(covariance) == 1 or not np.all(np.diagonal(covariance).real > 0) or is_white(covariance):
+            return self
+        kspace = np.einsum("cd,dis->cis", whitening_matrix(covariance), self.kspace)
+        noise_std = self.noise_std / np.sqrt(np.trace(covariance).real / (2 * len(covariance)))
+        return replace(
+            self,
+            kspace=kspace.astype(np.complex64),
+            noise_std=noise_std,
+            noise_covariance=2 * np.eye(len(covariance), dtype=complex),
+        )
 
 
 @dataclass
@@ -42,12 +69,16 @@ class _Sum:
     """Sum of the repeats of one readout."""
 
     total: NDArray[np.complex128]  # (coils, samples)
-    energy: float = 0.0  # sum of |outer samples|^2
+    power: NDArray[np.complex128]  # (coils, coils) sum of outer samples times outer samples, conjugated
     count: int = 0
+
+    @classmethod
+    def of(cls, coils: int, samples: int) -> _Sum:
+        return cls(np.zeros((coils, samples), np.complex128), np.zeros((coils, coils), np.complex128))
 
     def add(self, other: _Sum) -> None:
         self.total += other.total
-        self.energy += other.energy
+        self.power += other.power
         self.count += other.count
 
 
@@ -83,10 +114,10 @@ class KspaceAverager:
         key = (interleaf, half, span)
         readout = self._sums.get(key)
         if readout is None:
-            readout = self._sums[key] = _Sum(np.zeros(samples.shape, np.complex128))
+            readout = self._sums[key] = _Sum.of(*samples.shape)
         readout.total += samples
         outer = samples[:, self.noise_samples].astype(np.complex128)
-        readout.energy += float(np.vdot(outer, outer).real)
+        readout.power += outer @ outer.conj().T
         readout.count += 1
         return True
 
@@ -142,7 +173,8 @@ class KspaceAverager:
         readouts = [[readout for readout in halves if readout is not None] for halves in sums]
         counts = np.array([[readout.count for readout in halves] for halves in readouts])
         means = np.array([[readout.total / readout.count for readout in halves] for halves in readouts])
-        variance = self._readout_variance(readouts)
+        covariance = self._noise_covariance(readouts)
+        variance = float(np.trace(covariance).real) / (2 * len(covariance))
         phase, phase_error = 0.0, 0.0
         if half_pulses == 2:
             phase, phase_error = _bulk_phase(means[:, 0], means[:, 1], variance / float(counts.mean()))
@@ -154,6 +186,7 @@ class KspaceAverager:
             noise_std=np.sqrt(variance * (1 / counts).sum(axis=1)),
             half_pulse_phase=float(np.degrees(phase)),
             half_pulse_phase_error=float(np.degrees(phase_error)),
+            noise_covariance=covariance,
         )
 
     def _sum_below(self, level: int, interleaf: int, half: int) -> _Sum | None:
@@ -161,18 +194,22 @@ class KspaceAverager:
         for span in range(bisect_right(self.levels, level - 1) + 1):
             part = self._sums.get((interleaf, half, span))
             if part is not None:
-                total = total or _Sum(np.zeros_like(part.total))
+                total = total or _Sum.of(*part.total.shape)
                 total.add(part)
         return total
 
-    def _readout_variance(self, readouts: list[list[_Sum]]) -> float:
-        """Variance of the real part of one sample of one readout, pooled over all; NaN without repeats."""
-        scatter, freedom = 0.0, 0
+    def _noise_covariance(self, readouts: list[list[_Sum]]) -> NDArray[np.complex128]:
+        """Covariance of the coils' noise in one sample of one readout, pooled over all; NaN without repeats."""
+        scatter, freedom = np.zeros_like(readouts[0][0].power), 0
         for readout in (readout for halves in readouts for readout in halves):
             outer = readout.total[:, self.noise_samples]
-            scatter += readout.energy - float(np.vdot(outer, outer).real) / readout.count
-            freedom += 2 * outer.size * (readout.count - 1)
-        return max(scatter, 0.0) / freedom if freedom else float("nan")
+            scatter += readout.power - outer @ outer.conj().T / readout.count
+            freedom += outer.shape[1] * (readout.count - 1)
+        if freedom < len(scatter):
+            return np.full_like(scatter, np.nan)
+        power = sum(readout.power.trace().real for halves in readouts for readout in halves)
+        noiseless = scatter.trace().real <= _ROUNDING * power
+        return np.zeros_like(scatter) if noiseless else np.asarray(scatter / freedom)
 
 
 def _bulk_phase(first: NDArray[np.complex128], second: NDArray[np.complex128], variance: float) -> tuple[float, float]:

@@ -30,6 +30,17 @@ class Device:
 
         return cupy
 
+    @property
+    def fft(self) -> Any:
+        """scipy.fft, or the same of cupy."""
+        if not self.is_gpu:
+            import scipy.fft
+
+            return scipy.fft
+        import cupyx.scipy.fft
+
+        return cupyx.scipy.fft
+
     def put(self, array: Any, dtype: Any = None) -> Any:
         """The array on this device, contiguous; not copied if it is there already."""
         if not self.is_gpu:

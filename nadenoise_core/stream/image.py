@@ -7,7 +7,7 @@ the same words come out of a chain in one process and of a chain split over seve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import ismrmrd
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nadenoise_core import __version__
 
-Kind = Literal["nufft", "denoised", "atsc"]
-SERIES: dict[Kind, int] = {"nufft": 1, "denoised": 2, "atsc": 3}
+Kind = Literal["plain", "denoised", "atsc"]
+SERIES: dict[Kind, int] = {"plain": 1, "denoised": 2, "atsc": 3}
 
 _PREFIX = "nadenoise_"
 
@@ -77,7 +77,7 @@ def label(image: ismrmrd.Image, kind: Kind, description: str) -> None:
 
     Args:
         image: changed in place.
-        kind: "nufft", "denoised" or "atsc".
+        kind: "plain", "denoised" or "atsc".
         description: of the series, e.g. "23Na NUFFT 30 avg".
     """
     quantitative = kind == "atsc"
@@ -88,8 +88,18 @@ def label(image: ismrmrd.Image, kind: Kind, description: str) -> None:
     image.setHead(head)
     image.meta["DataRole"] = image.meta["GADGETRON_DataRole"] = "Quantitative" if quantitative else "Image"
     image.meta["SeriesDescription"] = image.meta["GADGETRON_SeqDescription"] = description
-    image.meta["ImageType"] = {"nufft": "NUFFT", "denoised": "DNCNN", "atsc": "ATSC"}[kind]
+    image.meta["ImageType"] = {"plain": "PLAIN", "denoised": "DNCNN", "atsc": "ATSC"}[kind]
     say(image, kind=kind)
+
+
+def keep_on_device(image: ismrmrd.Image, pixels: Any | None) -> None:
+    """Let the next stage of this process take the pixels where they are, on a GPU."""
+    image.on_device = pixels
+
+
+def on_device(image: ismrmrd.Image) -> Any | None:
+    """The pixels on a GPU, (rows, columns), if a stage of this process left them there."""
+    return getattr(image, "on_device", None)
 
 
 def comment(image: ismrmrd.Image, text: str) -> None:

@@ -27,7 +27,7 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
     mapped = [image for image in images if told(image, "kind") == "atsc"] or list(images)
     index = mapped[-1].getHead().image_index if mapped else 0
     last = {told(image, "kind"): image for image in images if image.getHead().image_index == index}
-    shown = [last[kind] for kind in ("nufft", "denoised", "atsc") if kind in last]
+    shown = [last[kind] for kind in ("plain", "denoised", "atsc") if kind in last]
     panels = len(shown) + ("atsc" in last)
     figure = Figure(figsize=(4.2 * max(panels, 1), 4.4), layout="constrained", dpi=110)
     axes = figure.subplots(1, max(panels, 1), squeeze=False)[0]

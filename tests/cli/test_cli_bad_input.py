@@ -314,6 +314,8 @@ class TestOptions:
             (["--tube-radius", "200"], "do not fit into a field of view of 180 mm"),
             (["--tube-diameter", "90"], "tube"),
             (["--half-pulse-phase", "1000"], "half_pulse_phase"),
+            (["--trajectory-delay", "nan"], "trajectory_delay must be within 100 us, not nan"),
+            (["--off-resonance", "5000"], "must be within 1000 Hz, not 5000"),
         ],
     )
     def test_of_a_simulation_are_checked(self, options, words, command, tmp_path):

@@ -81,14 +81,20 @@ def network() -> Network:
 def make(network: Network) -> Callable[..., Product]:
     """A product of each kind; keywords replace its fields."""
     magnitude = np.random.default_rng(5).rayleigh(2.0, (ROWS, COLUMNS))
-    nufft = Product("nufft", magnitude, 30, scale=1e-3, software_version="0.1.0", chain_sha256="cd" * 32)
-    denoised = replace(nufft, kind="denoised", network=network, derivation="denoised", comments="AI denoised")
-    atsc = replace(nufft, kind="atsc", pixels=20 * magnitude - 30, scale=0.0, derivation="calibrated")
+    words = {"software_version": "0.1.0", "chain_sha256": "cd" * 32}
+    plain = Product("plain", magnitude, 30, "23Na NUFFT 30 avg", scale=1e-3, **words)
+    denoised = replace(plain, kind="denoised", network=network, derivation="denoised", comments="AI denoised")
+    atsc = replace(plain, kind="atsc", pixels=20 * magnitude - 30, scale=0.0, derivation="calibrated")
 
     def product(kind: Kind, **changes: Any) -> Product:
-        return replace({"nufft": nufft, "denoised": denoised, "atsc": atsc}[kind], **changes)
+        return replace({"plain": plain, "denoised": denoised, "atsc": atsc}[kind], **changes)
 
     return product
+
+
+def _words(product: Product) -> str:
+    source = "CNN" if product.network else product.method
+    return f"23Na {product.kind} {source} {product.averages} avg"
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +104,7 @@ def series_set(make: Callable[..., Product], network: Network) -> Callable[[Stud
     def products(study: Study) -> list[Product]:
         delivered = []
         for averages in (10, 30):
-            image = make("nufft", averages=averages)
+            image = make("plain", averages=averages)
             source = ((MR_IMAGE, str(instance_uid(image, study))),)
             denoised = make("denoised", averages=averages, source=source)
             delivered += [
@@ -112,6 +118,7 @@ def series_set(make: Callable[..., Product], network: Network) -> Callable[[Stud
                     source=((MR_IMAGE, str(instance_uid(denoised, study))),),
                 ),
             ]
-        return [*delivered, make("nufft", method="CS"), make("atsc", method="CS")]
+        delivered += [make("plain", method="CS"), make("atsc", method="CS")]
+        return [replace(one, description=_words(one)) for one in delivered]
 
     return products

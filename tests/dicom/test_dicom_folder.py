@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def dataset(make, geometry, full_study):
-    return to_dataset(make("nufft"), geometry, full_study)
+    return to_dataset(make("plain"), geometry, full_study)
 
 
 def test_a_file_is_written_and_its_path_returned(dataset, tmp_path):
@@ -68,7 +68,7 @@ import numpy as np
 from nadenoise_core.dicom import Geometry, Product, Study, to_dataset, write
 from nadenoise_core.errors import OutputError
 geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (180, 180), 30)
-dataset = to_dataset(Product("nufft", np.ones((80, 80)), 30, scale=1.0), geometry, Study("scan"))
+dataset = to_dataset(Product("plain", np.ones((80, 80)), 30, "23Na", scale=1.0), geometry, Study("scan"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     write(dataset, sys.argv[1], "image.dcm")

@@ -80,7 +80,7 @@ def test_a_point_is_found_where_it_is(
     point = place_of_pixel(geometry, row, column, rows, columns)
     pixels = np.zeros((rows, columns))
     pixels[row, column] = 1000.0
-    dataset = to_dataset(make("nufft", pixels=pixels, scale=1.0), geometry, full_study)
+    dataset = to_dataset(make("plain", pixels=pixels, scale=1.0), geometry, full_study)
     path = write(dataset, tmp_path_factory.getbasetemp(), "point.dcm")
 
     image = sitk.ReadImage(str(path))
@@ -95,7 +95,7 @@ def test_a_point_is_found_where_it_is(
 def test_a_point_off_the_grid_is_found_within_half_a_millimetre(geometry, make, full_study, tmp_path):
     """33.3 mm along read and -21.7 mm along phase, by hand: read (0.8, 0.6, 0), phase (0, 0, -1)."""
     point = np.array([12.5 + 33.3 * 0.8, -40.25 + 33.3 * 0.6, 333.0 + 21.7])
-    path = write(to_dataset(make("nufft"), geometry, full_study), tmp_path, "image.dcm")
+    path = write(to_dataset(make("plain"), geometry, full_study), tmp_path, "image.dcm")
     column, row = 40 + 33.3 / 2.25, 40 - 21.7 / 2.5
     found = sitk.ReadImage(str(path)).TransformPhysicalPointToContinuousIndex(point.tolist())
     np.testing.assert_allclose(found[:2], (column, row), atol=1e-6)
@@ -104,7 +104,7 @@ def test_a_point_off_the_grid_is_found_within_half_a_millimetre(geometry, make, 
 
 @pytest.mark.parametrize(("rows", "columns"), [(80, 80), (81, 81), (80, 97), (1, 1)])
 def test_the_centre_pixel_lies_at_the_position(rows, columns, geometry, make, full_study, tmp_path):
-    dataset = to_dataset(make("nufft", pixels=np.ones((rows, columns))), geometry, full_study)
+    dataset = to_dataset(make("plain", pixels=np.ones((rows, columns))), geometry, full_study)
     path = write(dataset, tmp_path, "image.dcm")
     centre = place_read_by_pydicom(path, rows // 2, columns // 2)
     np.testing.assert_allclose(centre, geometry.position, atol=1e-6)
@@ -113,14 +113,14 @@ def test_the_centre_pixel_lies_at_the_position(rows, columns, geometry, make, fu
 def test_a_direction_that_is_zero_but_for_rounding_does_not_lead_itk_astray(make, full_study, tmp_path):
     geometry = plane((0.0, 0.6799696060590414, 2.2250738585072014e-308, 0.0), (0.0, 0.0, 0.0), (60.0, 60.0))
     assert 0 < abs(geometry.read_dir[1]) < 1e-300
-    dataset = to_dataset(make("nufft", pixels=np.ones((6, 6))), geometry, full_study)
+    dataset = to_dataset(make("plain", pixels=np.ones((6, 6))), geometry, full_study)
     image = sitk.ReadImage(str(write(dataset, tmp_path, "image.dcm")))
     assert image.TransformPhysicalPointToIndex((0.0, 0.0, 0.0)) == (3, 3, 0)
     assert str(dataset.ImageOrientationPatient) == "[1.0, 0.0, 0.0, 0.0, -1.0, 0.0]"
 
 
 def test_spacing_orientation_and_slice_location(geometry, make, full_study):
-    dataset = to_dataset(make("nufft"), geometry, full_study)
+    dataset = to_dataset(make("plain"), geometry, full_study)
     assert dataset.PixelSpacing == [2.5, 2.25]  # between rows (phase), then between columns (read)
     assert dataset.ImageOrientationPatient == [0.8, 0.6, 0, 0, 0, -1]
     assert dataset.SliceThickness == 30

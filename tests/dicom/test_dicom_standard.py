@@ -16,7 +16,7 @@ from pydicom.sr.codedict import codes
 
 from nadenoise_core.dicom import Study, to_dataset, write
 
-KINDS = ("nufft", "denoised", "atsc")
+KINDS = ("plain", "denoised", "atsc")
 TYPE_2_EMPTY = {
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName", "Manufacturer", "PatientPosition", "Laterality",
@@ -41,7 +41,7 @@ def study(request: pytest.FixtureRequest) -> Study:
 def test_dciodvfy_finds_no_error(series_set, study, geometry, tmp_path):
     for number, product in enumerate(series_set(study)):
         path = write(to_dataset(product, geometry, study), tmp_path, f"{number}.dcm")
-        assert errors_of("dciodvfy", path) == [], product.label
+        assert errors_of("dciodvfy", path) == [], product.kind
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_awkward_headers_still_make_valid_objects(changes, make, full_study, geo
 
 
 def test_dciodvfy_would_find_an_error(make, full_study, geometry, tmp_path):
-    dataset = to_dataset(make("nufft"), geometry, full_study)
+    dataset = to_dataset(make("plain"), geometry, full_study)
     del dataset.ImageType
     assert errors_of("dciodvfy", write(dataset, tmp_path, "image.dcm"))
 
@@ -81,7 +81,7 @@ def test_dcentvfy_finds_the_series_set_consistent(series_set, study, geometry, t
 
 
 def test_dcentvfy_would_find_an_inconsistency(make, full_study, geometry, tmp_path):
-    dataset = to_dataset(make("nufft"), geometry, full_study)
+    dataset = to_dataset(make("plain"), geometry, full_study)
     other = to_dataset(make("denoised"), geometry, full_study)
     other.PatientBirthDate = "19810101"
     assert errors_of("dcentvfy", write(dataset, tmp_path, "1.dcm"), write(other, tmp_path, "2.dcm"))
@@ -115,7 +115,7 @@ def test_what_is_unknown_is_empty_and_nothing_is_invented(kind, make, bare_study
 
 
 def test_the_header_is_carried_over(make, full_study, geometry):
-    dataset = to_dataset(make("nufft"), geometry, full_study)
+    dataset = to_dataset(make("plain"), geometry, full_study)
     expected = {
         "PatientName": "Müller^Jörg", "PatientID": "CALF-007", "PatientBirthDate": "19800203", "PatientSex": "M",
         "PatientWeight": 71.5, "StudyInstanceUID": "1.2.826.0.1.3680043.9.1", "StudyDate": "20240131",
@@ -132,20 +132,18 @@ def test_the_header_is_carried_over(make, full_study, geometry):
 
 def test_names_survive_a_file(make, full_study, geometry, tmp_path):
     name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
-    dataset = to_dataset(make("nufft"), geometry, replace(full_study, patient_name=name))
+    dataset = to_dataset(make("plain"), geometry, replace(full_study, patient_name=name))
     assert pydicom.dcmread(write(dataset, tmp_path, "image.dcm")).PatientName == name
 
 
-def test_image_types_and_descriptions(make, network, full_study, geometry):
+def test_image_types_and_descriptions(make, full_study, geometry):
     def words(product):
         dataset = to_dataset(product, geometry, full_study)
         return "\\".join(dataset.ImageType), dataset.SeriesDescription
 
-    assert words(make("nufft")) == ("ORIGINAL\\PRIMARY\\M", "23Na NUFFT 30 avg")
-    assert words(make("nufft", method="CS")) == ("ORIGINAL\\PRIMARY\\M", "23Na CS 30 avg")
-    assert words(make("denoised")) == ("DERIVED\\PRIMARY\\M\\DNCNN", "23Na CNN 30 avg (AI denoised)")
-    assert words(make("atsc")) == ("DERIVED\\PRIMARY\\OTHER\\ATSC", "23Na aTSC [mmol/L] NUFFT 30 avg")
-    assert words(make("atsc", network=network))[1] == "23Na aTSC [mmol/L] CNN 30 avg"
+    assert words(make("plain", description="23Na CS 30 avg")) == ("ORIGINAL\\PRIMARY\\M", "23Na CS 30 avg")
+    assert words(make("denoised"))[0] == "DERIVED\\PRIMARY\\M\\DNCNN"
+    assert words(make("atsc"))[0] == "DERIVED\\PRIMARY\\OTHER\\ATSC"
 
 
 def test_provenance_of_a_denoised_image(make, network, full_study, geometry):
@@ -168,7 +166,7 @@ def test_derivation_is_coded_from_cid_7203(kind, value, make, full_study, geomet
     allowed = {code.value: code.meaning for code in (getattr(codes.cid7203, name) for name in codes.cid7203.dir())}
     assert derivation.CodeValue == value
     assert allowed[value] == derivation.CodeMeaning
-    assert "DerivationCodeSequence" not in to_dataset(make("nufft"), geometry, full_study)
+    assert "DerivationCodeSequence" not in to_dataset(make("plain"), geometry, full_study)
 
 
 def test_long_derivation_is_cut_after_a_word(make, full_study, geometry):
@@ -181,7 +179,7 @@ def test_long_derivation_is_cut_after_a_word(make, full_study, geometry):
 
 def test_an_identifier_that_does_not_fit_is_left_empty_and_its_text_is_not_logged(make, geometry, caplog):
     study = Study("scan", patient_id="secret" * 20, accession_number="12345678901234567")
-    dataset = to_dataset(make("nufft"), geometry, study)
+    dataset = to_dataset(make("plain"), geometry, study)
     assert (dataset.PatientID, dataset.AccessionNumber) == ("", "")
     assert "patient's ID" in caplog.text and "accession number" in caplog.text
     assert "secret" not in caplog.text

@@ -66,7 +66,7 @@ class TestPrewhiten:
         measurement, items = measured(coils=4, noise=4.0)
         stages = ["prewhiten", "accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})]
         image, atsc = run_chain(stages, measurement.header_xml(), items)
-        assert told(image, "kind") == "nufft" and told(atsc, "kind") == "atsc"
+        assert told(image, "kind") == "plain" and told(atsc, "kind") == "atsc"
         weights = measurement.noise / measurement.scan().noise_std  # noise of an image per noise of a sample
         assert told_number(image, "noise_std") == pytest.approx(weights * np.sqrt(2 / 2), rel=0.03)
 
@@ -105,7 +105,7 @@ class TestDenoise:
         measurement, items = plain
         bundle = bundle_file("return x")
         image, denoised = run_chain(self.stages(bundle), measurement.header_xml(), items)
-        assert [told(one, "kind") for one in (image, denoised)] == ["nufft", "denoised"]
+        assert [told(one, "kind") for one in (image, denoised)] == ["plain", "denoised"]
         np.testing.assert_allclose(pixels_of(denoised), pixels_of(image), rtol=0, atol=1e-4)
         assert told(denoised, "bundle_sha256") == bundle[1] and told(denoised, "bundle") == "tiny"
         assert told(image, "bundle") is None
@@ -133,7 +133,7 @@ class TestDenoise:
     ):
         measurement, items = plain
         (image,) = run_chain(self.stages(bundle_file(body, **changes)), measurement.header_xml(), items)
-        assert told(image, "kind") == "nufft"
+        assert told(image, "kind") == "plain"
         (reason,) = words_of(image, "ImageComment")
         assert reason.startswith("not denoised: ") and (words or "not finite") in reason
         assert [words.split(": ")[0] for words in warnings()] == ["not denoised"]
@@ -203,19 +203,19 @@ class TestQuantify:
         drawn = np.random.default_rng(0).standard_normal((len(items), 1, items[0].number_of_samples, 2), np.float32)
         noise = [changed(a, part.view(np.complex64)[..., 0]) for a, part in zip(items, drawn, strict=True)]
         (image,) = run_chain(["accumulate", "reconstruct", "quantify"], measurement.header_xml(), noise)
-        assert told(image, "kind") == "nufft" and words_of(image, "ImageComment")[0].startswith("no aTSC map: ")
+        assert told(image, "kind") == "plain" and words_of(image, "ImageComment")[0].startswith("no aTSC map: ")
 
     def test_maps_of_both_images_on_demand(self, plain, run_chain, bundle_file):
         measurement, items = plain
         path, sha256 = bundle_file()
         stages = ["accumulate", "reconstruct", ("denoise", {"bundle": str(path), "bundle_sha256": sha256})]
         for maps, kinds in {
-            "best": ["nufft", "denoised", "atsc"],
-            "all": ["nufft", "atsc", "denoised", "atsc"],
+            "best": ["plain", "denoised", "atsc"],
+            "all": ["plain", "atsc", "denoised", "atsc"],
         }.items():
             out = run_chain([*stages, ("quantify", {"maps": maps})], measurement.header_xml(), items)
             assert [told(image, "kind") for image in out] == kinds
-        assert [told(image, "source") for image in out] == [None, "nufft", None, "denoised"]
+        assert [told(image, "source") for image in out] == [None, "plain", None, "denoised"]
 
     @pytest.mark.parametrize(
         "properties",

@@ -56,7 +56,7 @@ def test_nodes_give_the_same_as_one_process(cuts, scan, stages, run_chain, throu
     measurement, items = scan
     header = measurement.header_xml()
     fused = run_chain(stages, header, items)
-    assert [told(image, "kind") for image in fused] == 2 * ["nufft", "denoised", "atsc"]
+    assert [told(image, "kind") for image in fused] == 2 * ["plain", "denoised", "atsc"]
     staged = items
     for start, end in zip((0, *cuts), (*cuts, None), strict=True):
         staged = through_node(node_xml(stages[start:end]), header, staged)

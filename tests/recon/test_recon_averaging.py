@@ -208,4 +208,4 @@ def test_memory_does_not_grow_with_averages() -> None:
     short, long = (
         stored_arrays(feed(KspaceAverager((2, 4), ALL), readouts(averages, 3, 2, 1, 4))) for averages in (6, 150)
     )
-    assert short == long == 3 * 2 * 3  # interleaves, half-pulses, and what lies between levels
+    assert short == long == 3 * 2 * 3 * 2  # interleaves, half-pulses, spans between levels; sum and power of each

@@ -50,7 +50,7 @@ def acquisition_header() -> ismrmrd.AcquisitionHeader:
 def image() -> ismrmrd.Image:
     pixels = (np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) * (1 + 2j)).astype(np.complex64)
     made = new_image(pixels, acquisition_header(), (180.0, 90.0, 30.0), 4)
-    label(made, "nufft", "23Na NUFFT 30 avg")
+    label(made, "plain", "23Na NUFFT 30 avg")
     return made
 
 
@@ -105,7 +105,7 @@ def test_numbers_come_back_exactly(value):
 @pytest.mark.parametrize(
     ("kind", "dtype", "series", "image_type", "role"),
     [
-        ("nufft", np.complex64, 1, ismrmrd.IMTYPE_COMPLEX, "Image"),
+        ("plain", np.complex64, 1, ismrmrd.IMTYPE_COMPLEX, "Image"),
         ("denoised", np.complex64, 2, ismrmrd.IMTYPE_COMPLEX, "Image"),
         ("denoised", np.float32, 2, ismrmrd.IMTYPE_MAGNITUDE, "Image"),
         ("atsc", np.float32, 3, ismrmrd.IMTYPE_REAL, "Quantitative"),
@@ -135,7 +135,7 @@ def test_an_image_beside_has_words_of_its_own(image):
     comment(beside, "of one")
     label(beside, "atsc", "map")
     assert words_of(image, "ImageComment") == ["of both"]
-    assert told(image, "kind") == "nufft" and image.getHead().image_series_index == 1
+    assert told(image, "kind") == "plain" and image.getHead().image_series_index == 1
     assert list(beside.getHead().position) == [10.5, -20.25, 30.0]
     assert pixels_of(image).dtype == np.complex64
 

@@ -62,7 +62,7 @@ class TestFolder:
                 "image_1", "image_2", "image_3"
             ]  # fmt: skip
             images = [dataset.read_image(f"image_{series}", 0) for series in (1, 2, 3)]
-        assert [told(image, "kind") for image in images] == ["nufft", "denoised", "atsc"]
+        assert [told(image, "kind") for image in images] == ["plain", "denoised", "atsc"]
         cosine, sine = math.cos(math.radians(20)), math.sin(math.radians(20))
         for image in images:
             head = image.getHead()
@@ -98,7 +98,7 @@ def paper(scan_file, tmp_path_factory):
 class TestReport:
     def test_noise_is_that_of_the_theory(self, paper):
         report, _ = paper
-        (nufft,) = [image for image in report["images"] if image["kind"] == "nufft"]
+        (nufft,) = [image for image in report["images"] if image["kind"] == "plain"]
         assert nufft["averages"] == 10
         assert nufft["noise_std"] == pytest.approx(58 / math.sqrt(10), rel=0.02)
 

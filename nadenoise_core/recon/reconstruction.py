@@ -1,0 +1,202 @@
+"""From averaged k-space to one complex image, by the method of choice.
+
+A `Reconstruction` is made once for a trajectory: weights, plans and kernels are ready when k-space comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from nadenoise_core.errors import BadInputError, RawDataError
+from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
+from nadenoise_core.recon.device import Device, to_host
+from nadenoise_core.recon.gridding import image_noise_std
+from nadenoise_core.recon.least_squares import finer_matrix, least_squares
+from nadenoise_core.recon.model import SignalModel
+from nadenoise_core.recon.off_resonance import time_segments
+from nadenoise_core.recon.total_variation import TotalVariation, total_variation
+from nadenoise_core.sampling.density import sample_weights
+
+METHODS = {"gridding": "NUFFT", "least_squares": "LS", "total_variation": "CS"}
+"""The methods, and what images made by them are called."""
+
+_PENALTY = 2.0  # of total variation, for a weight of one noise level: fastest from 10 to 150 averages
+_LEAST_EIGENVALUE = 1e-3
+_NOISE_SEED = 23
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reconstruct.
+
+    Attributes:
+        method: one of METHODS.
+        density: density compensation, see `sample_weights`.
+        weight: of total variation, in standard deviations of the gridded image's noise.
+        isotropic: which total variation.
+        refinements: how often total variation gives contrast back.
+    """
+
+    method: str = "gridding"
+    density: str = "pipe_menon"
+    weight: float = 3.0
+    isotropic: bool = True
+    refinements: int = 1
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise BadInputError(f"unknown reconstruction method '{self.method}'; use one of {', '.join(METHODS)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructed:
+    """An image, and what is known of it.
+
+    Attributes:
+        image: (rows, columns) complex64; an object of uniform value c comes out as c.
+        noise_std: standard deviation of the real part of a pixel; NaN if it is unknown or, after total variation,
+            not the same everywhere.
+        remarks: what its readers should know.
+        on_device: the same image where it was made, if that is a GPU.
+        solution: of total variation, for the next image to start from.
+    """
+
+    image: NDArray[np.complex64]
+    noise_std: float
+    remarks: tuple[str, ...] = ()
+    on_device: Any | None = None
+    solution: TotalVariation | None = field(default=None, repr=False)
+
+
+class Reconstruction:
+    """Reconstruct scans of one trajectory.
+
+    Args:
+        trajectory: (interleaves, samples, 2) in cycles/pixel.
+        matrix: (rows, columns).
+        settings: how.
+        device: where.
+        field_map: (rows, columns) off-resonance in Hz, see `time_segments`; None: on resonance.
+        times: (samples,) of the samples, s; needed with a field map.
+    """
+
+    def __init__(
+        self,
+        trajectory: NDArray[np.floating],
+        matrix: tuple[int, int],
+        settings: Settings,
+        device: Device,
+        field_map: NDArray[np.floating] | None = None,
+        times: NDArray[np.floating] | None = None,
+    ) -> None:
+        self.trajectory = trajectory
+        self._matrix, self._settings, self._device = matrix, settings, device
+        self._weights = sample_weights(trajectory, matrix, settings.density)
+        finer = finer_matrix(matrix) if settings.method == "least_squares" else matrix
+        self._finer = np.divide(finer, matrix)
+        # In smaller pixels there are fewer cycles, each sample stands for less k-space, and holds more pixels' signal.
+        self._gain = np.float32(self._finer.prod())
+        trajectory = trajectory / self._finer[::-1].astype(np.float32)
+        segments = None
+        if field_map is not None and times is not None:
+            segments = time_segments(_resample(field_map, finer), times)
+        self._model = SignalModel(trajectory, self._weights / self._gain, finer, device, segments)
+
+    def __call__(
+        self,
+        kspace: NDArray[np.complexfloating],
+        noise_std: NDArray[np.floating],
+        start: TotalVariation | None = None,
+    ) -> Reconstructed:
+        """Reconstruct averaged k-space.
+
+        Args:
+            kspace: (coils, interleaves, samples); several coils are taken as whitened.
+            noise_std: (interleaves,) of the real part of a sample; NaN if unknown.
+            start: of total variation, the solution for fewer averages.
+
+        Raises:
+            RawDataError: total variation, and the noise level is not known.
+        """
+        gridding_noise = image_noise_std(noise_std, self._weights)
+        images = self._model.grid(kspace * self._gain)
+        maps = None
+        if len(kspace) > 1:
+            maps = sensitivities(to_host(images), SMOOTHING * float(self._finer.mean()))
+        if self._settings.method == "gridding":
+            return self._finished(self._combined(images, maps), gridding_noise)
+        if self._settings.method == "least_squares":
+            return self._least_squares(images, maps, noise_std, gridding_noise)
+        return self._total_variation(images, maps, gridding_noise, start)
+
+    def _least_squares(
+        self, images: Any, maps: NDArray[np.complex64] | None, noise_std: NDArray[np.floating], gridding_noise: float
+    ) -> Reconstructed:
+        level = float(np.mean(noise_std))
+        known = np.isfinite(level) and level > 0
+        replica = self._noise(len(images), noise_std / level if known else np.ones_like(noise_std))
+        noise = self._combined(self._model.grid(replica * self._gain), maps)
+        reach = self.trajectory.reshape(-1, 2)
+        half_axes = np.abs(reach).max(axis=0)
+        result = least_squares(
+            self._device.array_module.stack([self._combined(images, maps), noise]),
+            self._model,
+            self._matrix,
+            (float(half_axes[1]), float(half_axes[0])),
+            level if known else 0.0,
+            None if maps is None else self._device.put(maps),
+        )
+        remarks = ("there is signal beyond the disc of the field of view",) if result.beyond else ()
+        finished = self._finished(result.image, gridding_noise * result.noise_gain)
+        return replace(finished, remarks=remarks)
+
+    def _total_variation(
+        self, images: Any, maps: NDArray[np.complex64] | None, gridding_noise: float, start: TotalVariation | None
+    ) -> Reconstructed:
+        if not (np.isfinite(gridding_noise) and gridding_noise > 0):
+            raise RawDataError(
+                "total variation needs the noise level, and a scan of one average, or without noise, does not tell it; "
+                "set method to least_squares or gridding"
+            )
+        on_device = None if maps is None else self._device.put(maps)
+        settings = self._settings
+        solution = total_variation(
+            self._combined(images, maps),
+            lambda image: self._model.normal(image, on_device),
+            self._device.array_module.maximum(self._model.circulant, _LEAST_EIGENVALUE),
+            settings.weight * gridding_noise,
+            settings.weight * _PENALTY,
+            self._device,
+            settings.isotropic,
+            settings.refinements,
+            start=start,
+        )
+        return replace(self._finished(solution.image, float("nan")), solution=solution)
+
+    def _combined(self, images: Any, maps: NDArray[np.complex64] | None) -> Any:
+        """One image of the coils', on the device."""
+        return images[0] if maps is None else combine(images, self._device.put(maps))
+
+    def _finished(self, image: Any, noise_std: float) -> Reconstructed:
+        on_host = np.asarray(to_host(image), dtype=np.complex64)
+        return Reconstructed(on_host, noise_std, on_device=image if self._device.is_gpu else None)
+
+    def _noise(self, coils: int, strength: NDArray[np.floating]) -> NDArray[np.complex64]:
+        """Noise of a k-space, always the same; `strength` is (interleaves,)."""
+        rng = np.random.default_rng(_NOISE_SEED)
+        parts = rng.standard_normal((coils, *self.trajectory.shape[:-1], 2), dtype=np.float32)
+        return (parts.view(np.complex64)[..., 0] * strength[:, None]).astype(np.complex64)
+
+
+def _resample(values: NDArray[np.floating], matrix: tuple[int, int]) -> NDArray[np.float64]:
+    """A smooth map of the same field of view on another grid, by linear interpolation."""
+    axes = [
+        (np.arange(size) - size // 2) * (given / size) + given // 2
+        for size, given in zip(matrix, values.shape, strict=True)
+    ]
+    return np.asarray(map_coordinates(values, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"))
