@@ -45,6 +45,18 @@ def simulate(
     tube_radius: Annotated[
         float, typer.Option(min=1, help="Distance of the tubes from the centre of the FOV, mm.")
     ] = 74.0,
+    trajectory_delay: Annotated[
+        float,
+        typer.Option(help="Lag of the gradients behind the written trajectory, us: k(t) was taken at k(t - delay)."),
+    ] = 0.0,
+    off_resonance: Annotated[
+        float, typer.Option(help="Amplitude of a field map, Hz: times sin(2 pi x / 200 mm), x along read.")
+    ] = 0.0,
+    frequency_offset: Annotated[float, typer.Option(help="Constant off-resonance, Hz.")] = 0.0,
+    relaxation: Annotated[
+        bool, typer.Option(help="Saturation by T1 and decay by T2*, unlike in tissues and tubes.")
+    ] = False,
+    conjugate: Annotated[bool, typer.Option(help="Write samples as their complex conjugates.")] = False,
 ) -> None:
     """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
     measurement = VirtualMeasurement(
@@ -62,6 +74,11 @@ def simulate(
         skin=skin,
         tube_diameter=tube_diameter,
         tube_radius=tube_radius,
+        trajectory_delay=trajectory_delay,
+        off_resonance=off_resonance,
+        frequency_offset=frequency_offset,
+        relaxation=relaxation,
+        conjugate=conjugate,
     )
     write_measurement(measurement, raw, truth)
     output.print(

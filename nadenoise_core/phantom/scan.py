@@ -16,6 +16,7 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom.calf import Calf
 from nadenoise_core.phantom.fields import SmoothField, smooth_phase, surface_coils, uniform_coil
 from nadenoise_core.phantom.individual import random_calf
+from nadenoise_core.phantom.physics import Physics
 from nadenoise_core.phantom.shapes import Complexes
 from nadenoise_core.phantom.truth import kspace
 
@@ -59,6 +60,7 @@ class VirtualScan:
         coils: receive channels; 1: a birdcage, uniform with a constant phase.
         object_phase: peak of a smooth phase over the object, degrees.
         seed: of noise, constant phase, object phase, and what lies outside the slice.
+        physics: off-resonance and relaxation; None: there is neither.
 
     Raises:
         BadInputError: a field is out of range.
@@ -75,6 +77,7 @@ class VirtualScan:
     coils: int = 1
     object_phase: float = 0.0
     seed: int = 0
+    physics: Physics | None = None
 
     def __post_init__(self) -> None:
         trajectory = np.array(self.trajectory, np.float64)
@@ -188,6 +191,8 @@ class VirtualScan:
         return self.kspace / 2 + outside, (self.kspace / 2 - outside) * turn
 
     def _kspace_of(self, calf: Calf) -> Complexes:
+        if self.physics:
+            return self.physics.kspace(calf, self.weighting, self.trajectory, self.pixel)
         return self.weighting.weighted_kspace(partial(kspace, calf, pixel=self.pixel), self.trajectory)
 
     def _acquire(self, average: int, interleaf: int, half: int) -> Samples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import ismrmrd
@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.phantom import Calf, VirtualAcquisition, VirtualScan, random_calf, true_muscle
+from nadenoise_core.phantom import (
+    Calf,
+    FieldMap,
+    Physics,
+    Relaxation,
+    VirtualAcquisition,
+    VirtualScan,
+    random_calf,
+    true_muscle,
+)
 from nadenoise_core.recon.gridding import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, TRAJECTORY_UNITS, sample_weights
 from nadenoise_core.sampling.spiral import SODIUM_GAMMA
@@ -28,8 +37,12 @@ PAPER_NOISE = 58.0
 _FIELD_STRENGTH = 3.0  # T
 _REPETITION_TIME = 100.0  # ms
 _ECHO_TIME = 0.23  # ms
+_FLIP_ANGLE = 90.0  # degrees
 _SLICE_THICKNESS = 30.0  # mm
 _NOISE_SAMPLES = 4096
+_LARGEST_DELAY = 100.0  # us
+# Effects that may be off; what is off is no part of a measurement's ID.
+_EFFECTS = ("trajectory_delay", "off_resonance", "frequency_offset", "relaxation", "conjugate")
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,16 @@ class VirtualMeasurement:
         trajectory_unit: in which the trajectory is written.
         muscle, skin: concentrations, mmol/L; None draws them for the individual.
         tube_diameter, tube_radius: of the reference tubes, and of the circle they stand on, mm.
+        trajectory_delay: us by which the gradients lag further behind the samples than the written trajectory says:
+            a sample written as k(t) was taken at k(t - delay).
+        off_resonance: amplitude of a field map that varies along x, `amplitude * sin(2 pi x / 200 mm)`, Hz.
+        frequency_offset: constant off-resonance, Hz.
+        relaxation: whether tissues and tubes are saturated and decay, with `phantom.ILLUSTRATIVE_TIMES` and the
+            header's TR, TE and flip angle.
+        conjugate: whether samples are written as their complex conjugates, as some vendors do.
+
+    Raises:
+        BadInputError: the trajectory's unit is unknown, or an effect is out of range.
     """
 
     seed: int = 1
@@ -65,10 +88,18 @@ class VirtualMeasurement:
     skin: float | None = None
     tube_diameter: float = 20.0
     tube_radius: float = 74.0
+    trajectory_delay: float = 0.0
+    off_resonance: float = 0.0
+    frequency_offset: float = 0.0
+    relaxation: bool = False
+    conjugate: bool = False
 
     def __post_init__(self) -> None:
         if self.trajectory_unit not in TRAJECTORY_UNITS:
             raise BadInputError(f"unknown trajectory unit '{self.trajectory_unit}'; use {', '.join(TRAJECTORY_UNITS)}")
+        if not abs(self.trajectory_delay) <= _LARGEST_DELAY:
+            raise BadInputError(f"trajectory_delay must be within {_LARGEST_DELAY:g} us, not {self.trajectory_delay}")
+        self.field_map()
 
     def calf(self) -> Calf:
         """The individual."""
@@ -82,13 +113,13 @@ class VirtualMeasurement:
         )
 
     def scan(self) -> VirtualScan:
-        """The scan of the individual, on the paper's trajectory."""
-        trajectory = PAPER_SPIRAL.trajectory()
-        weights = sample_weights(trajectory * _pixel(), (PAPER_SPIRAL.matrix, PAPER_SPIRAL.matrix))
+        """The scan of the individual, on the paper's trajectory or, with a delay, where its samples really lie."""
+        nominal = PAPER_SPIRAL.trajectory()
+        weights = sample_weights(nominal * _pixel(), (PAPER_SPIRAL.matrix, PAPER_SPIRAL.matrix))
         gain = image_noise_std(np.ones(PAPER_SPIRAL.interleaves), weights)
         return VirtualScan(
             self.calf(),
-            trajectory,
+            replace(PAPER_SPIRAL, delay=PAPER_SPIRAL.delay + self.trajectory_delay).trajectory(),
             _pixel(),
             averages=self.averages,
             half_pulses=self.half_pulses,
@@ -96,7 +127,19 @@ class VirtualMeasurement:
             noise_std=self.noise / gain,
             coils=self.coils,
             seed=self.seed,
+            physics=self.physics(),
         )
+
+    def field_map(self) -> FieldMap:
+        """Off-resonance of the scan."""
+        return FieldMap(self.frequency_offset, self.off_resonance)
+
+    def physics(self) -> Physics | None:
+        """Off-resonance and relaxation; None where there is neither."""
+        if not (self.off_resonance or self.frequency_offset or self.relaxation):
+            return None
+        relaxation = Relaxation(_REPETITION_TIME, _FLIP_ANGLE, _ECHO_TIME) if self.relaxation else None
+        return Physics(PAPER_SPIRAL.dwell_time, self.field_map(), relaxation)
 
     def header_xml(self) -> str:
         """The ISMRMRD header."""
@@ -105,7 +148,7 @@ class VirtualMeasurement:
     def acquisitions(self) -> Iterator[ismrmrd.Acquisition]:
         """The acquisitions as they come from the scanner."""
         scan = self.scan()
-        trajectory = (scan.trajectory * self._per_cycle_per_mm()).astype(np.float32)
+        trajectory = (PAPER_SPIRAL.trajectory() * self._per_cycle_per_mm()).astype(np.float32)
         counter = 0
         if self.coils > 1:
             yield self._noise_scan(scan)
@@ -120,10 +163,12 @@ class VirtualMeasurement:
 
     def truth(self) -> dict[str, Any]:
         """What is to be found in the scan, as plain data."""
-        calf = self.calf()
+        calf, physics = self.calf(), self.physics()
         return {
             "muscle": true_muscle(calf, PAPER_SPIRAL.matrix, PAPER_SPIRAL.field_of_view, margin=_pixel()),
             "tubes": [{"concentration": tube.concentration, "centre": tube.centre} for tube in calf.tubes],
+            "field_map": self.field_map().to_dict(),
+            "relaxation": physics.relaxation.to_dict() if physics and physics.relaxation else None,
             "measurement": asdict(self),
             "calf": calf.to_dict(),
         }
@@ -144,7 +189,7 @@ class VirtualMeasurement:
     def _acquisition(
         self, readout: VirtualAcquisition, trajectory: NDArray[np.float32], counter: int
     ) -> ismrmrd.Acquisition:
-        acquisition = ismrmrd.Acquisition.from_array(readout.samples, trajectory)
+        acquisition = ismrmrd.Acquisition.from_array(self._written(readout.samples), trajectory)
         acquisition.idx.kspace_encode_step_1 = readout.interleaf
         acquisition.idx.average = readout.average
         acquisition.idx.set = readout.half
@@ -153,10 +198,13 @@ class VirtualMeasurement:
         return acquisition
 
     def _noise_scan(self, scan: VirtualScan) -> ismrmrd.Acquisition:
-        acquisition = ismrmrd.Acquisition.from_array(scan.noise_scan(_NOISE_SAMPLES))
+        acquisition = ismrmrd.Acquisition.from_array(self._written(scan.noise_scan(_NOISE_SAMPLES)))
         acquisition.set_flag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
         self._place(acquisition, 0)
         return acquisition
+
+    def _written(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        return samples.conj() if self.conjugate else samples
 
     def _place(self, acquisition: ismrmrd.Acquisition, counter: int) -> None:
         acquisition.scan_counter = counter
@@ -168,7 +216,8 @@ class VirtualMeasurement:
         acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = read, phase, normal
 
     def _header(self) -> Any:
-        described = json.dumps(asdict(self), sort_keys=True)
+        present = {name: value for name, value in asdict(self).items() if value or name not in _EFFECTS}
+        described = json.dumps(present, sort_keys=True)
         space = xsd.encodingSpaceType(
             matrixSize=xsd.matrixSizeType(x=PAPER_SPIRAL.matrix, y=PAPER_SPIRAL.matrix, z=1),
             fieldOfView_mm=xsd.fieldOfViewMm(
@@ -202,7 +251,9 @@ class VirtualMeasurement:
                     encodedSpace=space, reconSpace=space, encodingLimits=limits, trajectory=xsd.trajectoryType.SPIRAL
                 )
             ],
-            sequenceParameters=xsd.sequenceParametersType(TR=[_REPETITION_TIME], TE=[_ECHO_TIME], flipAngle_deg=[90.0]),
+            sequenceParameters=xsd.sequenceParametersType(
+                TR=[_REPETITION_TIME], TE=[_ECHO_TIME], flipAngle_deg=[_FLIP_ANGLE]
+            ),
         )
 
 

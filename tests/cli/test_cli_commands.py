@@ -62,6 +62,25 @@ class TestSimulate:
         assert told["measurement"]["seed"] == 9 and 10 < told["muscle"] < 35
         assert sorted(path.name for path in tmp_path.iterdir()) == ["raw.h5", "truth.json"]
 
+    def test_effects_are_those_of_the_options(self, command, tmp_path):
+        truth = tmp_path / "truth.json"
+        options = [
+            "--trajectory-delay",
+            3,
+            "--off-resonance",
+            20,
+            "--frequency-offset",
+            -5,
+            "--relaxation",
+            "--conjugate",
+        ]
+        assert command("simulate", tmp_path / "raw.h5", "--averages", 1, "--truth", truth, *options).status == 0
+        told = json.loads(truth.read_text())
+        effects = ("trajectory_delay", "off_resonance", "frequency_offset", "relaxation", "conjugate")
+        assert [told["measurement"][name] for name in effects] == [3, 20, -5, True, True]
+        assert (told["field_map"]["amplitude"], told["field_map"]["offset"]) == (20, -5)
+        assert told["relaxation"]["times"]["tube"]["t1"] == 55
+
     def test_a_name_may_look_like_markup(self, command, tmp_path):
         folder = tmp_path / "a[" / "b]"
         folder.mkdir(parents=True)
