@@ -37,8 +37,15 @@ system:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk >/dev/null; } || \
 		echo "dicom3tools is not installed: the tests that validate DICOM with dciodvfy will be skipped"
 
-bench: env  ## Time a whole exam and the last-sample-to-DICOM latency.
-	$(BIN)/python -m benchmarks.exam
+bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole exam.
+	@command -v bart >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bart >/dev/null; } || \
+		echo "bart is not installed: its lines of the table will say so"
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
+		echo "not all peers could be installed: the table will name them"
 
 clean:  ## Remove the environment and all results.
 	rm -rf $(VENV) demo results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

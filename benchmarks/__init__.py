@@ -1,1 +1,1 @@
-"""Side by side with the peers, one command."""
+"""Side by side with the peers, one command: `python -m benchmarks`, or `make bench`."""

@@ -7,19 +7,13 @@ two-minute scan to three finished DICOM files is taken in a warm process.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import resource
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from nadenoise_core.stream.chain import build, find_chain, read_chain
 from nadenoise_core.stream.rawfile import write_raw_file
@@ -28,7 +22,6 @@ from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.study.replay import replay
 from nadenoise_core.study.virtual import VirtualMeasurement
 
-RESULTS = Path(__file__).parent / "results"
 REPEATS = 20
 
 
@@ -56,6 +49,7 @@ def last_sample_to_dicom(folder: Path) -> dict[str, Any]:
     written = len(list(folder.glob("*.dcm")))
     return {
         "images": images,
+        "repeats": REPEATS,
         "dicom_files": written,
         "median_ms": statistics.median(waits[1:]),
         "least_ms": min(waits[1:]),
@@ -80,25 +74,11 @@ def whole_exam(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run both, print a table, write JSON."""
+    """Run both, and write JSON to stdout."""
     with tempfile.TemporaryDirectory() as name:
         exam = whole_exam(Path(name))
         latency = last_sample_to_dicom(Path(name) / "dicom")
-    machine = {"python": platform.python_version(), "processor": platform.machine(), "cores": os.cpu_count()}
-    table = Table("measure", "value", title=f"nadenoise, {machine['cores']} cores")
-    table.add_row("ten-minute exam (6000 acquisitions), replay, s", f"{exam['seconds']:.2f}")
-    table.add_row("peak memory of it, MB", f"{exam['peak_memory_mb']:.0f}")
-    table.add_row(
-        "last sample to DICOM, median (range), ms",
-        "{median_ms:.0f} ({least_ms:.0f} to {most_ms:.0f})".format(**latency),
-    )
-    for stage, milliseconds in latency["stages_ms"].items():
-        table.add_row(f"  {stage}, whole scan, ms", f"{milliseconds:.1f}")
-    Console(file=sys.stdout).print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "exam.json").write_text(
-        json.dumps({"machine": machine, "exam": exam, "latency": latency}, indent=2) + "\n"
-    )
+    print(json.dumps({"exam": exam, "latency": latency}))
 
 
 if __name__ == "__main__":
