@@ -12,6 +12,7 @@ from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.quantify.nifti import read_map
 from nadenoise_core.recon.device import choose_device
 from nadenoise_core.recon.reconstruction import METHODS, Reconstructed, Reconstruction, Settings
@@ -28,6 +29,8 @@ from nadenoise_core.stream.image import (
     with_directions,
 )
 from nadenoise_core.stream.scan import Scan
+
+_LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 
 
 class Reconstruct(Gadget):
@@ -59,8 +62,8 @@ class Reconstruct(Gadget):
         )
         b0_map: str = Field(
             "",
-            description="NIfTI map of off-resonance in Hz on the image's grid, to be corrected; a spin at +f has the "
-            "phase exp(-2 pi i f t); empty corrects nothing",
+            description="NIfTI map of off-resonance in Hz on the image's grid, to be corrected, without NaN; a spin at "
+            "+f has the phase exp(-2 pi i f t); empty corrects nothing",
         )
         device: str = Field(
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
@@ -81,7 +84,7 @@ class Reconstruct(Gadget):
             isotropic=given.tv_norm == "isotropic",
             refinements=given.tv_refinements,
         )
-        self._field_map = read_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
+        self._field_map = _read_field_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         reconstruction: Reconstruction | None = None
@@ -105,6 +108,8 @@ class Reconstruct(Gadget):
 
     def _prepare(self, readouts: AveragedReadouts) -> Reconstruction:
         times: NDArray[np.float64] = 1e-6 * readouts.header.sample_time_us * np.arange(readouts.kspace.shape[-1])
+        if self._field_map is not None and not readouts.header.sample_time_us > 0:
+            raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")
         return Reconstruction(
             readouts.trajectory, self.scan.encoding.matrix, self._settings, self._device, self._field_map, times
         )
@@ -126,6 +131,8 @@ class Reconstruct(Gadget):
             )
         for remark in result.remarks:
             self._remark(image, remark)
+        if self._field_map is not None:
+            comment(image, "corrected by b0_map")
         reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
         say(image, averages=averages, noise_std=result.noise_std, method=method, k_max=float(reach))
         add_to_history(image, self.name(), self.parameters.model_dump(exclude={"b0_map"}))
@@ -137,6 +144,27 @@ class Reconstruct(Gadget):
         comment(image, words)
 
 
+def _read_field_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
+    """Off-resonance in Hz, (rows, columns).
+
+    Raises:
+        BadInputError: the file holds no map of this matrix, or not all of its values can be frequencies in Hz.
+    """
+    field_map = read_map(path, matrix)
+    # Off-resonance is corrected by sums over the image: one value that is not known would spoil all pixels.
+    if not np.isfinite(field_map).all():
+        raise BadInputError(
+            f"{path}: {np.sum(~np.isfinite(field_map))} values are NaN or infinite; fill them, with the mean or 0 Hz"
+        )
+    largest = float(np.abs(field_map).max())
+    if largest > _LARGEST_OFF_RESONANCE:
+        raise BadInputError(
+            f"{path}: holds {largest:.4g} Hz; convert the map to Hz, not rad/s or the phase of a scanner"
+        )
+    return field_map
+
+
 def _place(header: ismrmrd.AcquisitionHeader) -> tuple[int, ...]:
     """Which image of the scan, whatever its number of averages."""
-    return tuple(getattr(header.idx, name) for name in ("slice", "contrast", "phase", "repetition"))
+    counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
+    return tuple(getattr(header.idx, counter) for counter in counters)

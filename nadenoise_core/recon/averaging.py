@@ -27,7 +27,7 @@ class AveragedKspace:
         kspace: (coils, interleaves, samples) complex64; half-pulses summed.
         averages: (interleaves,) how many averages went into each interleaf.
         noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`, the
-            mean over the coils; NaN where nothing was repeated.
+            mean over the coils but silent ones; NaN where nothing was repeated.
         noise_covariance: (coils, coils) of the noise in one sample of one readout, E[n n^H]; NaN where too little was
             repeated to tell.
         half_pulse_phase: bulk phase of the second half-pulse against the first, degrees within +-90; 0 without
@@ -43,25 +43,23 @@ class AveragedKspace:
     noise_covariance: NDArray[np.complex128]
 
     def whitened(self) -> AveragedKspace:
-        """The same with white noise of standard deviation 1 in one readout, by the noise that the repeats tell.
+        """The same with noise that is uncorrelated and equally strong in all coils, by what the repeats tell.
 
+        The noise keeps its mean power, and so `noise_std`: images of few and of many averages stay on one scale.
         Itself if there is one coil, or if the noise is white: coils that we or Gadgetron whitened before are left as
-        they are. Itself too if the noise is not known, or a coil has none.
+        they are. Itself too if the noise is not known, or there is none. Silent coils stay silent.
 
         Raises:
             RawDataError: a coil is a copy of another.
         """
-        covariance = self.noise_covariance
-        if len(covariance) == 1 or not np.all(np.diagonal(covariance).real > 0) or is_white(covariance):
+        live = np.diagonal(self.noise_covariance).real > 0
+        covariance = self.noise_covariance[np.ix_(live, live)]
+        if not live.any() or is_white(covariance):
             return self
-        kspace = np.einsum("cd,dis->cis", whitening_matrix(covariance), self.kspace)
-        noise_std = self.noise_std / np.sqrt(np.trace(covariance).real / (2 * len(covariance)))
-        return replace(
-            self,
-            kspace=kspace.astype(np.complex64),
-            noise_std=noise_std,
-            noise_covariance=2 * np.eye(len(covariance), dtype=complex),
-        )
+        power = np.trace(covariance).real / len(covariance)
+        kspace = self.kspace.copy()
+        kspace[live] = np.einsum("cd,dis->cis", (power / 2) ** 0.5 * whitening_matrix(covariance), kspace[live])
+        return replace(self, kspace=kspace, noise_covariance=power * np.diag(live).astype(complex))
 
 
 @dataclass
@@ -174,7 +172,8 @@ class KspaceAverager:
         counts = np.array([[readout.count for readout in halves] for halves in readouts])
         means = np.array([[readout.total / readout.count for readout in halves] for halves in readouts])
         covariance = self._noise_covariance(readouts)
-        variance = float(np.trace(covariance).real) / (2 * len(covariance))
+        power = np.diagonal(covariance).real
+        variance = float(power[power != 0].mean()) / 2 if power.any() else 0.0
         phase, phase_error = 0.0, 0.0
         if half_pulses == 2:
             phase, phase_error = _bulk_phase(means[:, 0], means[:, 1], variance / float(counts.mean()))

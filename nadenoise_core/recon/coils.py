@@ -28,7 +28,7 @@ def whitening_matrix(covariance: NDArray[np.complexfloating]) -> NDArray[np.comp
         covariance: (coils, coils), see `noise_covariance`.
 
     Raises:
-        RawDataError: the covariance has no inverse, because a coil is silent or two coils are the same.
+        RawDataError: the covariance has no inverse, because a coil is silent or a copy of another.
     """
     # Rounding lets the covariance of copied coils pass for one that has an inverse; that of the correlation tells.
     power = np.diagonal(covariance).real
@@ -36,7 +36,9 @@ def whitening_matrix(covariance: NDArray[np.complexfloating]) -> NDArray[np.comp
         correlation = covariance / np.sqrt(np.outer(power, power))
         if np.linalg.eigvalsh(correlation)[0] > _LEAST_INDEPENDENCE:
             return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance / 2)), dtype=np.complex128)
-    raise RawDataError("the noise scan cannot whiten the coils: a coil is silent, or a copy of another")
+    raise RawDataError(
+        "the noise of the coils cannot be whitened: a coil is silent, or a copy of another; leave it out"
+    )
 
 
 def is_white(covariance: NDArray[np.complexfloating]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,18 +42,20 @@ class Device:
 
         return cupyx.scipy.fft
 
+    def selected(self) -> AbstractContextManager[Any]:
+        """Within it arrays are made on this device: cupy makes them on the current GPU, which is cuda:0 at first."""
+        return self.array_module.cuda.Device(self.index) if self.is_gpu else nullcontext()
+
     def put(self, array: Any, dtype: Any = None) -> Any:
         """The array on this device, contiguous; not copied if it is there already."""
         if not self.is_gpu:
-            return np.ascontiguousarray(to_host(array), dtype=dtype)
-        with self.array_module.cuda.Device(self.index):
-            return self.array_module.ascontiguousarray(array, dtype=dtype)
+            array = to_host(array)
+        with self.selected():  # cupy's ascontiguousarray refuses arrays of numpy, its asarray takes both
+            return self.array_module.asarray(array, dtype=dtype, order="C")
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialised array on this device."""
-        if not self.is_gpu:
-            return np.empty(shape, dtype)
-        with self.array_module.cuda.Device(self.index):
+        with self.selected():
             return self.array_module.empty(shape, dtype)
 
     def __str__(self) -> str:

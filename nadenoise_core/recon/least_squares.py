@@ -36,13 +36,13 @@ class LeastSquares:
     """A least-squares image.
 
     Attributes:
-        image: (rows, columns) complex64.
+        image: (rows, columns) complex64, on the device.
         noise_gain: how much stronger its noise is than that of gridding.
         iterations: that were taken.
         beyond: whether there is signal beyond the disc of the field of view.
     """
 
-    image: NDArray[np.complex64]
+    image: Any
     noise_gain: float
     iterations: int
     beyond: bool
@@ -100,8 +100,7 @@ def least_squares(
     beyond = _is_signal_beyond(to_host(images), to_host(residuals), ~inside, noise_std)
     if beyond:
         images, residuals, gain, taken = solve(np.ones(model.matrix, np.float32))
-    image = to_host(band_limit(images[0], matrix, reach, device))
-    return LeastSquares(np.asarray(image, np.complex64), gain, taken, beyond)
+    return LeastSquares(band_limit(images[0], matrix, reach, device), gain, taken, beyond)
 
 
 def band_limit(images: Any, matrix: tuple[int, int], reach: tuple[float, float], device: Device) -> Any:

@@ -59,8 +59,9 @@ class Nufft:
             raise ValueError(f"the last axes of the array are {data.shape[len(leading) :]}, expected {given}")
         # One transform a plan: batches gain nothing on the CPU, and a GPU is busy with one image of this size.
         out = self.device.empty((*leading, *made), np.complex64)
-        for index in np.ndindex(*leading):
-            out[index] = plan.execute(data[index])
+        with self.device.selected():  # cufinufft allocates on the current GPU
+            for index in np.ndindex(*leading):
+                out[index] = plan.execute(data[index])
         return out
 
     def _plan(self, kind: int, sign: int, eps: float) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _FREQUENCIES = 400
 _SPARE = 3
+_RANK = 1e-6  # smaller singular values make shares of thousands that cancel, and single precision does not forgive
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ def time_segments(field_map: NDArray[np.floating], times: NDArray[np.floating]) 
     frequencies = np.linspace(-2 * reach, 2 * reach, _FREQUENCIES)
     basis = _turns(np.multiply.outer(frequencies, nodes))
     wanted = _turns(np.multiply.outer(frequencies, times))
-    shares = np.linalg.lstsq(basis, wanted, rcond=1e-12)[0].real
+    shares = np.linalg.lstsq(basis, wanted, rcond=_RANK)[0].real
     return Segments(
         carrier=_turns(middle * times).astype(np.complex64),
         shares=shares.astype(np.float32),

@@ -1,6 +1,6 @@
 """From averaged k-space to one complex image, by the method of choice.
 
-A `Reconstruction` is made once for a trajectory: weights, plans and kernels are ready when k-space comes.
+A `Reconstruction` is made once for a trajectory: its weights, plans and kernels serve every image.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Reconstruction:
         settings: how.
         device: where.
         field_map: (rows, columns) off-resonance in Hz, see `time_segments`; None: on resonance.
-        times: (samples,) of the samples, s; needed with a field map.
+        times: (samples,) of the samples, s; a field map needs them.
     """
 
     def __init__(
@@ -103,7 +103,9 @@ class Reconstruction:
         self._gain = np.float32(self._finer.prod())
         trajectory = trajectory / self._finer[::-1].astype(np.float32)
         segments = None
-        if field_map is not None and times is not None:
+        if field_map is not None:
+            if times is None:
+                raise ValueError("a field map needs the times of the samples")
             segments = time_segments(_resample(field_map, finer), times)
         self._model = SignalModel(trajectory, self._weights / self._gain, finer, device, segments)
 
@@ -124,50 +126,50 @@ class Reconstruction:
             RawDataError: total variation, and the noise level is not known.
         """
         gridding_noise = image_noise_std(noise_std, self._weights)
-        images = self._model.grid(kspace * self._gain)
-        maps = None
-        if len(kspace) > 1:
-            maps = sensitivities(to_host(images), SMOOTHING * float(self._finer.mean()))
-        if self._settings.method == "gridding":
-            return self._finished(self._combined(images, maps), gridding_noise)
-        if self._settings.method == "least_squares":
-            return self._least_squares(images, maps, noise_std, gridding_noise)
-        return self._total_variation(images, maps, gridding_noise, start)
+        with self._device.selected():
+            images = self._model.grid(kspace * self._gain)
+            maps = None
+            if len(kspace) > 1:
+                maps = self._device.put(sensitivities(to_host(images), SMOOTHING * float(self._finer.mean())))
+            gridded = _combined(images, maps)
+            if self._settings.method == "gridding":
+                return self._finished(gridded, gridding_noise)
+            if self._settings.method == "least_squares":
+                return self._least_squares(gridded, maps, noise_std, gridding_noise)
+            return self._total_variation(gridded, maps, gridding_noise, start)
 
     def _least_squares(
-        self, images: Any, maps: NDArray[np.complex64] | None, noise_std: NDArray[np.floating], gridding_noise: float
+        self, gridded: Any, maps: Any | None, noise_std: NDArray[np.floating], gridding_noise: float
     ) -> Reconstructed:
         level = float(np.mean(noise_std))
         known = np.isfinite(level) and level > 0
-        replica = self._noise(len(images), noise_std / level if known else np.ones_like(noise_std))
-        noise = self._combined(self._model.grid(replica * self._gain), maps)
-        reach = self.trajectory.reshape(-1, 2)
-        half_axes = np.abs(reach).max(axis=0)
+        strength = noise_std / level if known else np.ones_like(noise_std)
+        replica = self._noise(1 if maps is None else len(maps), strength)
+        noise = _combined(self._model.grid(replica * self._gain), maps)
+        columns, rows = np.abs(self.trajectory).max(axis=(0, 1)).tolist()
         result = least_squares(
-            self._device.array_module.stack([self._combined(images, maps), noise]),
+            self._device.array_module.stack([gridded, noise]),
             self._model,
             self._matrix,
-            (float(half_axes[1]), float(half_axes[0])),
+            (rows, columns),
             level if known else 0.0,
-            None if maps is None else self._device.put(maps),
+            maps,
         )
         remarks = ("there is signal beyond the disc of the field of view",) if result.beyond else ()
-        finished = self._finished(result.image, gridding_noise * result.noise_gain)
-        return replace(finished, remarks=remarks)
+        return replace(self._finished(result.image, gridding_noise * result.noise_gain), remarks=remarks)
 
     def _total_variation(
-        self, images: Any, maps: NDArray[np.complex64] | None, gridding_noise: float, start: TotalVariation | None
+        self, gridded: Any, maps: Any | None, gridding_noise: float, start: TotalVariation | None
     ) -> Reconstructed:
         if not (np.isfinite(gridding_noise) and gridding_noise > 0):
             raise RawDataError(
                 "total variation needs the noise level, and a scan of one average, or without noise, does not tell it; "
                 "set method to least_squares or gridding"
             )
-        on_device = None if maps is None else self._device.put(maps)
         settings = self._settings
         solution = total_variation(
-            self._combined(images, maps),
-            lambda image: self._model.normal(image, on_device),
+            gridded,
+            lambda image: self._model.normal(image, maps),
             self._device.array_module.maximum(self._model.circulant, _LEAST_EIGENVALUE),
             settings.weight * gridding_noise,
             settings.weight * _PENALTY,
@@ -178,10 +180,6 @@ class Reconstruction:
         )
         return replace(self._finished(solution.image, float("nan")), solution=solution)
 
-    def _combined(self, images: Any, maps: NDArray[np.complex64] | None) -> Any:
-        """One image of the coils', on the device."""
-        return images[0] if maps is None else combine(images, self._device.put(maps))
-
     def _finished(self, image: Any, noise_std: float) -> Reconstructed:
         on_host = np.asarray(to_host(image), dtype=np.complex64)
         return Reconstructed(on_host, noise_std, on_device=image if self._device.is_gpu else None)
@@ -191,6 +189,11 @@ class Reconstruction:
         rng = np.random.default_rng(_NOISE_SEED)
         parts = rng.standard_normal((coils, *self.trajectory.shape[:-1], 2), dtype=np.float32)
         return (parts.view(np.complex64)[..., 0] * strength[:, None]).astype(np.complex64)
+
+
+def _combined(images: Any, maps: Any | None) -> Any:
+    """One image of the coils'."""
+    return images[0] if maps is None else combine(images, maps)
 
 
 def _resample(values: NDArray[np.floating], matrix: tuple[int, int]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 
 ALL = slice(None)
 
@@ -209,3 +209,110 @@ def test_memory_does_not_grow_with_averages() -> None:
         stored_arrays(feed(KspaceAverager((2, 4), ALL), readouts(averages, 3, 2, 1, 4))) for averages in (6, 150)
     )
     assert short == long == 3 * 2 * 3 * 2  # interleaves, half-pulses, spans between levels; sum and power of each
+
+
+MIXING = np.array([[3, 0, 0, 0], [1, 2, 0, 0], [0.5j, 1, 1, 0], [0, 0, 1j, 5]])
+
+
+def scan_of_coils(mixing: np.ndarray, averages: int = 10, signal: float = 50.0, **shape: int) -> AveragedKspace:
+    """The average of a scan whose coils' noise is `mixing` times white noise of standard deviation 1."""
+    coils = len(mixing)
+    noise = readouts(averages, 4, 2, coils, shape.get("samples", 400), seed=3)
+    object_ = signal * readouts(1, 4, 2, coils, noise.shape[-1], seed=4)
+    data = (object_ + np.einsum("cd,aihds->aihcs", mixing, noise)).astype(np.complex64)
+    return feed(KspaceAverager((), ALL), data).average(averages, 4, 2)
+
+
+def test_the_repeats_tell_the_covariance_of_the_coils() -> None:
+    expected = 2 * MIXING @ MIXING.conj().T
+    scale = np.sqrt(np.outer(expected.diagonal().real, expected.diagonal().real))
+    np.testing.assert_allclose(scan_of_coils(MIXING).noise_covariance / scale, expected / scale, atol=0.02)
+
+
+def test_correlated_coils_of_unequal_noise_come_out_white() -> None:
+    """The signal drops out of the difference of two scans of the same object; a factor of the mean of 10 is left."""
+    averaged = scan_of_coils(MIXING)
+    whitened = averaged.whitened()
+    noise = scan_of_coils(MIXING, signal=0.0)
+    left = np.einsum("cd,dis->cis", recovered(averaged, whitened), noise.kspace).reshape(4, -1)
+    covariance = left @ left.conj().T / left.shape[1]
+    std = whitened.noise_std[0]
+    np.testing.assert_allclose(covariance / (2 * std**2), np.eye(4), atol=0.1)
+    # Half-pulses are summed, so that the noise of an interleaf is that of a readout times sqrt(2 / 10).
+    assert std == pytest.approx(np.sqrt(np.mean(np.sum(np.abs(MIXING) ** 2, axis=1)) * 2 / 10), rel=0.02)
+    np.testing.assert_allclose(
+        whitened.noise_covariance, np.trace(averaged.noise_covariance) / 4 * np.eye(4), rtol=1e-6, atol=1e-9
+    )
+    assert whitened.kspace.dtype == np.complex64
+    np.testing.assert_array_equal(whitened.noise_std, averaged.noise_std)
+    assert whitened.whitened() is whitened
+
+
+def recovered(before: AveragedKspace, after: AveragedKspace) -> np.ndarray:
+    """The matrix (coils, coils) that made one k-space of the other."""
+    flat = [np.asarray(one.kspace, complex).reshape(len(one.kspace), -1).T for one in (before, after)]
+    matrix, residual = np.linalg.lstsq(*flat)[:2]
+    assert residual.max() < 1e-6 * np.linalg.norm(flat[1]) ** 2
+    return matrix.T
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 300.0])
+def test_white_coils_pass_bit_for_bit(scale: float) -> None:
+    averaged = scan_of_coils(scale * np.eye(4))
+    assert averaged.whitened() is averaged
+
+
+def test_one_coil_passes_bit_for_bit() -> None:
+    averaged = scan_of_coils(np.array([[7.0]]))
+    assert averaged.whitened() is averaged
+
+
+def test_images_of_few_and_many_averages_stay_on_one_scale() -> None:
+    """Coils that are only just white, or not: whether they are whitened must not show in the intensity."""
+    mixing = np.diag([1.0, 1.0, 1.0, np.sqrt(1.06)])
+    object_ = 50 * readouts(1, 4, 2, 4, 200, seed=4)
+    energies, kept = [], []
+    for averages in range(3, 40, 3):
+        noise = np.einsum("cd,aihds->aihcs", mixing, readouts(averages, 4, 2, 4, 200, seed=averages))
+        averaged = feed(KspaceAverager((), ALL), (object_ + noise).astype(np.complex64)).average(averages, 4, 2)
+        kept.append(averaged.whitened() is averaged)
+        energies.append(np.linalg.norm(averaged.whitened().kspace))
+    assert 0 < sum(kept) < len(kept)
+    np.testing.assert_allclose(energies, energies[0], rtol=0.01)
+
+
+@pytest.mark.parametrize("averages", [1, 5])
+def test_without_noise_there_is_nothing_to_whiten(averages: int) -> None:
+    averaged = scan_of_coils(np.zeros((4, 4)), averages)
+    assert averaged.whitened() is averaged
+    np.testing.assert_array_equal(averaged.noise_std, np.nan if averages == 1 else 0.0)
+
+
+def test_a_single_average_is_not_whitened() -> None:
+    averaged = scan_of_coils(MIXING, averages=1)
+    assert np.isnan(averaged.noise_covariance).all()
+    assert averaged.whitened() is averaged
+
+
+def test_too_few_repeats_for_so_many_coils_are_not_whitened() -> None:
+    data = readouts(2, 1, 1, 8, 5)
+    averaged = feed(KspaceAverager((), ALL), data).average(2, 1, 1)
+    assert np.isnan(averaged.noise_covariance).all() and np.isnan(averaged.noise_std).all()
+    assert averaged.whitened() is averaged
+
+
+@pytest.mark.parametrize("mixing", [MIXING, np.eye(4)], ids=["correlated", "white"])
+def test_a_silent_coil_stays_silent_and_the_others_are_whitened(mixing: np.ndarray) -> None:
+    with_silent = np.insert(np.insert(mixing, 2, 0, axis=0), 2, 0, axis=1)
+    averaged = scan_of_coils(with_silent, signal=0.0)
+    whitened, live = averaged.whitened(), [0, 1, 3, 4]
+    assert (whitened is averaged) == np.array_equal(mixing, np.eye(4))
+    np.testing.assert_array_equal(whitened.kspace[2], 0)
+    assert whitened.kspace[live].real.std() == pytest.approx(whitened.noise_std[0], rel=0.03)
+    np.testing.assert_allclose(whitened.kspace[live].real.std(axis=(1, 2)), whitened.noise_std[0], rtol=0.05)
+
+
+def test_a_copied_coil_is_told() -> None:
+    averaged = scan_of_coils(np.array([[1.0, 0.0], [2.0, 0.0]]))
+    with pytest.raises(RawDataError, match="a coil is silent, or a copy of another"):
+        averaged.whitened()

@@ -7,7 +7,7 @@ import pytest
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.phantom import Label, VirtualScan, band_limited, labels, random_calf
-from nadenoise_core.recon.coils import combine, noise_covariance, whitening_matrix
+from nadenoise_core.recon.coils import combine, is_white, noise_covariance, sensitivities, whitening_matrix
 from nadenoise_core.recon.gridding import grid
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
@@ -59,9 +59,45 @@ def test_noise_that_cannot_be_whitened(spoil) -> None:
             whitening_matrix(noise_covariance(noise))
 
 
-def test_one_coil_is_left_alone() -> None:
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 3e4])
+def test_white_noise_of_any_scale_is_white(scale) -> None:
+    assert is_white(scale * np.eye(8))
+    assert is_white(noise_covariance(np.sqrt(scale) * white(8, 20000)))
+
+
+@pytest.mark.parametrize(
+    "covariance",
+    [
+        np.diag([1.0, 1.0, 1.2]),  # one is stronger
+        np.eye(3) + 0.2j * (np.eye(3, k=1) - np.eye(3, k=-1)),  # correlated, with a phase
+        np.diag([1.0, 1.0, 0.0]),  # one is silent
+        np.zeros((2, 2)),
+        np.full((2, 2), np.nan),
+    ],
+)
+def test_what_is_not_white(covariance) -> None:
+    assert not is_white(covariance)
+
+
+def test_what_passes_as_white_costs_no_signal_to_noise_ratio() -> None:
+    """The worst that passes: the ratio without whitening, against the best possible, for any signal."""
+    worst = 1.0
+    for seed in range(300):
+        error = white(8, 8, seed=seed)
+        error = error + error.conj().T
+        covariance = np.eye(8) + 0.0499 * error / np.abs(error).max()
+        if is_white(covariance):
+            signal = white(8, seed=seed + 1000)
+            best = np.vdot(signal, np.linalg.solve(covariance, signal)).real
+            plain = np.vdot(signal, signal).real ** 2 / np.vdot(signal, covariance @ signal).real
+            worst = min(worst, (plain / best) ** 0.5)
+    assert 0.99 < worst < 1
+
+
+def test_one_coil_is_combined_with_its_phase_alone() -> None:
     image = white(1, 8, 8).astype(np.complex64)
-    np.testing.assert_array_equal(combine(image), image[0])
+    combined = combine(image, sensitivities(image))
+    np.testing.assert_allclose(np.abs(combined), np.abs(image[0]), rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -71,52 +107,102 @@ def eight():
     scan = VirtualScan(calf, k, PIXEL, coils=8, half_pulses=False)
     images = grid(scan.kspace, sample_weights(k * PIXEL, (80, 80)), Nufft(k * PIXEL, (80, 80)))
     position = (np.arange(80) - 40) * PIXEL
-    sensitivity = scan.sensitivities(np.stack(np.meshgrid(position, position), axis=-1))
+    true = scan.sensitivities(np.stack(np.meshgrid(position, position), axis=-1))
     label = labels(calf, 80, 180.0, margin=2)
-    return images, sensitivity, band_limited(calf, 80, 180.0), label == Label.MUSCLE, label >= Label.TUBE_1
+    return images, true, band_limited(calf, 80, 180.0), label == Label.MUSCLE, label >= Label.TUBE_1
+
+
+def gridded_noise(seed: int, std: float) -> np.ndarray:
+    """Images of 8 coils of noise alone, of the spatial correlation that gridding gives, std of a pixel."""
+    k = PAPER_SPIRAL.trajectory() * PIXEL
+    weights = sample_weights(k, (80, 80))
+    kspace = white(8, *k.shape[:2], seed=seed) * std / np.sqrt(np.sum(weights.astype(float) ** 2))
+    return grid(kspace, weights, Nufft(k, (80, 80)))
+
+
+def test_sensitivities_have_length_one_and_the_type_of_images(eight) -> None:
+    found = sensitivities(eight[0])
+    assert found.dtype == np.complex64 and found.shape == (8, 80, 80)
+    np.testing.assert_allclose(np.sum(np.abs(found) ** 2, axis=0), 1, rtol=1e-5)
+    assert combine(eight[0], found).dtype == np.complex64
 
 
 def test_eight_coils_reach_the_optimal_signal(eight) -> None:
-    """Weights have norm 1, so noise stays what it was; and the signal is that of the best possible weights."""
-    images, sensitivity, truth, muscle, tubes = eight
-    root = np.sqrt(np.sum(np.abs(sensitivity) ** 2, axis=0))
-    combined = combine(images)
+    """Sensitivities have length 1, so noise stays what it was; and the signal is that of the best possible weights."""
+    images, true, truth, muscle, tubes = eight
+    root = np.sqrt(np.sum(np.abs(true) ** 2, axis=0))
+    combined = combine(images, sensitivities(images))
     for region in (muscle, tubes):
         np.testing.assert_allclose(np.abs(combined[region]).mean(), (root * truth)[region].mean(), rtol=0.01)
-    best = np.abs(np.sum(sensitivity.conj() * images, axis=0)) / root
+    best = np.abs(np.sum(true.conj() * images, axis=0)) / root
     assert (np.abs(combined) / best)[muscle].min() > 0.98
+
+
+def test_eight_coils_at_thirty_averages_reach_the_best_signal_to_noise_ratio(eight) -> None:
+    """Noise of the paper: 58 mmol/L in one average. The best is the combination by the true sensitivities."""
+    images, true, _, muscle, _ = eight
+    root = np.sqrt(np.sum(np.abs(true) ** 2, axis=0))
+    clean, std = combine(images, true / root), 58 / np.sqrt(30)
+    signals, noises = [], []
+    for seed in range(12):
+        noise = gridded_noise(seed, std)
+        found = sensitivities(images + noise)
+        combined, unmoved = combine(images + noise, found), combine(images, found)
+        phase = unmoved / np.abs(unmoved)
+        signals.append((combined * phase.conj()).real[muscle].mean())
+        noises.append([combine(noise, found)[muscle], combine(noise, true / root)[muscle]])
+    left, least = np.std(noises, axis=(0, 2)) / np.sqrt(2)
+    assert left == pytest.approx(std, rel=0.02)
+    best = np.abs(clean)[muscle].mean()
+    assert np.mean(signals) == pytest.approx(best, rel=0.01)  # nor is there the bias that a root of squares has
+    assert np.mean(signals) / left == pytest.approx(best / least, rel=0.02)
 
 
 def test_the_combined_phase_is_smooth(eight) -> None:
     """Coil phases wind once around the leg; the phase of the combination must not, or a pixel inside is lost."""
     images, _, _, muscle, _ = eight
-    combined = combine(images)
+    combined = combine(images, sensitivities(images))
     for image, region in ((combined, muscle), (combined.T, muscle.T)):
         steps = np.angle(image[1:] * image[:-1].conj())[region[1:] & region[:-1]]
         assert np.degrees(np.abs(steps)).max() < 5
 
 
+def test_a_phase_of_all_coils_is_one_of_the_image(eight) -> None:
+    """Sensitivities leave it out, so that the image keeps it: aTSC is taken from the part in phase."""
+    images = eight[0]
+    combined, turned = (combine(given, sensitivities(given)) for given in (images, np.exp(2j) * images))
+    np.testing.assert_allclose(turned, np.exp(2j) * combined, rtol=1e-3, atol=1e-3)
+
+
 def test_noise_keeps_its_standard_deviation(eight) -> None:
     images, _, _, muscle, _ = eight
-    noise = 1.5 * white(60, 8, 80, 80)
-    scatter = np.stack([combine(images + n) for n in noise[:30]]) - combine(images)
+    noise = 1.5 * white(30, 8, 80, 80)
+    scatter = np.stack([combine(images + n, sensitivities(images + n)) for n in noise])
+    scatter -= combine(images, sensitivities(images))
     assert scatter[:, muscle].real.std() == pytest.approx(1.5, rel=0.03)
     assert scatter[:, muscle].imag.std() == pytest.approx(1.5, rel=0.03)
 
 
 def test_combination_at_low_snr_loses_little(eight) -> None:
-    """Noise of about twice the muscle signal of one coil: weights are noisy too, and still nearly right."""
+    """Noise of about twice the muscle signal of one coil: sensitivities are noisy too, and still nearly right."""
     images, _, _, muscle, _ = eight
-    clean = combine(images)
-    signals = [
-        np.abs(np.vdot(clean[muscle], combine(images + 20 * white(8, 80, 80, seed=s))[muscle]))
-        / np.linalg.norm(clean[muscle]) ** 2
-        for s in range(6)
-    ]
+    clean = combine(images, sensitivities(images))
+    signals = []
+    for seed in range(6):
+        noisy = images + 20 * white(8, 80, 80, seed=seed)
+        combined = combine(noisy, sensitivities(noisy))
+        signals.append(np.abs(np.vdot(clean[muscle], combined[muscle])) / np.linalg.norm(clean[muscle]) ** 2)
     assert np.mean(signals) == pytest.approx(1, abs=0.1)
 
 
 def test_a_coil_that_sees_nothing_does_no_harm() -> None:
     image = np.full((24, 24), 10 + 0j)
-    combined = combine(np.stack([image, np.zeros_like(image)]))
-    np.testing.assert_allclose(combined, 10, rtol=1e-5)
+    images = np.stack([image, np.zeros_like(image)])
+    np.testing.assert_allclose(combine(images, sensitivities(images)), 10, rtol=1e-5)
+
+
+def test_images_of_zeros_have_no_nan() -> None:
+    images = np.zeros((3, 12, 10), np.complex64)
+    found = sensitivities(images)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(combine(images, found), 0)
