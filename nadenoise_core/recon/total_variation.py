@@ -49,7 +49,7 @@ def total_variation(
     device: Device,
     isotropic: bool = True,
     refinements: int = 1,
-    tolerance: float = 5e-5,
+    tolerance: float = 2.5e-5,
     iterations: int = 500,
     start: TotalVariation | None = None,
 ) -> TotalVariation:
