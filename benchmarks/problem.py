@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.phantom import VirtualScan, band_limited
-from nadenoise_core.recon.gridding import image_noise_std
 from nadenoise_core.recon.least_squares import field_of_view_disc
+from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 from nadenoise_core.study.virtual import VirtualMeasurement
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.quantify.nifti import read_map
 from nadenoise_core.recon.device import choose_device
-from nadenoise_core.recon.reconstruction import METHODS, Reconstructed, Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction, Settings
 from nadenoise_core.recon.total_variation import TotalVariation
 from nadenoise_core.stream.buffer import AveragedReadouts, unpack
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
@@ -121,8 +121,7 @@ class Reconstruct(Gadget):
         header, known = with_directions(readouts.header)
         image = new_image(result.image, header, field_of_view, index)
         keep_on_device(image, result.on_device)
-        method = METHODS[self._settings.method]
-        label(image, "plain", f"23Na {method} {averages} avg")
+        label(image, "plain", f"23Na {result.method} {averages} avg")
         if not known:
             self._remark(image, "the raw data do not say how the slice lies; it is taken as transverse")
         if len(readouts.kspace) > 1:
@@ -134,7 +133,7 @@ class Reconstruct(Gadget):
         if self._field_map is not None:
             comment(image, "corrected by b0_map")
         reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
-        say(image, averages=averages, noise_std=result.noise_std, method=method, k_max=float(reach))
+        say(image, averages=averages, noise_std=result.noise_std, method=result.method, k_max=float(reach))
         add_to_history(image, self.name(), self.parameters.model_dump(exclude={"b0_map"}))
         return image
 

@@ -75,7 +75,7 @@ class FieldMap:
         """
         swing = 2e-3 * np.pi * self.amplitude * times
         largest = float(np.abs(swing).max())
-        reach = math.ceil(largest + 12 * (1 + math.cbrt(largest)))  # beyond it J_n falls faster than exponentially
+        reach = math.ceil(largest + 12 * (1 + largest ** (1 / 3)))  # beyond it J_n falls faster than exponentially
         order = np.arange(-reach, reach + 1)
         bessel = jv(order, swing[:, None])
         kept = np.abs(bessel).max(axis=0) > _NEGLIGIBLE

@@ -72,8 +72,9 @@ def sensitivities(images: NDArray[np.complexfloating], smoothing: float = SMOOTH
 def combine(images: Any, sensitivity: Any) -> Any:
     """One image of the images of whitened coils, of the best signal-to-noise ratio (Roemer et al., MRM 16:192, 1990).
 
-    The noise keeps its standard deviation, and its mean of zero: there is no bias as of a root of squares. The signal
-    is the object times the root of the sum of squares of the true sensitivities.
+    The noise keeps its standard deviation. The signal is the object times the root of the sum of squares of the true
+    sensitivities; there is no bias as of a root of squares, but that of sensitivities which share the images' noise:
+    with eight coils + 0.4 % at thirty averages, + 2 % at five.
 
     Args:
         images, sensitivity: (coils, rows, columns) complex64, on one device.

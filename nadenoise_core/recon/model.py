@@ -47,6 +47,7 @@ class SignalModel:
         self.device = device
         self._trajectory = trajectory
         self._weights = weights
+        self._weights_there = device.put(weights, np.float32)
         self._nufft = Nufft(trajectory, matrix, device)
         self._segments = off_resonance
 
@@ -60,13 +61,13 @@ class SignalModel:
             (channels, rows, columns) complex64, on the device.
         """
         put = self.device.put
-        weighted = put(kspace, np.complex64) * put(self._weights, np.float32)
+        weighted = put(kspace, np.complex64) * self._weights_there
         if self._segments is None:
             return self._nufft.adjoint(weighted.reshape(len(kspace), -1))
         weighted = weighted * put(self._segments.carrier, np.complex64)
         return sum(
-            put(phase, np.complex64) * self._nufft.adjoint((weighted * put(share, np.float32)).reshape(len(kspace), -1))
-            for share, phase in zip(self._segments.shares, self._segments.phases, strict=True)
+            phase * self._nufft.adjoint((weighted * put(share, np.float32)).reshape(len(kspace), -1))
+            for share, phase in zip(self._segments.shares, self._phases, strict=True)
         )
 
     def normal(self, images: Any, sensitivities: Any | None = None) -> Any:
@@ -129,6 +130,19 @@ class SignalModel:
         spectrum *= kernel
         result = fft.ifft(spectrum, axis=-2, overwrite_x=True)[..., :rows, :]
         return fft.ifft(result, axis=-1, overwrite_x=True)[..., :columns]
+
+
+def image_noise_std(noise_std: NDArray[np.floating], weights: Weights) -> float:
+    """Standard deviation of the real part of a pixel of a gridded image.
+
+    The image is a sum of samples times weights times phases, so its variance is `sum(w^2 sigma^2)`, exactly.
+
+    Args:
+        noise_std: (interleaves,) of the real part of a sample.
+        weights: (interleaves, samples).
+    """
+    variance = np.sum(np.asarray(weights, np.float64) ** 2, axis=-1) * np.asarray(noise_std, np.float64) ** 2
+    return float(np.sqrt(np.sum(variance)))
 
 
 def _shifts(size: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ trajectory and executed many times (Barnett, Magland and af Klinteberg, SIAM J S
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class Nufft:
         # finufft does not copy the points: they must live as long as the plans.
         self._y = self.device.put(points[:, 1], np.float32)
         self._x = self.device.put(points[:, 0], np.float32)
-        self._adjoint = self._plan(1, +1, eps)
-        self._forward = self._plan(2, -1, eps)
+        self._eps = eps
+        self._adjoint = self._plan(1, +1)
 
     def forward(self, image: Any) -> Any:
         """Samples of images: (..., rows, columns) to (..., samples), complex64, on the device."""
@@ -51,6 +52,10 @@ class Nufft:
     def adjoint(self, samples: Any) -> Any:
         """Images from samples: (..., samples) to (..., rows, columns), complex64, on the device."""
         return self._execute(self._adjoint, samples, (self.samples,), self.matrix)
+
+    @cached_property
+    def _forward(self) -> Any:
+        return self._plan(2, -1)
 
     def _execute(self, plan: Any, data: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Any:
         data = self.device.put(data, np.complex64)
@@ -64,17 +69,17 @@ class Nufft:
                 out[index] = plan.execute(data[index])
         return out
 
-    def _plan(self, kind: int, sign: int, eps: float) -> Any:
+    def _plan(self, kind: int, sign: int) -> Any:
         if self.device.is_gpu:
             import cufinufft
 
             plan = cufinufft.Plan(
-                kind, self.matrix, eps=eps, isign=sign, dtype="complex64", gpu_device_id=self.device.index
+                kind, self.matrix, eps=self._eps, isign=sign, dtype="complex64", gpu_device_id=self.device.index
             )
         else:
             import finufft
 
             # One thread: OpenMP threads that spin beside other work turn 0.5 ms into 24 ms.
-            plan = finufft.Plan(kind, self.matrix, eps=eps, isign=sign, dtype="complex64", nthreads=1)
+            plan = finufft.Plan(kind, self.matrix, eps=self._eps, isign=sign, dtype="complex64", nthreads=1)
         plan.setpts(self._y, self._x)
         return plan

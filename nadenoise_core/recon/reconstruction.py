@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from nadenoise_core.errors import BadInputError, RawDataError
+from nadenoise_core.errors import BadInputError
 from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
 from nadenoise_core.recon.device import Device, to_host
-from nadenoise_core.recon.gridding import image_noise_std
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
-from nadenoise_core.recon.model import SignalModel
+from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.recon.off_resonance import time_segments
 from nadenoise_core.recon.total_variation import TotalVariation, total_variation
 from nadenoise_core.sampling.density import sample_weights
@@ -61,6 +60,7 @@ class Reconstructed:
         image: (rows, columns) complex64; an object of uniform value c comes out as c.
         noise_std: standard deviation of the real part of a pixel; NaN if it is unknown or, after total variation,
             not the same everywhere.
+        method: what images made so are called, see METHODS.
         remarks: what its readers should know.
         on_device: the same image where it was made, if that is a GPU.
         solution: of total variation, for the next image to start from.
@@ -68,6 +68,7 @@ class Reconstructed:
 
     image: NDArray[np.complex64]
     noise_std: float
+    method: str
     remarks: tuple[str, ...] = ()
     on_device: Any | None = None
     solution: TotalVariation | None = field(default=None, repr=False)
@@ -122,8 +123,7 @@ class Reconstruction:
             noise_std: (interleaves,) of the real part of a sample; NaN if unknown.
             start: of total variation, the solution for fewer averages.
 
-        Raises:
-            RawDataError: total variation, and the noise level is not known.
+        Where total variation does not know the noise level, as after one average, the image is gridded and says so.
         """
         gridding_noise = image_noise_std(noise_std, self._weights)
         with self._device.selected():
@@ -162,10 +162,8 @@ class Reconstruction:
         self, gridded: Any, maps: Any | None, gridding_noise: float, start: TotalVariation | None
     ) -> Reconstructed:
         if not (np.isfinite(gridding_noise) and gridding_noise > 0):
-            raise RawDataError(
-                "total variation needs the noise level, and a scan of one average, or without noise, does not tell it; "
-                "set method to least_squares or gridding"
-            )
+            why = "total variation needs the noise level, which the averages do not tell: this image is gridded"
+            return replace(self._finished(gridded, gridding_noise), method="NUFFT", remarks=(why,))
         settings = self._settings
         solution = total_variation(
             gridded,
@@ -182,7 +180,8 @@ class Reconstruction:
 
     def _finished(self, image: Any, noise_std: float) -> Reconstructed:
         on_host = np.asarray(to_host(image), dtype=np.complex64)
-        return Reconstructed(on_host, noise_std, on_device=image if self._device.is_gpu else None)
+        method = METHODS[self._settings.method]
+        return Reconstructed(on_host, noise_std, method, on_device=image if self._device.is_gpu else None)
 
     def _noise(self, coils: int, strength: NDArray[np.floating]) -> NDArray[np.complex64]:
         """Noise of a k-space, always the same; `strength` is (interleaves,)."""

@@ -25,7 +25,7 @@ from nadenoise_core.phantom import (
     random_calf,
     true_muscle,
 )
-from nadenoise_core.recon.gridding import image_noise_std
+from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, TRAJECTORY_UNITS, sample_weights
 from nadenoise_core.sampling.spiral import SODIUM_GAMMA
 from nadenoise_core.stream.scan import serialise_header

@@ -117,9 +117,10 @@ class TestMethods:
         with pytest.raises(ChainError, match=r"chain\.xml:\d+: gadget 'reconstruct'"):
             images_of(properties)
 
-    def test_total_variation_of_one_average_is_told(self, images_of):
-        with pytest.raises(RawDataError, match="one average.*set method to least_squares or gridding"):
-            images_of(CS, averages=1)
+    def test_one_average_is_gridded_and_says_why(self, images_of):
+        (image,) = images_of(CS, averages=1)
+        assert told(image, "method") == "NUFFT" and words_of(image, "SeriesDescription") == ["23Na NUFFT 1 avg"]
+        assert "total variation needs the noise level" in words_of(image, "ImageComment")[0]
 
     def test_networks_do_not_know_what_total_variation_leaves(self, images_of, bundle_file, warnings):
         path, sha256 = bundle_file("return x")

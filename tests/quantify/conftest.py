@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nadenoise_core.phantom import Calf, Tube, band_limited, kspace, random_calf
-from nadenoise_core.recon.gridding import grid
-from nadenoise_core.recon.nufft import Nufft
+from nadenoise_core.recon.device import Device
+from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
 PIXEL = (2.25, 2.25)
@@ -39,18 +39,18 @@ def scanned() -> Scan:
     """
     k = PAPER_SPIRAL.trajectory()
     weights = sample_weights(k * 2.25, (80, 80))
-    nufft = Nufft(k * 2.25, (80, 80))
+    model = SignalModel(k * 2.25, weights, (80, 80), Device())
     gain = np.sqrt(np.sum(weights.astype(float) ** 2))
 
     @lru_cache(maxsize=64)
     def clean(calf: Calf) -> np.ndarray:
-        return grid(kspace(calf, k, 2.25)[None], weights, nufft)[0]
+        return model.grid(kspace(calf, k, 2.25)[None])[0]
 
     def scan(calf: Calf | int, averages: int | None, seed: int = 0) -> np.ndarray:
         image = clean(random_calf(calf) if isinstance(calf, int) else calf)
         if averages is None:
             return image
         noise = np.random.default_rng(seed).standard_normal((1, *weights.shape, 2)).view(complex)[..., 0]
-        return image + grid(noise * (58 / np.sqrt(averages) / gain), weights, nufft)[0]
+        return image + model.grid(noise * (58 / np.sqrt(averages) / gain))[0]
 
     return scan

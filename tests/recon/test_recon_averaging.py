@@ -251,7 +251,7 @@ def test_correlated_coils_of_unequal_noise_come_out_white() -> None:
 def recovered(before: AveragedKspace, after: AveragedKspace) -> np.ndarray:
     """The matrix (coils, coils) that made one k-space of the other."""
     flat = [np.asarray(one.kspace, complex).reshape(len(one.kspace), -1).T for one in (before, after)]
-    matrix, residual = np.linalg.lstsq(*flat)[:2]
+    matrix, residual = np.linalg.lstsq(*flat, rcond=None)[:2]
     assert residual.max() < 1e-6 * np.linalg.norm(flat[1]) ** 2
     return matrix.T
 

@@ -8,8 +8,8 @@ import pytest
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.phantom import Label, VirtualScan, band_limited, labels, random_calf
 from nadenoise_core.recon.coils import combine, is_white, noise_covariance, sensitivities, whitening_matrix
-from nadenoise_core.recon.gridding import grid
-from nadenoise_core.recon.nufft import Nufft
+from nadenoise_core.recon.device import Device
+from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
 PIXEL = 2.25
@@ -105,7 +105,7 @@ def eight():
     """Images of 8 coils of a noise-free calf, their true sensitivities, the true image, and muscle."""
     calf, k = random_calf(3), PAPER_SPIRAL.trajectory()
     scan = VirtualScan(calf, k, PIXEL, coils=8, half_pulses=False)
-    images = grid(scan.kspace, sample_weights(k * PIXEL, (80, 80)), Nufft(k * PIXEL, (80, 80)))
+    images = SignalModel(k * PIXEL, sample_weights(k * PIXEL, (80, 80)), (80, 80), Device()).grid(scan.kspace)
     position = (np.arange(80) - 40) * PIXEL
     true = scan.sensitivities(np.stack(np.meshgrid(position, position), axis=-1))
     label = labels(calf, 80, 180.0, margin=2)
@@ -117,7 +117,7 @@ def gridded_noise(seed: int, std: float) -> np.ndarray:
     k = PAPER_SPIRAL.trajectory() * PIXEL
     weights = sample_weights(k, (80, 80))
     kspace = white(8, *k.shape[:2], seed=seed) * std / np.sqrt(np.sum(weights.astype(float) ** 2))
-    return grid(kspace, weights, Nufft(k, (80, 80)))
+    return SignalModel(k, weights, (80, 80), Device()).grid(kspace)
 
 
 def test_sensitivities_have_length_one_and_the_type_of_images(eight) -> None:

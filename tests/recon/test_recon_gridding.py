@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nadenoise_core.phantom import Ellipse, fourier
-from nadenoise_core.recon.gridding import grid, image_noise_std
-from nadenoise_core.recon.nufft import Nufft
+from nadenoise_core.recon.device import Device
+from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
 PIXEL = 2.25
@@ -24,14 +24,14 @@ def weights(k: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def nufft(k: np.ndarray) -> Nufft:
-    return Nufft(k, (80, 80))
+def model(k: np.ndarray, weights: np.ndarray) -> SignalModel:
+    return SignalModel(k, weights, (80, 80), Device())
 
 
-def test_a_uniform_object_comes_out_at_its_value(k, weights, nufft) -> None:
+def test_a_uniform_object_comes_out_at_its_value(k, weights, model) -> None:
     discs = [Ellipse((0.0, 0.0), (60.0, 60.0), 0.0, value) for value in (7.0, -40.0)]
     kspace = np.stack([fourier([disc], k / PIXEL) / PIXEL**2 for disc in discs])
-    images = grid(kspace, weights, nufft)
+    images = model.grid(kspace)
     assert images.shape == (2, 80, 80)
     position = (np.arange(80) - 40) * PIXEL
     distance = np.hypot(position, position[:, None])
@@ -42,19 +42,19 @@ def test_a_uniform_object_comes_out_at_its_value(k, weights, nufft) -> None:
         assert abs(image[(distance > 75) & (distance < 88)].mean()) < 0.01 * abs(value)
 
 
-def test_rows_are_the_phase_direction(k, weights, nufft) -> None:
+def test_rows_are_the_phase_direction(k, weights, model) -> None:
     spot = fourier([Ellipse((31.5, -45.0), (1.5, 1.5))], k / PIXEL)[None]
-    image = np.abs(grid(spot, weights, nufft)[0])
+    image = np.abs(model.grid(spot)[0])
     assert np.unravel_index(image.argmax(), image.shape) == (40 - 20, 40 + 14)
 
 
-def test_the_noise_is_what_the_formula_says(k, weights, nufft) -> None:
+def test_the_noise_is_what_the_formula_says(k, weights, model) -> None:
     """Monte Carlo: interleaves of different noise."""
     rng = np.random.default_rng(0)
     std = rng.uniform(0.5, 3, 20)
     draws = 40
     noise = rng.standard_normal((draws, 20, 510, 2)).view(complex)[..., 0] * std[:, None]
-    images = grid(noise, weights, nufft)
+    images = model.grid(noise)
     predicted = image_noise_std(std, weights)
     # Pixels are correlated a little; the corners of k-space hold none: 40 * 6400 * 0.78 * 2 independent numbers.
     assert images.real.std() == pytest.approx(predicted, rel=5e-3)

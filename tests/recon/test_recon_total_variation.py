@@ -7,7 +7,6 @@ from functools import cache, partial
 import numpy as np
 import pytest
 
-from nadenoise_core.errors import RawDataError
 from nadenoise_core.phantom import true_muscle
 from nadenoise_core.quantify.atsc import TubeSetup, concentration_map
 from nadenoise_core.recon.device import Device
@@ -133,10 +132,10 @@ def converged(reconstruction, scan, averages: int, iterations: int):
 def test_it_ends_near_the_minimiser(seed, solve, calf_scan, reconstruction, relative) -> None:
     scan = calf_scan(seed)
     quick = solve(*scan.noisy(30), weight=1.2, refinements=0)
-    assert quick.iterations < 80
-    assert quick.change < 5e-5
+    assert quick.iterations < 100
+    assert quick.change < 2.5e-5
     exact = converged(reconstruction, scan, 30, 10 * quick.iterations)
-    assert relative(quick.image, exact.image) < 1.3e-3
+    assert relative(quick.image, exact.image) < 8e-4
 
 
 @pytest.mark.parametrize("refinements", [0, 1])
@@ -220,9 +219,11 @@ def test_zeros_give_zeros(solve) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, np.nan])
-def test_without_a_noise_level_there_is_no_weight(level, solve, calf_scan) -> None:
-    with pytest.raises(RawDataError, match="needs the noise level.*least_squares or gridding"):
-        solve(calf_scan(1).kspace, np.full(20, level))
+def test_without_a_noise_level_the_image_is_gridded(level, calf_scan, reconstruction) -> None:
+    kspace, noise_std = calf_scan(1).kspace, np.full(20, level)
+    result = reconstruction("total_variation")(kspace, noise_std)
+    np.testing.assert_array_equal(result.image, reconstruction("gridding")(kspace, noise_std).image)
+    assert result.method == "NUFFT" and "noise level" in result.remarks[0]
 
 
 def test_the_noise_of_the_image_is_not_claimed(calf_scan, reconstruction) -> None:
