@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 import ismrmrd
+import numpy as np
 from pydantic import Field
 
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
@@ -18,6 +21,7 @@ from nadenoise_core.stream.image import (
     image_beside,
     label,
     on_device,
+    pixel_size,
     pixels_of,
     say,
     told,
@@ -86,12 +90,23 @@ class Denoise(Gadget):
         averages, noise_std = int(told_number(image, "averages")), told_number(image, "noise_std")
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
         source = pixels if on_device(image) is None else on_device(image)
-        denoised = image_beside(image, self._denoiser(bundle)(source, noise_std))
+        result = self._denoiser(bundle)(source, noise_std)
+        denoised = image_beside(image, result)
         label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
         say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
         comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
+        if np.iscomplexobj(result) and noise_std > 0:
+            k_max = told_number(image, "k_max") * max(pixel_size(image))
+            self._judge(denoised, residual(pixels, result, noise_std, k_max))
         add_to_history(denoised, self.name(), {"bundle": bundle.name})
         return denoised
+
+    def _judge(self, denoised: ismrmrd.Image, left: Residual) -> None:
+        """Say what the network took away, and what speaks against its image."""
+        say(denoised, **{f"residual_{name}": value for name, value in asdict(left).items()})
+        for fault in left.faults():
+            self.log.warning("the denoised image is not to be trusted: %s", fault)
+            comment(denoised, f"not to be trusted: {fault}")
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:
         if bundle.sha256 not in self._denoisers:

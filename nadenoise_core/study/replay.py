@@ -128,6 +128,9 @@ def _described(image: ismrmrd.Image) -> dict[str, Any]:
         "history": words_of(image, "ImageProcessingHistory"),
         "comments": words_of(image, "ImageComment"),
     }
+    if told(image, "residual_size"):
+        names = ("size", "correlation", "at_edges", "largest_mean")
+        described["residual"] = {name: told_number(image, f"residual_{name}") for name in names}
     if told(image, "bundle"):
         described["bundle"] = {
             key: told(image, word)
