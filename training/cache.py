@@ -1,8 +1,4 @@
-"""Rendered limbs kept on disk, so that an epoch costs noise alone.
-
-A file is named after what made it: generator version, seeds and size. It is written beside its name and then
-moved, so that a reader never sees half a file.
-"""
+"""Prepared images kept on disk, so that an epoch costs noise alone: one HDF5 file with its provenance."""
 
 from __future__ import annotations
 
@@ -10,103 +6,190 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.anatomy import GENERATOR_VERSION, RENDER_SIZE, draw_limb
-from training.kspace import MATRIX, crop_kspace
+from nadenoise_core.errors import OutputError
+from training.config import DataSettings
+from training.errors import DataError
 
-CACHE_FOLDER = Path(__file__).resolve().parents[1] / "cache"
-
-
-@dataclass(frozen=True)
-class CacheKey:
-    """What decides the content of a cache file."""
-
-    seed: int  # every limb has the seed (seed, index)
-    count: int
-    matrix: int = MATRIX
-    render_size: int = RENDER_SIZE
-    version: int = GENERATOR_VERSION
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
-
-
-# Splits never share a seed.
-SPLITS: Mapping[str, CacheKey] = {
-    "train": CacheKey(seed=1001, count=1500),
-    "validation": CacheKey(seed=2002, count=150),
-    "test": CacheKey(seed=3003, count=300),
-}
+FORMAT = 1
+PARTS = ("train", "validation", "test")
+_ARRAYS = ("image", "clearance", "muscle", "subject")
 
 
 @dataclass(frozen=True)
-class Limbs:
-    """Limbs on the final matrix, muscle drawn at 1; every array is (limbs, matrix, matrix) float32."""
+class Images:
+    """Images of one part of the split, (images, matrix, matrix) float32 each.
+
+    Attributes:
+        image: signal, of level 1: of muscle where that is known, else the median of the body.
+        clearance: pixels from the skin, 0 inside the body.
+        muscle: share of the pixel that is muscle; None where nobody knows.
+        subject: (images,) int32, whose they are: a number that names nobody.
+    """
 
     image: NDArray[np.float32]
-    clearance: NDArray[np.float32]  # pixels from the skin, 0 inside the limb
-    muscle: NDArray[np.float32]  # share of the pixel that is muscle
+    clearance: NDArray[np.float32]
+    muscle: NDArray[np.float32] | None
+    subject: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.image)
 
-    def first(self, count: int | None) -> Limbs:
+    @property
+    def matrix(self) -> int:
+        return int(self.image.shape[-1])
+
+    def first(self, count: int | None) -> Images:
         """The first so many of them; all for None."""
-        return Limbs(self.image[:count], self.clearance[:count], self.muscle[:count])
+        muscle = None if self.muscle is None else self.muscle[:count]
+        return Images(self.image[:count], self.clearance[:count], muscle, self.subject[:count])
+
+    def checksum(self) -> str:
+        """Of the numbers, independent of the file that holds them."""
+        digest = hashlib.sha256()
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                digest.update(f"{name} {array.shape} {array.dtype}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
-def render_limbs(key: CacheKey) -> Limbs:
-    """Draw the limbs of a key and bring them to the final matrix by cropping k-space."""
-    images, clearances, muscles = [], [], []
-    for index in range(key.count):
-        limb = draw_limb((key.seed, index), key.render_size)
-        outline = crop_kspace(limb.outline, key.matrix)
-        # The cap here only tames rare outliers before they ring over the whole image.
-        images.append(crop_kspace(soft_cap(limb.image / np.float32(limb.muscle_level), 12.0), key.matrix))
-        clearances.append(distance_transform_edt(outline < 0.5).astype(np.float32))
-        muscles.append(np.clip(crop_kspace(limb.muscle, key.matrix), 0, 1))
-    return Limbs(np.stack(images), np.stack(clearances), np.stack(muscles))
+class Provenance(BaseModel):
+    """What a cache was made from, and how.
+
+    Attributes:
+        format: of the file.
+        preparation: version of the code that turns slices into images.
+        nadenoise: version.
+        configuration: the section `data`.
+        fingerprint: of that section.
+        source_sha256: checksum of the slices as they were read.
+        images, subjects: how many in each part of the split.
+        sha256: checksum of the images of each part.
+        skipped: reason to the number of files or series that were skipped for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    preparation: int
+    nadenoise: str
+    configuration: dict[str, Any]
+    fingerprint: str
+    source_sha256: str
+    images: dict[str, int]
+    subjects: dict[str, int]
+    sha256: dict[str, str]
+    skipped: dict[str, int]
 
 
-def soft_cap(image: NDArray[np.float32], cap: float) -> NDArray[np.float32]:
-    """Values far above `cap` pressed to it, values far below left alone."""
-    return (image * (1 + (np.maximum(image, 0) / cap) ** 4) ** -0.25).astype(np.float32)
+@dataclass(frozen=True)
+class Cache:
+    """All parts of the split, and where they come from."""
+
+    parts: Mapping[str, Images]
+    provenance: Provenance
 
 
-def load_limbs(key: CacheKey, folder: Path = CACHE_FOLDER) -> Limbs:
-    """Limbs of a key from the cache, rendered and kept if they are not there."""
-    path = cache_path(key, folder)
-    if not path.exists():
-        _write(path, key, render_limbs(key))
-    with h5py.File(path, "r") as file:
-        return Limbs(*(file[name][()] for name in ("image", "clearance", "muscle")))
+def write_cache(path: Path, cache: Cache) -> None:
+    """Write a cache, all of it or nothing.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(partial, "w") as file:
+            for part, images in cache.parts.items():
+                for name in _ARRAYS:
+                    if (array := getattr(images, name)) is not None:
+                        file.create_dataset(f"{part}/{name}", data=array, compression=1, shuffle=True)
+            file.attrs["provenance"] = cache.provenance.model_dump_json()
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; check the folder and its free space"
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
-def cache_path(key: CacheKey, folder: Path = CACHE_FOLDER) -> Path:
-    return folder / f"limbs-{key.seed}-{key.count}-{key.digest}.h5"
+def read_provenance(path: Path) -> Provenance:
+    """What a cache says of itself.
+
+    Raises:
+        DataError: there is no such file, or it is no whole cache of this version of nadenoise.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such cache; make it with `nadenoise-train prepare CONFIG`")
+    try:
+        with h5py.File(path, "r") as file:
+            said = json.loads(file.attrs["provenance"])
+    except (OSError, RuntimeError):
+        raise DataError(f"{path}: the cache is damaged or was cut short; {_AGAIN}") from None
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{path}: is no cache of nadenoise; give another data.cache") from None
+    try:
+        provenance = Provenance.model_validate(said)
+    except ValidationError:
+        provenance = None
+    if provenance is None or provenance.format != FORMAT:
+        raise DataError(f"{path}: the cache is of another version of nadenoise; {_AGAIN}")
+    return provenance
 
 
-def content_sha256(limbs: Limbs) -> str:
-    """Checksum of the images themselves, independent of the file that holds them."""
-    digest = hashlib.sha256()
-    for array in (limbs.image, limbs.clearance, limbs.muscle):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def read_cache(path: Path, settings: DataSettings, preparation: int) -> Cache:
+    """Read a cache and check that it is whole and made with these settings.
+
+    Raises:
+        DataError: as `read_provenance`; or made with other settings, or its images have another checksum.
+    """
+    provenance = read_provenance(path)
+    if provenance.preparation != preparation:
+        raise DataError(f"{path}: the cache is of another version of nadenoise; {_AGAIN}")
+    if provenance.fingerprint != settings.fingerprint:
+        what = _first_difference(settings.model_dump(mode="json"), provenance.configuration)
+        raise DataError(
+            f"{path}: the cache was made with another configuration ({what}); {_AGAIN}, or give another data.cache"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            parts = {part: _read_part(file[part]) for part in PARTS}
+    except (OSError, KeyError, RuntimeError, ValueError):
+        raise DataError(f"{path}: the cache is damaged: not all images can be read; {_AGAIN}") from None
+    if {part: images.checksum() for part, images in parts.items()} != provenance.sha256:
+        raise DataError(f"{path}: the cache is damaged: its images have another checksum than it says; {_AGAIN}")
+    return Cache(parts, provenance)
 
 
-def _write(path: Path, key: CacheKey, limbs: Limbs) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with h5py.File(partial, "w") as file:
-        file.attrs["key"] = json.dumps(asdict(key), sort_keys=True)
-        for name in ("image", "clearance", "muscle"):
-            file.create_dataset(name, data=getattr(limbs, name), compression="gzip", compression_opts=1, shuffle=True)
-    os.replace(partial, path)
+_AGAIN = "make it again with `nadenoise-train prepare CONFIG --overwrite`"
+
+
+def _read_part(group: h5py.Group) -> Images:
+    muscle = group["muscle"][()] if "muscle" in group else None
+    return Images(group["image"][()], group["clearance"][()], muscle, group["subject"][()])
+
+
+def _first_difference(here: dict[str, Any], there: dict[str, Any], above: str = "data.") -> str:
+    for name in here.keys() | there.keys():
+        mine, theirs = here.get(name), there.get(name)
+        if mine == theirs or above + name == "data.cache":
+            continue
+        if isinstance(mine, dict) and isinstance(theirs, dict) and mine.get("kind") == theirs.get("kind"):
+            return _first_difference(mine, theirs, f"{above}{name}.")
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            name, mine, theirs = f"{name}.kind", mine.get("kind"), theirs.get("kind")
+        return f"{above}{name} is {json.dumps(mine)} here, {json.dumps(theirs)} there"
+    return "another source"

@@ -1,4 +1,4 @@
-"""From a run to a bundle: `python -m training.export runs/noise_aware --name noise_aware`.
+"""From a run to a bundle.
 
 The network gets its `keep`, is evaluated, scripted, frozen and written with its metadata inside. Then a
 process that knows only torch loads it and must get the same images. Files are written beside their names and
@@ -7,7 +7,6 @@ moved.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +22,14 @@ from torch import Tensor, nn
 
 import nadenoise_core
 from nadenoise_core.errors import OutputError
-from training.anatomy import GENERATOR_VERSION
-from training.cache import CACHE_FOLDER, SPLITS, load_limbs
-from training.evaluate import SEED, evaluate, report
-from training.fit import FitSettings, history, load_best
-from training.kspace import MATRIX, SpiralNoise
+from training.cache import Cache, Provenance
+from training.card import card
+from training.evaluate import SEED, evaluate
+from training.kspace import SpiralNoise
 from training.model import Model
-from training.pairs import SceneSettings
+from training.run import Run, load_best
 
 FORMAT = 1
-MODELS_FOLDER = Path(nadenoise_core.__file__).parent / "models"
 CHECKSUMS = "SHA256SUMS"
 # Frozen networks fold normalisation into convolutions: rounding differs, in units of the noise.
 PARITY_TOLERANCE = 1e-3
@@ -50,60 +46,88 @@ with torch.no_grad():
 
 
 def describe_run(
-    name: str,
-    version: str,
-    runs: list[dict[str, Any]],
-    data: dict[str, str],
-    metrics: dict[str, Any],
-    keep: float = 0.0,
+    name: str, version: str, run: Run, provenance: Provenance, metrics: dict[str, Any], keep: float = 0.0
 ) -> dict[str, Any]:
     """The `metadata.json` of a network.
 
     Args:
-        runs: what `history` says of the run and those it started from, last of all the run itself.
-        data: split to checksum of its limbs.
+        run: that made it.
+        provenance: of its images.
         metrics: of the test set.
         keep: pixels, of the exported network.
     """
-    settings = FitSettings(**runs[-1]["settings"])
-    scenes = SceneSettings()
-    complex_input = settings.pairs == "quantitative"
-    if complex_input:
-        aim = "Residual CNN for complex 23Na spiral images in units of their noise; one for 5 to 150 averages."
+    config = run.config
+    pairs = config.pairs
+    if pairs.kind == "quantitative":
+        low, high = pairs.averages
+        aim = f"complex 23Na spiral images in units of their noise; one for {low} to {high} averages"
     else:
-        aim = f"Residual CNN for magnitude 23Na spiral images, paper's scale, {settings.averages} averages."
+        low = high = pairs.averages
+        aim = f"magnitude 23Na spiral images, paper's scale, {low} averages"
+    described = _DATA[config.data.source.kind]
     return {
         "format": FORMAT,
         "name": name,
         "version": version,
-        "description": f"{aim} Trained on synthetic limbs with reference tubes.",
+        "description": f"Residual CNN for {aim}. Trained on {described} with reference tubes.",
         "licence": "MIT",
-        "input": {
-            "channels": "complex" if complex_input else "magnitude",
-            "normalisation": "noise" if complex_input else "range",
-        },
-        "matrix": [MATRIX, MATRIX],
-        "averages": [5, 150] if complex_input else [settings.averages, settings.averages],
-        "peak_snr": list(scenes.peak_snr) if complex_input else None,
+        "input": config.input_format,
+        "matrix": [config.data.matrix, config.data.matrix],
+        "averages": [low, high],
+        "peak_snr": list(pairs.peak_snr) if pairs.kind == "quantitative" else None,
         "training": {
             "keep": keep,
-            "steps": sum(run["step"] for run in runs),
-            "minutes": round(sum(run["minutes"] for run in runs), 1),
-            "runs": [{name: run[name] for name in ("settings", "step", "minutes", "validation_loss")} for run in runs],
-            "data": {
-                "description": "synthetic axial slices of calf, knee and thigh with reference tubes; "
-                "noise of the paper's 20-arm spiral, Pipe-Menon weights",
-                "generator_version": GENERATOR_VERSION,
-                "scenes": asdict(scenes) if complex_input else None,
-                "seeds": {split: key.seed for split, key in SPLITS.items()},
-                "images": {split: key.count for split, key in SPLITS.items()},
-                "sha256": data,
-            },
+            **run.plain(),
+            "provenance": provenance.model_dump(mode="json"),
             "code": {"nadenoise": nadenoise_core.__version__, "torch": torch.__version__},
             "evaluation_seed": SEED,
         },
         "metrics": metrics,
     }
+
+
+_DATA = {
+    "synthetic": "synthetic axial slices of calf, knee and thigh",
+    "dicom": "1H images (DICOM)",
+    "nifti": "images (NIfTI)",
+    "hdf5": "1H images (HDF5)",
+}
+
+
+def export(
+    folder: Path,
+    cache: Cache,
+    out: Path,
+    name: str,
+    version: str,
+    keep: float = 0.0,
+    calves: int = 20,
+    images: int | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Evaluate the best network of a run and write its bundle, and its card where there is none yet.
+
+    Args:
+        folder: of the run.
+        cache: of its images.
+        out: folder of the bundle.
+        name, version: of the bundle.
+        keep: pixels, see `ResidualDenoiser`.
+        calves: virtual calves to evaluate on.
+        images: test images to evaluate on; None for all.
+
+    Returns:
+        Path and metadata of the bundle.
+    """
+    network, run = load_best(folder)
+    network.set_keep(keep)
+    model = Model.of_run(network, run)
+    metrics = evaluate(model, cache.parts["test"].first(images), SpiralNoise(run.config.design), range(calves))
+    metadata = describe_run(name, version, run, cache.provenance, metrics, keep)
+    path = write_bundle(network, metadata, out)
+    words = path.with_suffix(".md")
+    if not words.exists():
+        words.write_text(card(metadata, path.stat().st_size))
+    return path, metadata
 
 
 def write_bundle(network: nn.Module, metadata: dict[str, Any], folder: Path) -> Path:
@@ -166,32 +190,3 @@ def _list_checksum(bundle: Path) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text("".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())))
     os.replace(partial, path)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder that training.fit wrote")
-    parser.add_argument("--name", default="noise_aware")
-    parser.add_argument("--version", default="1.0")
-    parser.add_argument("--out", type=Path, default=MODELS_FOLDER)
-    parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
-    parser.add_argument("--keep", type=float, default=3.0, help="pixels, see ResidualDenoiser; 0 for none")
-    parser.add_argument("--calves", type=int, default=20, help="number of virtual calves to evaluate on")
-    parser.add_argument("--limbs", type=int, default=None, help="number of test images; all unless given")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    network, run = load_best(arguments.run / "best.pt")
-    data = json.loads((arguments.run / "data.json").read_text())
-    limbs = load_limbs(SPLITS["test"], arguments.cache).first(arguments.limbs)
-    network.set_keep(arguments.keep)
-    metadata = describe_run(arguments.name, arguments.version, history(run), data, {}, arguments.keep)
-    model = Model(network, **metadata["input"])
-    metrics = evaluate(model, limbs, SpiralNoise(), range(arguments.calves))
-    path = write_bundle(network, metadata | {"metrics": metrics}, arguments.out)
-    print(report(metrics))
-    loss, step = run["validation_loss"], run["step"]
-    print(f"\n{path}: {path.stat().st_size} bytes, validation loss {loss:.5f} at step {step}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,256 +1,358 @@
-"""Fit a network: `python -m training.fit --out runs/noise_aware --minutes 85`.
+"""Fit a network.
 
-Every step draws its pairs from (seed, step), so a run that is stopped and resumed gives the same network as
-one that is not. Batch normalisation works with batch statistics at first; then the statistics are estimated
-anew, and the rest of the run trains the network exactly as it will be used. What is validated and kept is a
-moving average of the weights.
+Every pair of every step comes from (seed, step, place in the batch), so a run that is killed and goes on from its
+checkpoint gives the same network as one that is not, and so does one that several processes share out, up to rounding.
+A step cuts its batch into micro-batches of fixed size: batch normalisation and the loss see one at a time, gradients
+add up, and each process takes some of them.
+
+Where the configuration says so, batch statistics are fixed after a part of the run, so that the rest of it trains the
+network exactly as it will be used, and what is validated and kept is a moving average of the weights.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import json
+import inspect
 import math
-import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 
-from training.cache import CACHE_FOLDER, SPLITS, Limbs, content_sha256, load_limbs
+from nadenoise_core.errors import NadenoiseError, OutputError
+from training.batches import Batch, Batches, Purpose, fixed_batches
+from training.config import Config
+from training.errors import ConfigError, DataError
 from training.kspace import SpiralNoise
-from training.loss import LOSSES
-from training.network import ResidualDenoiser, estimate_statistics, normalisation_layers
-from training.pairs import Batch, PaperPairs, QuantitativePairs, ScaledPaperPairs
+from training.loss import make_loss
+from training.network import estimate_statistics, normalisation_layers
+from training.pairs import Pairs, make_pairs
+from training.prepare import load_prepared
+from training.run import BEST, CHECKPOINT, FREE, Run, build_network, load_state, save_state
+from training.runlog import Row, RunLog
+from training.running_statistics import MicroBatchStatistics
+from training.schedule import learning_rate
+from training.team import Team, joined
+
+STATISTICS_BATCHES = 30
+
+Parts = list[tuple[Tensor, Tensor]]  # noisy and clean of each micro-batch of a process
+
+
+class DivergedError(NadenoiseError):
+    """The loss is no number any more."""
 
 
 @dataclass(frozen=True)
-class FitSettings:
-    """Everything that decides the result, but for the data."""
+class Steps(Dataset[Parts]):
+    """The micro-batches that one process takes of every step."""
 
-    pairs: str = "quantitative"  # or "paper"
-    averages: int = 30  # of the paper's pairs
-    loss: str = "multiscale"  # or "mse" or "paper"
-    start: str = ""  # best.pt of a run to go on from, with its statistics; empty: from random weights
-    filters: int = 32
-    blocks: int = 8
-    tail: str = "reference"
-    zero_init: bool = True
-    keep: float = 0.0  # pixels, see ResidualDenoiser; a network trained with it learns to undo it
-    momentum: float = 0.1  # of batch normalisation, in torch's sense
-    batch: int = 16
-    learning_rate: float = 1e-3
-    last_learning_rate: float = 1e-5
-    warm_up: int = 100  # steps
-    clip: float = 1.0  # largest norm of the gradient
-    averaging: float = 0.998  # decay of the moving average of the weights
-    statistics_until: float = 0.25  # part of the run with batch statistics
-    steps: int = 1_000_000  # the run ends at the first of steps and minutes
-    minutes: float = 85.0
-    validate_every: int = 250  # steps
-    seed: int = 7
+    batches: Batches
+    places: tuple[range, ...]
 
-
-class PairSource(Protocol):
-    """Where pairs come from."""
-
-    @property
-    def channels(self) -> int: ...
-
-    def batch(self, rng: np.random.Generator, size: int) -> Batch: ...
+    def __getitem__(self, step: int) -> Parts:
+        return [_tensors(self.batches.part(step, places)) for places in self.places]
 
 
 class Fit:
     """One run: the network, its optimiser, its moving average, and how far it has come.
 
     Args:
-        out: folder of the checkpoint, the best network and the log.
-        settings: of the run.
-        training, validation: sources of pairs.
-        validation_batches: number of batches that the validation loss is the mean of.
+        out: folder of the checkpoint, the best network and the log; a checkpoint in it is gone on from.
+        config: of the run.
+        training, validation: pairs.
+        data: part of the split to checksum of its images.
+        team: the processes that share the work.
+
+    Raises:
+        ConfigError: the batch cannot be shared out, or the checkpoint is of another configuration.
+        DataError: the checkpoint is damaged, or of other images.
     """
 
     def __init__(
         self,
         out: Path,
-        settings: FitSettings,
-        training: PairSource,
-        validation: PairSource,
-        validation_batches: int = 10,
+        config: Config,
+        training: Pairs,
+        validation: Pairs,
+        data: Mapping[str, str] | None = None,
+        team: Team | None = None,
     ) -> None:
         self.out = out
-        self.settings = settings
-        self.training = training
-        self.loss = LOSSES[settings.loss]
-        torch.manual_seed(settings.seed)
-        self.network = build_network(settings, training.channels)
-        self.frozen = bool(settings.start)
-        if settings.start and not self._checkpoint.exists():
-            self.network.load_state_dict(load_best(Path(settings.start))[0].state_dict())
-        self.average = deepcopy(self.network).eval()
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.config = config
+        self.settings = config.fit
+        self.data = dict(data or {})
+        self.team = team or Team()
+        self.batches = Batches(training, self.settings.batch, self.settings.seed)
+        self.places = share_out(config, self.team)
+        self.loss = make_loss(config.loss)
+        torch.manual_seed(self.settings.seed)
+        self.network = build_network(config).to(self.team.device)
+        self.average = deepcopy(self.network).eval() if self.settings.averaging is not None else None
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
+        self.frozen = False
         self.step = 0
         self.elapsed = 0.0  # s
         self.best = math.inf
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
-        # Seeds of validation and of training differ in their first number.
-        self.held_out = [
-            _tensors(validation.batch(np.random.default_rng((settings.seed, 1, index)), settings.batch))
-            for index in range(validation_batches)
-        ]
-        if self._checkpoint.exists():
-            self._resume()
+        self.best_epoch = 0
+        self._resume()
+        self._parallel: nn.Module = self.network
+        if self.team.size > 1:
+            self._parallel = _parallel(self.network)
+        self.held_out = fixed_batches(
+            validation, self.settings.validation_images, self.settings.batch, self.settings.seed
+        )
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run, if time does not end it."""
+        return self.settings.epochs * self.batches.steps_per_epoch
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are done."""
+        return self.step // self.batches.steps_per_epoch
 
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end, by steps or by time, whichever is further."""
-        return max(self.step / self.settings.steps, self.elapsed / (60 * self.settings.minutes))
+        by_time = self.elapsed / (60 * self.settings.minutes) if self.settings.minutes else 0.0
+        return max(self.step / self.steps, by_time)
 
-    def run(self, stop_at: int | None = None) -> float:
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.network if self.average is None else self.average
+
+    @property
+    def finished(self) -> bool:
+        """Whether steps, time or patience have run out."""
+        patience = self.settings.patience
+        return self.progress >= 1 or (patience is not None and self.epoch - self.best_epoch >= patience)
+
+    def run(self, stop_at: int | None = None, log: RunLog | None = None) -> float:
         """Train to the end, or up to a step; the best validation loss."""
-        losses: list[float] = []
         began = time.monotonic() - self.elapsed
-        while self.progress < 1 and (stop_at is None or self.step < stop_at):
-            if not self.frozen and self.progress >= self.settings.statistics_until:
+        losses = torch.zeros((), device=self.team.device)
+        count = 0
+        for parts in self._loader(stop_at):
+            if not self.frozen and self._freezes:
                 self._freeze_statistics()
-            losses.append(self.train_step())
+            losses += self.train_step(parts)
+            count += 1
             self.elapsed = time.monotonic() - began
-            if self.step % self.settings.validate_every == 0 or self.progress >= 1:
-                self._validate(float(np.mean(losses)))
-                self.save()
-                losses.clear()
-        self.save()
+            if self.settings.minutes is not None:
+                self.elapsed = self.team.agreed(self.elapsed)
+            ended = self.progress >= 1
+            if log is not None:
+                mean = losses / count
+                log.step(self.step, lambda mean=mean: float(mean), self._seconds_left)  # type: ignore[misc]
+            if self.step % self.batches.steps_per_epoch == 0 or ended:
+                self._end_epoch(losses / count, log)
+                losses.zero_()
+                count = 0
+                if self.finished:
+                    break
         return self.best
 
-    def train_step(self) -> float:
-        """One step of Adam; the loss of its batch."""
-        noisy, clean = self._pairs(self.step)
-        rate = learning_rate(self.settings, self.step, self.progress)
+    def train_step(self, parts: Parts) -> Tensor:
+        """One step of Adam on the micro-batches of this process; the mean loss of all processes."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         self.network.train()
         if self.frozen:
             _use_running_statistics(self.network)
-        loss = self.loss(self.network(noisy), clean, noisy)
+        statistics = None if self.frozen else MicroBatchStatistics(self.network)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        total = torch.zeros((), device=self.team.device)
+        for number, (noisy, clean) in enumerate(parts, 1):
+            noisy, clean = self._placed(noisy), self._placed(clean)
+            with self._gradients(last=number == len(parts)):
+                loss = self._loss(noisy, clean) / len(parts)
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+            if statistics is not None:
+                statistics.collect()
+        if statistics is not None:
+            statistics.finish(self.team)
+        self.team.average([total])
+        if self.settings.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimiser.step()
         self.step += 1
-        decay = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
-        update_average(self.average, self.network, decay)
-        return float(loss.detach())
-
-    def validation_loss(self) -> float:
-        with torch.no_grad():
-            losses = [float(self.loss(self.average(noisy), clean, noisy)) for noisy, clean in self.held_out]
-        return float(np.mean(losses))
-
-    def save(self) -> None:
-        """Write the checkpoint, all or nothing."""
-        names = ("step", "elapsed", "frozen", "best")
-        state = {name: getattr(self, name) for name in names}
-        for name in ("network", "average", "optimiser"):
-            state[name] = getattr(self, name).state_dict()
-        save_atomically(state, self._checkpoint)
+        if self.average is not None and self.settings.averaging is not None:
+            decay = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
+            update_average(self.average, self.network, decay)
+        return total
 
     @property
-    def _checkpoint(self) -> Path:
-        return self.out / "checkpoint.pt"
+    def rate(self) -> float:
+        """The learning rate of the coming step."""
+        return learning_rate(self.settings, self.step, self.progress)
 
-    def _resume(self) -> None:
-        state = torch.load(self._checkpoint, weights_only=True)
-        for name in ("step", "elapsed", "frozen", "best"):
-            setattr(self, name, state[name])
-        for name in ("network", "average", "optimiser"):
-            getattr(self, name).load_state_dict(state[name])
+    def validation_loss(self) -> float:
+        """Mean loss of the kept network over the validation images, in float32."""
+        kept = self.kept.eval()
+        sums = torch.zeros(len(self.held_out), dtype=torch.float64)
+        with torch.no_grad():
+            for number in range(self.team.rank, len(self.held_out), self.team.size):
+                noisy, clean = (self._placed(part) for part in _tensors(self.held_out[number]))
+                sums[number] = len(noisy) * float(self.loss(kept(noisy), clean, noisy))
+        return float(self.team.total(sums).sum()) / sum(len(noisy) for noisy, _ in self.held_out)
 
-    def _pairs(self, step: int) -> tuple[Tensor, Tensor]:
-        return _tensors(self.training.batch(np.random.default_rng((self.settings.seed, 0, step)), self.settings.batch))
+    def disband(self) -> None:
+        """Let go of the other processes; what is left can be looked at, not trained."""
+        self._parallel = self.network
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the run depends on."""
+        return {
+            "run": self._described(self.best).plain(),
+            "progress": {name: getattr(self, name) for name in _PROGRESS},
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def _loss(self, noisy: Tensor, clean: Tensor) -> Tensor:
+        narrow = self.settings.precision == "bfloat16"
+        with torch.autocast(self.team.device.type, torch.bfloat16, enabled=narrow):
+            output: Tensor = self._parallel(noisy)
+        return self.loss(output.float(), clean, noisy)
+
+    def _gradients(self, last: bool) -> AbstractContextManager[None]:
+        """Processes exchange gradients once a step, with the last micro-batch."""
+        if isinstance(self._parallel, DistributedDataParallel) and not last:
+            return self._parallel.no_sync()
+        return nullcontext()
+
+    def _loader(self, stop_at: int | None) -> Iterator[Parts]:
+        steps = range(self.step, self.steps if stop_at is None else min(stop_at, self.steps))
+        if self.finished or not steps:
+            return iter(())
+        dataset = Steps(self.batches, self.places)
+        if not self.settings.workers:
+            return (dataset[step] for step in steps)
+        return iter(
+            DataLoader(
+                dataset,
+                batch_size=None,
+                sampler=steps,
+                num_workers=self.settings.workers,
+                prefetch_factor=4,
+                pin_memory=self.team.device.type == "cuda",
+            )
+        )
+
+    def _placed(self, images: Tensor) -> Tensor:
+        return images.to(self.team.device, non_blocking=True, memory_format=torch.channels_last)
+
+    @property
+    def _freezes(self) -> bool:
+        part = self.settings.freeze_statistics
+        return part is not None and self.progress >= part
 
     def _freeze_statistics(self) -> None:
-        # Steps counted from a million are never reached: the estimate has pairs of its own.
-        batches = [self._pairs(1_000_000 + index)[0] for index in range(30)]
-        estimate_statistics(self.network, batches)
+        """Estimate the statistics anew, on pairs of their own; every process does the same."""
+        batches = Batches(self.batches.pairs, self.settings.batch, self.settings.seed, Purpose.STATISTICS)
+        everything = range(self.settings.batch)
+        given = (self._placed(_tensors(batches.part(step, everything))[0]) for step in range(STATISTICS_BATCHES))
+        estimate_statistics(self.network, given)
         # From here on both share one set of statistics; the average's weights follow within its memory.
-        for mine, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            mine.copy_(theirs)
+        if self.average is not None:
+            for mine, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                mine.copy_(theirs)
         self.frozen = True
 
-    def _validate(self, training_loss: float) -> None:
+    @property
+    def _seconds_left(self) -> float:
+        return self.elapsed * (1 - self.progress) / self.progress if self.progress > 0 else math.inf
+
+    def _end_epoch(self, training_loss: Tensor, log: RunLog | None) -> None:
+        rate = self.optimiser.param_groups[0]["lr"]
         loss = self.validation_loss()
-        path = self.out / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(("step", "minutes", "learning_rate", "training_loss", "validation_loss"))
-            rate = self.optimiser.param_groups[0]["lr"]
-            writer.writerow(
-                (self.step, f"{self.elapsed / 60:.2f}", f"{rate:.3g}", f"{training_loss:.6f}", f"{loss:.6f}")
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"{self.out}: the loss is no number any more at step {self.step}; lower fit.learning_rate (it is "
+                f"{self.settings.learning_rate:g}), set fit.clip, or network.zero_init"
             )
-        if loss < self.best:
-            self.best = loss
-            state = {
-                "settings": asdict(self.settings),
-                "channels": self.training.channels,
-                "step": self.step,
-                "minutes": self.elapsed / 60,
-                "validation_loss": loss,
-                "network": self.average.state_dict(),
-            }
-            save_atomically(state, self.out / "best.pt")
+        # A run that time ends in mid-epoch counts that epoch as one.
+        epoch = math.ceil(self.step / self.batches.steps_per_epoch)
+        better = loss < self.best
+        if better:
+            self.best, self.best_epoch = loss, epoch
+        if not self.team.leads:
+            return
+        if better:
+            kept = {"run": self._described(loss).plain(), "network": self.kept.state_dict()}
+            save_state(kept, self.out / BEST)
+        if log is not None:
+            log.epoch(Row(epoch, self.step, self.elapsed / 60, rate, float(training_loss), loss, better))
+        save_state(self.state(), self.out / CHECKPOINT)
+
+    def _described(self, loss: float) -> Run:
+        minutes = self.elapsed / 60
+        return Run(self.config, self.best_epoch, self.step, minutes, loss, self.team.size, self.data)
+
+    def _resume(self) -> None:
+        path = self.out / CHECKPOINT
+        if self.team.leads:
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.out}: {error.strerror}; choose another --out") from None
+        # One process reads, so that machines need not share the folder.
+        state = self.team.agreed(load_state(path) if self.team.leads and path.is_file() else None)
+        if state is None:
+            return
+        before = Run.from_plain(state["run"], str(path))
+        if different := self.config.differences(before.config, FREE):
+            raise ConfigError(
+                f"{path}: this run was begun with another configuration: {different[0]}; choose another --out, or "
+                "delete the folder"
+            )
+        if before.data != self.data:
+            raise DataError(f"{path}: this run was begun with other images; choose another --out, or delete the folder")
+        for name in _PROGRESS:
+            setattr(self, name, state["progress"][name])
+        self.network.load_state_dict(state["network"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
 
 
-def build_network(settings: FitSettings, channels: int) -> ResidualDenoiser:
-    network = ResidualDenoiser(
-        settings.filters,
-        settings.blocks,
-        channels,
-        settings.tail,
-        settings.zero_init,
-        settings.momentum,
-        settings.keep,
-    )
-    # A third faster than the default layout on a CPU with AVX-512.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+_PROGRESS = ("step", "elapsed", "frozen", "best", "best_epoch")
 
 
-def pair_source(settings: FitSettings, limbs: Limbs, noise: SpiralNoise) -> PairSource:
-    """The pairs that the settings name."""
-    if settings.pairs == "quantitative":
-        return QuantitativePairs(limbs, noise)
-    if settings.pairs == "paper":
-        return ScaledPaperPairs(PaperPairs(limbs, noise), settings.averages)
-    raise ValueError(f"unknown pairs '{settings.pairs}'; use quantitative or paper")
+def fit(config: Config, out: Path, quiet: bool = False) -> Fit:
+    """Fit the network of a configuration, alone or with the other processes that torchrun started.
 
-
-def load_best(path: Path) -> tuple[ResidualDenoiser, dict[str, Any]]:
-    """The network of `best.pt`, ready for use, and what is known about its run."""
-    state = torch.load(path, weights_only=True)
-    network = build_network(FitSettings(**state["settings"]), state["channels"])
-    network.load_state_dict(state.pop("network"))
-    return network.eval(), state
-
-
-def history(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """A run, as `load_best` describes it, after those it started from."""
-    start = run["settings"].get("start")
-    return [*(history(load_best(Path(start))[1]) if start else []), run]
-
-
-def learning_rate(settings: FitSettings, step: int, progress: float) -> float:
-    """A linear warm-up, then half a cosine down to the last rate."""
-    low, high = settings.last_learning_rate, settings.learning_rate
-    cosine = low + (high - low) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-    return cosine * min(1.0, (step + 1) / settings.warm_up)
+    Args:
+        config: all of it; its cache must be there.
+        out: folder of the run.
+        quiet: write files only.
+    """
+    if config.fit.threads:
+        torch.set_num_threads(config.fit.threads)
+    with joined(config.fit.device) as team:
+        cache = load_prepared(config.data)
+        noise = SpiralNoise(config.design)
+        training, validation = (
+            make_pairs(config.pairs, cache.parts[part], noise, config.fit.seed) for part in ("train", "validation")
+        )
+        fitted = Fit(out, config, training, validation, cache.provenance.sha256, team)
+        with RunLog(out, fitted.step, fitted.steps, quiet) if team.leads else nullcontext() as log:
+            fitted.run(log=log)
+        fitted.disband()
+    return fitted
 
 
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
@@ -263,48 +365,40 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
                 mine.copy_(theirs)
 
 
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+def share_out(config: Config, team: Team) -> tuple[range, ...]:
+    """The places in the batch of each micro-batch that a process takes.
+
+    Raises:
+        ConfigError: there are not as many for each process.
+    """
+    batch = config.fit.batch
+    size = config.fit.micro_batch or batch
+    count = batch // size
+    if count % team.size:
+        fitting = [part for part in range(1, batch + 1) if batch % part == 0 and (batch // part) % team.size == 0]
+        advice = f"set fit.micro_batch to {max(fitting)}" if fitting else "change fit.batch"
+        raise ConfigError(
+            f"fit.batch {batch} has {count} micro-batches of {size}, which {team.size} processes cannot share out "
+            f"evenly; {advice} (with any number of processes, the result is that of this size)"
+        )
+    mine = count // team.size
+    first = team.rank * mine
+    return tuple(range(number * size, (number + 1) * size) for number in range(first, first + mine))
+
+
+def _parallel(network: nn.Module) -> DistributedDataParallel:
+    """Share gradients alone: `MicroBatchStatistics` shares the statistics of batch normalisation."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # torch < 2.13
+    options: dict[str, Any] = {option: False}
+    return DistributedDataParallel(network, **options)
 
 
 def _tensors(batch: Batch) -> tuple[Tensor, Tensor]:
-    noisy, clean = (torch.from_numpy(array).contiguous(memory_format=torch.channels_last) for array in batch)
+    noisy, clean = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
     return noisy, clean
 
 
 def _use_running_statistics(network: nn.Module) -> None:
     for layer in normalisation_layers(network):
         layer.eval()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed")
-    parser.add_argument("--cache", type=Path, default=CACHE_FOLDER, help="folder of the rendered limbs")
-    parser.add_argument("--threads", type=int, default=1)
-    for field in fields(FitSettings):
-        kind = type(field.default)
-        option = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **option)
-    return parser.parse_args()
-
-
-def main() -> None:
-    arguments = _arguments()
-    settings = FitSettings(**{field.name: getattr(arguments, field.name) for field in fields(FitSettings)})
-    torch.set_num_threads(arguments.threads)
-    noise = SpiralNoise()
-    limbs = {name: load_limbs(SPLITS[name], arguments.cache) for name in ("train", "validation")}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    checksums = {name: content_sha256(split) for name, split in limbs.items()}
-    (arguments.out / "data.json").write_text(json.dumps(checksums, indent=1))
-    training, validation = (pair_source(settings, limbs[name], noise) for name in ("train", "validation"))
-    fit = Fit(arguments.out, settings, training, validation)
-    best = fit.run()
-    print(f"{fit.step} steps, {fit.elapsed / 60:.1f} minutes, best validation loss {best:.5f}")
-
-
-if __name__ == "__main__":
-    main()

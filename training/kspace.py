@@ -31,11 +31,11 @@ def centred_ifft(kspace: NDArray[Any]) -> NDArray[np.complexfloating]:
 
 
 def crop_kspace(image: NDArray[np.floating], matrix: int = MATRIX) -> NDArray[np.float32]:
-    """(..., N, N) to (..., matrix, matrix): the central k-space of the fine image, intensities kept."""
-    size = image.shape[-1]
-    low = size // 2 - matrix // 2
-    kspace = centred_fft(image)[..., low : low + matrix, low : low + matrix]
-    cropped: NDArray[np.float32] = (centred_ifft(kspace).real * (matrix / size) ** 2).astype(np.float32)
+    """(..., rows, columns) to (..., matrix, matrix): the central k-space of a finer image, intensities kept."""
+    rows, columns = image.shape[-2:]
+    top, left = rows // 2 - matrix // 2, columns // 2 - matrix // 2
+    kspace = centred_fft(image)[..., top : top + matrix, left : left + matrix]
+    cropped: NDArray[np.float32] = (centred_ifft(kspace).real * (matrix**2 / (rows * columns))).astype(np.float32)
     return cropped
 
 
@@ -80,11 +80,21 @@ class SpiralNoise:
     """
 
     def __init__(self, design: SpiralDesign = PAPER_SPIRAL) -> None:
+        self.design = design
         self.matrix = design.matrix
         self.trajectory = design.trajectory() * (design.field_of_view / design.matrix)  # cycles/pixel
         self.weights = sample_weights(self.trajectory, (design.matrix, design.matrix)).ravel()
         self.edge = float(np.linalg.norm(self.trajectory, axis=-1).max())
         self.nufft = Nufft(self.trajectory, (design.matrix, design.matrix))
+
+    def __reduce__(self) -> tuple[type[SpiralNoise], tuple[SpiralDesign]]:
+        """Another process plans its own NUFFT."""
+        return SpiralNoise, (self.design,)
+
+    @property
+    def pixel(self) -> float:
+        """Side of a pixel, mm."""
+        return self.design.field_of_view / self.design.matrix
 
     @property
     def gain(self) -> float:

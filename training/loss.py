@@ -7,11 +7,15 @@ All take (batch, channels, rows, columns) tensors. Half precision is widened to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
+
+from training.config import LossSettings
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 SSIM_WINDOW = 11  # pixels
 SSIM_SIGMA = 1.5  # pixels
@@ -81,19 +85,23 @@ def jensen_shannon_distance(first: Tensor, second: Tensor, per_image: bool = Fal
     return torch.mean(torch.sqrt(torch.clamp(divergence, min=_TINY)))
 
 
-def paper_loss(output: Tensor, clean: Tensor, noisy: Tensor, per_image: bool = True) -> Tensor:
+def paper_loss(
+    output: Tensor, clean: Tensor, noisy: Tensor, per_image: bool = True, weight: float = DIVERGENCE_WEIGHT
+) -> Tensor:
     """`1 - SSIM` of the images plus 0.3 x the Jensen-Shannon distance of the residuals; images in 0..1."""
     noisy, output, clean = _wide(noisy), _wide(output), _wide(clean)
     distance = jensen_shannon_distance(clean - noisy, output - noisy, per_image)
-    return 1 - structural_similarity(output, clean).mean() + DIVERGENCE_WEIGHT * distance
+    return 1 - structural_similarity(output, clean).mean() + weight * distance
 
 
-# By name, each of (output, clean, noisy).
-LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "mse": lambda output, clean, noisy: mean_square_error(output, clean),
-    "multiscale": lambda output, clean, noisy: multiscale_error(output, clean),
-    "paper": paper_loss,
-}
+def make_loss(settings: LossSettings) -> Loss:
+    """The loss that the settings name, of (output, clean, noisy); the mean over images."""
+    if settings.name == "mse":
+        return lambda output, clean, noisy: mean_square_error(output, clean)
+    if settings.name == "multiscale":
+        return lambda output, clean, noisy: multiscale_error(output, clean)
+    per_image = settings.distance == "image"
+    return lambda output, clean, noisy: paper_loss(output, clean, noisy, per_image, settings.weight)
 
 
 def _shares(values: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.errors import DataError
 from training.pairs import Complex, channels, range_scale
+from training.run import Run, load_best
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Model:
     def __post_init__(self) -> None:
         if (self.channels, self.normalisation) not in (("complex", "noise"), ("magnitude", "range")):
             raise ValueError(f"no such input format: {self.channels} images normalised by {self.normalisation}")
+
+    @classmethod
+    def of_run(cls, network: Callable[[torch.Tensor], torch.Tensor], run: Run) -> Model:
+        """The network of a run, with the input it was trained on."""
+        said = run.config.input_format
+        return cls(network, said["channels"], said["normalisation"])
 
     def denoise(self, images: Complex, noise_std: float | NDArray[np.floating]) -> Complex:
         """Denoise (images, rows, columns) whose real parts have the noise `noise_std`, one value or one an
@@ -53,11 +61,34 @@ class Model:
 
 
 def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
-    """Model and metadata of an exported bundle. Loading one can run code: give only files of your own."""
+    """Model and metadata of an exported bundle. Loading one can run code: give only files of your own.
+
+    Raises:
+        DataError: it is no bundle.
+    """
     extra = {"metadata.json": ""}
-    network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
-    metadata: dict[str, Any] = json.loads(extra["metadata.json"])
-    return Model(network, metadata["input"]["channels"], metadata["input"]["normalisation"]), metadata
+    try:
+        network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
+        metadata: dict[str, Any] = json.loads(extra["metadata.json"])
+        return Model(network, metadata["input"]["channels"], metadata["input"]["normalisation"]), metadata
+    except (RuntimeError, ValueError, KeyError):
+        raise DataError(f"{path}: is no bundle of nadenoise, or damaged") from None
+
+
+def open_model(path: Path) -> tuple[Model, dict[str, Any] | None]:
+    """The model of a run's folder or of a bundle, and the configuration it was made with, as plain values, if it says.
+
+    Raises:
+        DataError: neither.
+    """
+    if path.is_dir():
+        network, run = load_best(path)
+        return Model.of_run(network, run), run.config.plain()
+    if not path.is_file():
+        raise DataError(f"{path}: no such run or bundle")
+    model, metadata = load_bundle(path)
+    plain: dict[str, Any] | None = metadata.get("training", {}).get("configuration")
+    return model, plain
 
 
 def _chunks(parts: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:

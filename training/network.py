@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -124,7 +125,7 @@ def normalisation_layers(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
 
 
-def estimate_statistics(network: nn.Module, batches: list[Tensor]) -> None:
+def estimate_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the statistics of batch normalisation to their plain average over batches."""
     layers = normalisation_layers(network)
     momenta = [layer.momentum for layer in layers]

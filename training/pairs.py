@@ -1,4 +1,4 @@
-"""From limbs to training pairs.
+"""From images to training pairs.
 
 Quantitative pairs are complex images in SNR units: the noise of the real and of the imaginary part has
 standard deviation 1, so the number of averages shows as the height of the signal. Paper pairs follow section
@@ -8,16 +8,47 @@ standard deviation 1, so the number of averages shows as the height of the signa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from training.cache import Limbs, soft_cap
+from training.cache import Images
+from training.config import PairSettings, PaperPairSettings, QuantitativePairSettings
+from training.images import soft_cap
 from training.kspace import SpiralNoise, draw_discs, limit_to_disc
 
 Complex = NDArray[np.complex64]
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]  # noisy and clean, (channels, matrix, matrix) each
+
+
+class Pairs(Protocol):
+    """Makes pairs from images."""
+
+    @property
+    def channels(self) -> int:
+        """1 for magnitude, 2 for real and imaginary part."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def pair(self, rng: np.random.Generator, index: int, quantile: float) -> Pair:
+        """A fresh pair of image `index`; `quantile`, 0 to 1, is where it lies in the range of noise levels."""
+        ...
+
+
+def make_pairs(settings: PairSettings, images: Images, noise: SpiralNoise, seed: int = 0) -> Pairs:
+    """The pairs that the settings name.
+
+    Args:
+        seed: of what stays the same for an image in every pair.
+    """
+    if isinstance(settings, QuantitativePairSettings):
+        return QuantitativePairs(images, noise, settings)
+    return ScaledPaperPairs(PaperPairs(images, noise, settings, seed), settings.averages)
 
 
 @dataclass(frozen=True)
@@ -30,39 +61,26 @@ class Tubes:
 
 
 @dataclass(frozen=True)
-class SceneSettings:
-    """What scenes are drawn from. The cap is in units of the brightest tube."""
-
-    pixel: float = 2.25  # mm
-    tubes: tuple[int, int] = (1, 6)
-    diameter: tuple[float, float] = (12.0, 30.0)  # mm
-    level: tuple[float, float] = (0.05, 1.0)
-    muscle: float = 0.25  # median of the muscle level over the brightest tube
-    muscle_spread: float = 0.5  # of its logarithm
-    cap: float = 1.3
-    peak_snr: tuple[float, float] = (2.5, 80.0)
-    frequent_snr: tuple[float, float] = (3.5, 25.0)
-    frequent_share: float = 0.7
-
-
-@dataclass(frozen=True)
 class Scene:
     """A limb with tubes as a noiseless scan shows it."""
 
     image: Complex  # (matrix, matrix), largest magnitude 1
     tubes: Tubes
-    muscle: NDArray[np.float32]  # (matrix, matrix) share of the pixel that is muscle
+    muscle: NDArray[np.float32] | None  # (matrix, matrix) share of the pixel that is muscle, where known
     scale: float  # signal of the brightest tube in units of the image
 
 
-def draw_tubes(rng: np.random.Generator, clearance: NDArray[np.float32], settings: SceneSettings) -> Tubes:
+def draw_tubes(
+    rng: np.random.Generator, clearance: NDArray[np.float32], settings: QuantitativePairSettings, pixel: float
+) -> Tubes:
     """Tubes beside a limb that do not overlap one another; the first has level 1.
 
     Args:
         clearance: (matrix, matrix) distance from the skin, pixels.
+        pixel: mm.
     """
     half = clearance.shape[0] // 2
-    low, high = (diameter / (2 * settings.pixel) for diameter in settings.diameter)
+    low, high = (diameter / (2 * pixel) for diameter in settings.diameter)
     count = int(rng.integers(settings.tubes[0], settings.tubes[1] + 1))
     same_size = rng.random() < 0.5
     size = rng.uniform(low, high)
@@ -105,33 +123,15 @@ def smooth_phase(rng: np.random.Generator, matrix: int) -> Complex:
     return phase
 
 
-def draw_scene(
-    rng: np.random.Generator, limbs: Limbs, index: int, edge: float, settings: SceneSettings | None = None
-) -> Scene:
-    """Limb `index` with fresh tubes, levels and phase, within |k| <= edge cycles/pixel."""
-    settings = settings or SceneSettings()
-    matrix = limbs.image.shape[-1]
-    tubes = draw_tubes(rng, limbs.clearance[index], settings)
-    muscle = settings.muscle * np.exp(rng.normal(0, settings.muscle_spread))
-    limb = soft_cap(np.float32(muscle) * limbs.image[index], settings.cap)
-    signal = limb + draw_discs(tubes.centres, tubes.radii, tubes.levels, matrix)
-    image = limit_to_disc(signal * smooth_phase(rng, matrix), edge)
-    peak = float(np.abs(image).max())
-    return Scene(image / np.float32(peak), tubes, limbs.muscle[index], 1 / peak)
-
-
-def draw_peak_snr(rng: np.random.Generator, count: int, settings: SceneSettings | None = None) -> NDArray[np.float64]:
-    """Peak SNRs of a batch: a log-uniform mixture, one draw from each of `count` equal shares of it."""
-    settings = settings or SceneSettings()
+def draw_peak_snr(settings: QuantitativePairSettings, quantile: float) -> float:
+    """Peak SNR at a quantile of a log-uniform mixture: the whole range, and the frequent part of it."""
     least, most = np.log(settings.peak_snr)
     grid = np.linspace(least, most, 2001)
     low, high = np.log(settings.frequent_snr)
-    wide = (grid - grid[0]) / (grid[-1] - grid[0])
-    frequent = np.clip((grid - low) / (high - low), 0, 1)
+    wide = (grid - least) / max(most - least, 1e-9)
+    frequent = np.clip((grid - low) / max(high - low, 1e-9), 0, 1)
     share = settings.frequent_share * frequent + (1 - settings.frequent_share) * wide
-    quantile = (rng.permutation(count) + rng.random(count)) / count
-    drawn: NDArray[np.float64] = np.exp(np.interp(quantile, share, grid))
-    return drawn
+    return float(np.exp(np.interp(quantile, share, grid)))
 
 
 def turn(image: Complex, symmetry: int) -> Complex:
@@ -146,29 +146,42 @@ def channels(image: NDArray[np.complexfloating]) -> NDArray[np.float32]:
 
 
 class QuantitativePairs:
-    """Complex pairs in SNR units from a set of limbs."""
+    """Complex pairs in SNR units.
+
+    Args:
+        images: the anatomy.
+        noise: the spiral.
+        settings: what scenes are drawn from.
+    """
 
     channels = 2
 
-    def __init__(self, limbs: Limbs, noise: SpiralNoise, settings: SceneSettings | None = None) -> None:
-        self.limbs = limbs
+    def __init__(self, images: Images, noise: SpiralNoise, settings: QuantitativePairSettings) -> None:
+        self.images = images
         self.noise = noise
-        self.settings = settings or SceneSettings()
+        self.settings = settings
 
-    def batch(self, rng: np.random.Generator, size: int) -> Batch:
-        """Noisy and clean, each (size, 2, matrix, matrix)."""
-        chosen = rng.integers(len(self.limbs), size=size)
-        clean = np.stack(
-            [
-                snr * turn(self.scene(rng, int(index)).image, int(rng.integers(8)))
-                for index, snr in zip(chosen, draw_peak_snr(rng, size, self.settings), strict=True)
-            ]
-        )
-        noise = np.stack([self.noise.draw(rng) for _ in range(size)])
-        return channels(clean + noise), channels(clean)
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pair(self, rng: np.random.Generator, index: int, quantile: float) -> Pair:
+        """Noisy and clean (2, matrix, matrix) of image `index` with fresh tubes, level, phase and noise."""
+        peak_snr = np.float32(draw_peak_snr(self.settings, quantile))
+        clean = peak_snr * turn(self.scene(rng, index).image, int(rng.integers(8)))
+        return channels(clean + self.noise.draw(rng)), channels(clean)
 
     def scene(self, rng: np.random.Generator, index: int) -> Scene:
-        return draw_scene(rng, self.limbs, index, self.noise.edge, self.settings)
+        """Image `index` with fresh tubes, level and phase, within the disc of the spiral."""
+        settings = self.settings
+        matrix = self.images.matrix
+        tubes = draw_tubes(rng, self.images.clearance[index], settings, self.noise.pixel)
+        level = settings.muscle * np.exp(rng.normal(0, settings.muscle_spread))
+        anatomy = soft_cap(np.float32(level) * self.images.image[index], settings.cap)
+        signal = anatomy + draw_discs(tubes.centres, tubes.radii, tubes.levels, matrix)
+        image = limit_to_disc(signal * smooth_phase(rng, matrix), self.noise.edge)
+        peak = float(np.abs(image).max())
+        muscle = None if self.images.muscle is None else self.images.muscle[index]
+        return Scene(image / np.float32(peak), tubes, muscle, 1 / peak)
 
 
 @dataclass(frozen=True)
@@ -181,42 +194,48 @@ class PaperPair:
 
 
 class PaperPairs:
-    """The paper's pairs, section 2.1, from a set of limbs.
+    """The paper's pairs, section 2.1, before shift and scale.
+
+    The reconstruction is linear, so the clean images are reconstructed once, and a pair costs its noise alone.
 
     Args:
-        limbs: the anatomy; its brightest parts are pressed to 1.3 of the disc.
+        images: the anatomy.
         noise: the spiral.
+        settings: of disc and noise.
+        seed: of the discs, one for each image.
     """
 
-    noise_share = 0.038  # k-space noise of one average over the largest k-space value
-    disc_level = 7.5  # over the mean image intensity
-    disc_radius = 6.0  # pixels
-    disc_blur = 0.6  # pixels
-    disc_inset = (9, 15)  # pixels from the edges
-    cap = 1.3
-
-    def __init__(self, limbs: Limbs, noise: SpiralNoise) -> None:
-        self.limbs = limbs
+    def __init__(self, images: Images, noise: SpiralNoise, settings: PaperPairSettings, seed: int = 0) -> None:
         self.noise = noise
+        self.settings = settings
+        self.clean = np.empty(images.image.shape, np.complex64)
+        self.largest = np.empty(len(images))  # k-space value of each image
+        for index, image in enumerate(np.abs(images.image)):
+            kspace = noise.nufft.forward(self._with_disc(np.random.default_rng((seed, index)), image))
+            self.clean[index] = noise.image(kspace)
+            self.largest[index] = np.abs(kspace).max()
+
+    def __len__(self) -> int:
+        return len(self.clean)
 
     def draw(self, rng: np.random.Generator, index: int, averages: int) -> PaperPair:
-        """Limb `index` with a disc in a random corner, after so many averages."""
-        image = self._with_disc(rng, np.abs(self.limbs.image[index]))
-        kspace = self.noise.nufft.forward(image)
-        sigma = self.noise_share * float(np.abs(kspace).max()) / np.sqrt(averages)
-        clean = np.abs(self.noise.image(kspace))
-        noisy = self.noise.image(kspace + self.noise.samples(rng, sigma))
-        return PaperPair(noisy, clean, sigma * self.noise.gain)
+        """Image `index` with its disc, after so many averages."""
+        # The mean of n averages is one draw at 1 / sqrt(n), exactly.
+        sigma = self.settings.noise_share * float(self.largest[index]) / np.sqrt(averages)
+        noisy = self.clean[index] + self.noise.image(self.noise.samples(rng, sigma))
+        return PaperPair(noisy, np.abs(self.clean[index]), sigma * self.noise.gain)
 
     def _with_disc(self, rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        level = self.disc_level * float(image.mean())
-        image = soft_cap(image, self.cap * level)
-        inset = rng.integers(self.disc_inset[0], self.disc_inset[1] + 1, 2)
+        settings = self.settings
+        level = settings.disc_level * float(image.mean())
+        if settings.cap is not None:
+            image = soft_cap(image, settings.cap * level)
+        inset = rng.integers(settings.disc_inset[0], settings.disc_inset[1] + 1, 2)
         size = image.shape[0]
         centre = np.where(rng.random(2) < 0.5, inset, size - 1 - inset)
         rows, columns = np.indices(image.shape)
-        inside = np.hypot(rows - centre[0], columns - centre[1]) <= self.disc_radius
-        cover = gaussian_filter(inside.astype(np.float32), self.disc_blur)
+        inside = np.hypot(rows - centre[0], columns - centre[1]) <= settings.disc_diameter / 2
+        cover = gaussian_filter(inside.astype(np.float32), settings.disc_blur)
         covered: NDArray[np.float32] = (image + cover * (level - image)).astype(np.float32)
         return covered
 
@@ -230,16 +249,16 @@ class ScaledPaperPairs:
         self.pairs = pairs
         self.averages = averages
 
-    def batch(self, rng: np.random.Generator, size: int) -> Batch:
-        """Noisy and clean, each (size, 1, matrix, matrix), on the scale of the noisy image."""
-        noisy, clean = [], []
-        for index in rng.integers(len(self.pairs.limbs), size=size):
-            pair = self.pairs.draw(rng, int(index), self.averages)
-            magnitude = np.abs(pair.noisy)
-            low, scale = range_scale(magnitude)
-            noisy.append((magnitude - low) / scale)
-            clean.append((pair.clean - low) / scale)
-        return np.stack(noisy)[:, None].astype(np.float32), np.stack(clean)[:, None].astype(np.float32)
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def pair(self, rng: np.random.Generator, index: int, quantile: float) -> Pair:
+        """Noisy and clean (1, matrix, matrix), on the scale of the noisy image; there is one noise level only."""
+        drawn = self.pairs.draw(rng, index, self.averages)
+        magnitude = np.abs(drawn.noisy)
+        low, scale = range_scale(magnitude)
+        noisy, clean = ((image - low) / scale for image in (magnitude, drawn.clean))
+        return noisy[None].astype(np.float32), clean[None].astype(np.float32)
 
 
 def range_scale(noisy: NDArray[np.floating]) -> tuple[float, float]:

@@ -1,22 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from training.anatomy import draw_limb, power_noise
-from training.cache import (
-    SPLITS,
-    CacheKey,
-    Limbs,
-    cache_path,
-    content_sha256,
-    load_limbs,
-    render_limbs,
-    soft_cap,
-)
 
 
 def test_a_seed_gives_the_same_limb_and_another_seed_another() -> None:
@@ -61,30 +48,3 @@ def test_power_noise_is_normalised_and_smoother_with_a_higher_exponent() -> None
     for field in (rough, smooth):
         assert field.mean() == pytest.approx(0, abs=1e-5) and field.std() == pytest.approx(1, abs=1e-4)
     assert np.diff(smooth, axis=0).std() < 0.5 * np.diff(rough, axis=0).std()
-
-
-def test_splits_share_no_seed() -> None:
-    seeds = [key.seed for key in SPLITS.values()]
-    assert len(set(seeds)) == len(seeds) == 3
-
-
-def test_soft_cap_leaves_low_values_and_presses_high_ones() -> None:
-    values = np.array([-0.1, 0.0, 0.2, 1.0, 50.0], np.float32)
-    capped = soft_cap(values, 1.3)
-    np.testing.assert_allclose(capped[:3], values[:3], rtol=1e-3)
-    assert 0.85 < capped[3] < 1.0 and capped[4] == pytest.approx(1.3, rel=1e-3)
-
-
-def test_the_cache_returns_what_was_rendered_and_is_named_after_its_key(tmp_path: Path) -> None:
-    key = CacheKey(seed=4, count=2)
-    made, read = load_limbs(key, tmp_path), load_limbs(key, tmp_path)
-    assert content_sha256(made) == content_sha256(read) == content_sha256(render_limbs(key))
-    assert [path.name for path in tmp_path.iterdir()] == [cache_path(key, tmp_path).name]
-    for other in (replace(key, seed=5), replace(key, version=key.version + 1), replace(key, render_size=160)):
-        assert cache_path(other, tmp_path) != cache_path(key, tmp_path)
-
-
-def test_clearance_is_distance_from_the_skin(limbs: Limbs) -> None:
-    for clearance, muscle in zip(limbs.clearance, limbs.muscle, strict=True):
-        assert clearance.min() == 0 and clearance.max() > 3
-        assert clearance[muscle > 0.9].max() == 0

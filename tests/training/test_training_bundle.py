@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from training.cache import Limbs
+import nadenoise_core
+from training.cache import Images
 from training.evaluate import calves, regions, report
-from training.export import CHECKSUMS, MODELS_FOLDER
+from training.export import CHECKSUMS
 from training.kspace import SpiralNoise
 from training.model import load_bundle
 
+MODELS_FOLDER = Path(nadenoise_core.__file__).parent / "models"
 BUNDLE = MODELS_FOLDER / "noise_aware.pt"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
@@ -41,7 +44,7 @@ def test_noise_falls_threefold_in_calves_and_muscle_keeps_its_concentration(nois
     assert abs(bias) < 0.5 + 2 * standard_error
 
 
-def test_means_of_tubes_and_muscle_are_kept(limbs: Limbs, noise: SpiralNoise) -> None:
+def test_means_of_tubes_and_muscle_are_kept(limbs: Images, noise: SpiralNoise) -> None:
     model, _ = load_bundle(BUNDLE)
     row = regions(model, limbs, noise, (20.0,))[0]
     assert abs(row.tubes) < 2 and abs(row.muscle) < 1.5

@@ -6,9 +6,10 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from skimage.metrics import structural_similarity as skimage_ssim
 
+from training.config import LossSettings
 from training.loss import (
-    LOSSES,
     jensen_shannon_distance,
+    make_loss,
     mean_square_error,
     multiscale_error,
     paper_loss,
@@ -95,11 +96,24 @@ def test_multiscale_error_weighs_an_image_by_the_root_of_its_peak() -> None:
 def test_losses_go_by_name() -> None:
     noisy, clean = images(seed=1, size=16), images(seed=2, size=16)
     output = (noisy + clean) / 2
-    assert {name: float(loss(output, clean, noisy)) for name, loss in LOSSES.items()} == {
-        "mse": float(mean_square_error(output, clean)),
-        "multiscale": float(multiscale_error(output, clean)),
-        "paper": float(paper_loss(output, clean, noisy)),
+    expected = {
+        LossSettings(name="mse"): mean_square_error(output, clean),
+        LossSettings(name="multiscale"): multiscale_error(output, clean),
+        LossSettings(): paper_loss(output, clean, noisy),
+        LossSettings(distance="batch", weight=2.0): paper_loss(output, clean, noisy, per_image=False, weight=2.0),
     }
+    for settings, loss in expected.items():
+        assert float(make_loss(settings)(output, clean, noisy)) == float(loss)
+    assert len({float(loss) for loss in expected.values()}) == 4
+
+
+def test_the_loss_of_a_batch_is_the_mean_over_its_micro_batches() -> None:
+    noisy, clean = images(4, 24, 1), images(4, 24, 2)
+    output = (noisy + clean) / 2
+    for name in ("paper", "mse", "multiscale"):
+        loss = make_loss(LossSettings(name=name))
+        halves = [loss(output[part], clean[part], noisy[part]) for part in (slice(0, 2), slice(2, 4))]
+        torch.testing.assert_close(loss(output, clean, noisy), torch.stack(halves).mean())
 
 
 def test_the_gradient_at_the_truth_is_finite() -> None:

@@ -1,0 +1,107 @@
+"""The processes of one fit: one, or as many as torchrun starts, on one machine or several."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from training.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those that fit one network together.
+
+    Attributes:
+        device: what this process works on.
+        rank: its number.
+        size: how many there are.
+    """
+
+    device: torch.device = torch.device("cpu")
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is this process that writes files and talks."""
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over all processes into each tensor."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def agreed(self, value: Any) -> Any:
+        """What the leading process has, for all."""
+        if self.size == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Team]:
+    """Join the processes that torchrun started; alone without it.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N"; with torchrun, each process takes the GPU of its number.
+
+    Raises:
+        ConfigError: no such device.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")) if size > 1 else None)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    if size == 1:
+        yield Team(chosen)
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Team(chosen, dist.get_rank(), dist.get_world_size())
+        dist.barrier()
+    except BaseException:
+        # Leaving would wait for the GPUs of the others, who wait for this one; torchrun ends them.
+        if chosen.type != "cuda":
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+    gc.collect()  # what still holds tensors in threads of the group would abort the process at its end
+
+
+def choose_device(name: str, local_rank: int | None = None) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        ConfigError: there is no such GPU.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and not count):
+        return torch.device("cpu")
+    number = int(name[5:]) if name.startswith("cuda:") else 0
+    number = local_rank if local_rank is not None else number
+    if number >= count:
+        raise ConfigError(f"fit.device is {name}, and there is no GPU {number} here; set fit.device to cpu")
+    return torch.device("cuda", number)
