@@ -225,6 +225,10 @@ class Quantify(Gadget):
             standard_error=_typical_error(result),
             **tubes_as_facts(result.tubes),
         )
+        if told(image, "method") == "CS" and self.parameters.intercept == "fitted":
+            words = "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero"
+            self.log.warning(words)
+            comment(atsc, words)
         comment(atsc, f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
         self._say_corrections(atsc, result)
         paths = {"label_map", "b1_map", "receive_map"}

@@ -276,3 +276,11 @@ def test_gpu_and_cpu_agree(method, images_of) -> None:
     )
     for image, other in zip(on_cpu, on_gpu, strict=True):
         assert relative(other, image) < (1e-2 if method == "total_variation" else 1e-3)
+
+
+@pytest.mark.parametrize(("intercept", "warned"), [("zero", False), ("fitted", True)])
+def test_a_fitted_intercept_after_total_variation_is_warned_of(intercept, warned, images_of):
+    quantify = ("quantify", {"tube_diameter": "20", "intercept": intercept})
+    atsc = images_of(CS, averages=8, noise=58.0, more=[quantify])[-1]
+    assert told(atsc, "kind") == "atsc"
+    assert any("fitted intercept" in words for words in words_of(atsc, "ImageComment")) == warned
