@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -9,12 +10,12 @@ import yaml
 from training.evaluate import report
 
 
-def card(metadata: dict[str, Any], size: int) -> str:
+def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
     """Markdown.
 
     Args:
         metadata: of the bundle.
-        size: of its file, bytes.
+        sizes: of its files, bytes, by name; they hold the same network.
     """
     training = metadata["training"]
     config = training["configuration"]
@@ -32,7 +33,7 @@ def card(metadata: dict[str, Any], size: int) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| file | `{metadata['name']}.pt`, {size / 1000:.0f} kB |",
+        f"| file | {' or '.join(f'`{name}`, {size / 1000:.0f} kB' for name, size in sizes.items())} |",
         f"| input | {metadata['input']['channels']} image, {unit[metadata['input']['normalisation']]} |",
         f"| made for | {columns} x {rows} pixels, {low} to {high} averages |",
         f"| network | {config['network']['blocks']} residual blocks of {config['network']['filters']} filters, "

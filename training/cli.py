@@ -18,7 +18,7 @@ from training.console import errors, output, print_error, progress_bar, say
 from training.errors import ConfigError, DataError
 
 app = typer.Typer(
-    help="Make denoising networks from images: prepare, fit, evaluate, export.",
+    help="Make denoising networks from images: prepare, fit, evaluate, export; and finetune them on repeats.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -130,6 +130,49 @@ def fit(
         )
 
 
+@app.command("finetune")
+def finetune(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="ISMRMRD raw files with repeated averages; several scans are better.", metavar="RAW..."),
+    ],
+    start: Annotated[
+        Path, typer.Option("--from", help="Folder of a run, or a bundle (.pt) of your own, of a complex network.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the new run; what is there goes on.")],
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long; 20 unless given.")] = None,
+    averages: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Numbers of averages to denoise; those the network serves unless given.", metavar="LO HI"),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="Configuration of a bundle that does not tell its own.", metavar="CONFIG")
+    ] = None,
+    assignments: Assignments = None,
+) -> None:
+    """Fine-tune a complex network on a site's own repeated averages; no clean image is needed (Noise2Noise)."""
+    from training.finetune import finetune as finetune_network
+    from training.finetune import tuning_config
+    from training.start import open_start
+
+    _quiet_torchscript()
+    if out.resolve() == start.resolve():
+        raise ConfigError(f"{out}: is where the network comes from; choose another --out")
+    begun = open_start(start, None if config is None else _config(config, None))
+    wanted = _changed(tuning_config(begun.config, minutes).plain(), assignments, start)
+    try:
+        fitted = finetune_network(files, begun, wanted, out, averages)
+    except KeyboardInterrupt:
+        errors.print("stopped; the same command goes on from the last epoch", highlight=False)
+        raise typer.Exit(130) from None
+    if fitted.team.leads:
+        best = f"{fitted.best:.5g} in epoch {fitted.best_epoch}" if fitted.best_epoch else "never better, so unchanged"
+        say(
+            f"{out}: {fitted.step} steps, {fitted.elapsed / 60:.1f} minutes, validation loss {fitted.start_loss:.5g} "
+            f"before, {best}; seed {wanted.fit.seed}"
+        )
+
+
 @app.command("evaluate")
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or a bundle (.pt) of your own.")],
@@ -140,10 +183,12 @@ def evaluate(
     calves: Calves = 20,
     images: Count = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="PNG file to draw examples into.")] = None,
 ) -> None:
     """The figures of a network on the test images and on virtual calves, beside the paper's."""
     from training.evaluate import evaluate as evaluate_model
     from training.evaluate import report
+    from training.figure import draw_examples
     from training.kspace import SpiralNoise
     from training.model import open_model
     from training.prepare import load_prepared
@@ -154,7 +199,10 @@ def evaluate(
         raise ConfigError(f"{model}: does not say which images it was made from; give --config")
     wanted = _changed(plain, assignments, model) if config is None else _config(config, assignments)
     test = load_prepared(wanted.data).parts["test"].first(images)
-    metrics = evaluate_model(network, test, SpiralNoise(wanted.design), range(calves))
+    noise = SpiralNoise(wanted.design)
+    metrics = evaluate_model(network, test, noise, range(calves))
+    if figure is not None:
+        draw_examples(network, test, noise, figure)
     typer.echo(json.dumps(metrics, indent=1) if as_json else report(metrics))
 
 
@@ -181,7 +229,8 @@ def export(
     made = load_best(run)[1]
     wanted = _changed(made.config.plain(), assignments, run)
     cache = load_prepared(wanted.data)
-    if cache.provenance.sha256 != dict(made.data):
+    # A bundle that was fine-tuned need not tell the checksums of its images.
+    if made.data and cache.provenance.sha256 != dict(made.data):
         raise DataError(f"{wanted.data.cache}: the run was made from other images; set data.cache to theirs")
     path, metadata = export_run(
         run,

@@ -1,8 +1,8 @@
 """The figures of the model card.
 
-Three tests, seeds fixed. Table 1: the paper's pairs at 50 to 10 averages. Regions: means of tubes and muscle
-in SNR units, against the noiseless image. Calves: virtual sodium scans, which training never sees, with aTSC
-calibrated on the tubes of the very image it is read from.
+Three tests, seeds fixed. Table 1: the paper's pairs at 50 to 10 averages, with Wilcoxon tests. Regions: means
+of tubes and muscle in SNR units, against the noiseless image. Calves: virtual sodium scans, which training
+never sees, with aTSC calibrated on the tubes of the very image it is read from.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
+from scipy.stats import wilcoxon
 from skimage.metrics import structural_similarity
 
 from nadenoise_core.phantom import Calf, Label, kspace, labels, random_calf
@@ -21,7 +22,7 @@ from training.cache import Images
 from training.config import PaperPairSettings, QuantitativePairSettings
 from training.kspace import SpiralNoise
 from training.model import Model
-from training.pairs import Complex, PaperPairs, QuantitativePairs, range_scale, smooth_phase
+from training.pairs import Complex, PaperPair, PaperPairs, QuantitativePairs, range_scale, smooth_phase
 
 # Medians of Table 1, Baker et al.: averages to MSE, SSIM and PSNR of the input, then of the denoised image.
 PAPER_TABLE_1 = {
@@ -31,6 +32,16 @@ PAPER_TABLE_1 = {
     20: ((3.0e-3, 0.61, 25.2), (0.7e-3, 0.88, 31.6)),
     10: ((5.7e-3, 0.48, 22.5), (0.9e-3, 0.84, 30.3)),
 }
+# The interquartile ranges, likewise.
+PAPER_TABLE_1_IQR = {
+    50: ((0.1e-3, 0.05, 0.5), (0.1e-3, 0.03, 1.0)),
+    40: ((0.2e-3, 0.05, 0.5), (0.1e-3, 0.03, 1.0)),
+    30: ((0.2e-3, 0.06, 0.5), (0.1e-3, 0.03, 0.9)),
+    20: ((0.4e-3, 0.06, 0.6), (0.2e-3, 0.04, 1.0)),
+    10: ((0.7e-3, 0.07, 0.6), (0.2e-3, 0.05, 1.1)),
+}
+METRICS = ("mse", "ssim", "psnr")
+SMALLEST_P = 1e-6  # what is smaller is written as smaller than this
 PEAK_SNRS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
 CALF_AVERAGES = (10, 20, 30, 50, 150)
 CALF_REPEATS = 5  # scans of every calf
@@ -62,10 +73,49 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """Denoised against input, image by image."""
+
+    change: float  # median of denoised minus input
+    p: float  # two-sided Wilcoxon signed-rank test; every image counts as independent, as in the paper
+
+    @classmethod
+    def of(cls, before: NDArray[np.floating], after: NDArray[np.floating]) -> Paired:
+        change = after - before
+        # Without a difference there are no ranks.
+        p = float(wilcoxon(change).pvalue) if np.any(change) else 1.0
+        return cls(float(np.median(change)), p)
+
+
+@dataclass(frozen=True)
+class PairedTests:
+    """A paired test of each metric."""
+
+    mse: Paired
+    ssim: Paired
+    psnr: Paired
+
+
+@dataclass(frozen=True)
+class Published:
+    """The paper's row of Table 1."""
+
+    noisy: Quality
+    denoised: Quality
+
+    @classmethod
+    def of(cls, averages: int) -> Published:
+        rows = zip(PAPER_TABLE_1[averages], PAPER_TABLE_1_IQR[averages], strict=True)
+        return cls(*(Quality(*map(Spread, medians, ranges)) for medians, ranges in rows))
+
+
+@dataclass(frozen=True)
 class Table1Row:
     averages: int
     noisy: Quality
     denoised: Quality
+    tests: PairedTests
+    paper: Published | None  # None for a number of averages that the paper does not have
 
 
 @dataclass(frozen=True)
@@ -151,22 +201,38 @@ class Readings:
 
 def table_1(model: Model, images: Images, noise: SpiralNoise, averages: Sequence[int]) -> list[Table1Row]:
     """The paper's Table 1. The network sees the complex image; magnitudes are scaled as the noisy one."""
-    pairs = PaperPairs(images, noise, PaperPairSettings(kind="paper"), SEED)
+    pairs = evaluation_pairs(images, noise)
     rows = []
     for count in averages:
-        drawn = [
-            pairs.draw(np.random.default_rng((SEED, 1, count, index)), index, count) for index in range(len(images))
-        ]
+        drawn = [evaluation_pair(pairs, index, count) for index in range(len(images))]
         noisy = np.stack([pair.noisy for pair in drawn])
         denoised = model.denoise(noisy, np.array([pair.noise_std for pair in drawn]))
-        before, after = [], []
+        qualities = []
         for pair, output in zip(drawn, denoised, strict=True):
             low, scale = range_scale(np.abs(pair.noisy))
-            truth = (pair.clean - low) / scale
-            before.append(_quality((np.abs(pair.noisy) - low) / scale, truth))
-            after.append(_quality((np.abs(output) - low) / scale, truth))
-        rows.append(Table1Row(count, _summary(before), _summary(after)))
+            truth, *given = ((np.abs(image) - low) / scale for image in (pair.clean, pair.noisy, output))
+            qualities.append([_quality(image, truth) for image in given])
+        before, after = np.array(qualities).transpose(1, 2, 0)  # of the metrics, then of the images
+        rows.append(
+            Table1Row(
+                count,
+                Quality(*map(Spread.of, before)),
+                Quality(*map(Spread.of, after)),
+                PairedTests(*map(Paired.of, before, after)),
+                Published.of(count) if count in PAPER_TABLE_1 else None,
+            )
+        )
     return rows
+
+
+def evaluation_pairs(images: Images, noise: SpiralNoise) -> PaperPairs:
+    """The paper's pairs of test images."""
+    return PaperPairs(images, noise, PaperPairSettings(kind="paper"), SEED)
+
+
+def evaluation_pair(pairs: PaperPairs, index: int, averages: int) -> PaperPair:
+    """The one pair of an image at so many averages; every model is evaluated on the same."""
+    return pairs.draw(np.random.default_rng((SEED, 1, averages, index)), index, averages)
 
 
 def regions(
@@ -258,18 +324,7 @@ def evaluate(model: Model, images: Images, noise: SpiralNoise, calf_seeds: Seque
 
 def report(metrics: dict[str, Any]) -> str:
     """The figures as Markdown tables."""
-    lines = [
-        "| averages | image | MSE x1e-3 | SSIM | PSNR dB | paper: MSE, SSIM, PSNR |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in metrics["table_1"]:
-        for name, paper in zip(("noisy", "denoised"), PAPER_TABLE_1[row["averages"]], strict=True):
-            mse, ssim, psnr = (row[name][key] for key in ("mse", "ssim", "psnr"))
-            lines.append(
-                f"| {row['averages']} | {name} | {1e3 * mse['median']:.2f} ({1e3 * mse['iqr']:.2f}) "
-                f"| {ssim['median']:.3f} ({ssim['iqr']:.3f}) | {psnr['median']:.1f} ({psnr['iqr']:.1f}) "
-                f"| {1e3 * paper[0]:.1f}, {paper[1]:.2f}, {paper[2]:.1f} |"
-            )
+    lines = _table_1_lines(metrics["table_1"])
     if metrics["regions"]:
         lines += [
             "",
@@ -294,16 +349,50 @@ def report(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _table_1_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Ours beside the paper's, then the tests.
+
+    Metrics without the paper's ranges and without tests are given the paper's medians alone.
+    """
+    lines = [
+        "| averages | image | MSE x1e-3 | SSIM | PSNR dB | paper: MSE, SSIM, PSNR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for name, medians in zip(("noisy", "denoised"), PAPER_TABLE_1[row["averages"]], strict=True):
+            mse, ssim, psnr = (row[name][key] for key in METRICS)
+            paper = [f"{1e3 * medians[0]:.1f}", f"{medians[1]:.2f}", f"{medians[2]:.1f}"]
+            if row.get("paper"):
+                said = row["paper"][name]
+                ranges = f"{1e3 * said['mse']['iqr']:.1f}", f"{said['ssim']['iqr']:.2f}", f"{said['psnr']['iqr']:.1f}"
+                paper = [f"{median} ({iqr})" for median, iqr in zip(paper, ranges, strict=True)]
+            lines.append(
+                f"| {row['averages']} | {name} | {1e3 * mse['median']:.2f} ({1e3 * mse['iqr']:.2f}) "
+                f"| {ssim['median']:.3f} ({ssim['iqr']:.3f}) | {psnr['median']:.1f} ({psnr['iqr']:.1f}) "
+                f"| {', '.join(paper)} |"
+            )
+    tested = [row for row in rows if row.get("tests")]
+    if tested:
+        heads = " | ".join(f"{metric} | p" for metric in ("change of MSE x1e-3", "change of SSIM", "change of PSNR dB"))
+        lines += ["", f"| averages | {heads} |", "|---|---|---|---|---|---|---|"]
+    for row in tested:
+        mse, ssim, psnr = (row["tests"][key] for key in METRICS)
+        changes = f"{1e3 * mse['change']:+.2f}", f"{ssim['change']:+.3f}", f"{psnr['change']:+.1f}"
+        cells = (f"{change} | {_p_value(test['p'])}" for change, test in zip(changes, (mse, ssim, psnr), strict=True))
+        lines.append(f"| {row['averages']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _p_value(p: float) -> str:
+    return f"< {SMALLEST_P:.0e}" if p < SMALLEST_P else f"{p:.2g}"
+
+
 def _quality(image: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float, float]:
     mse = float(np.mean((image - truth) ** 2))
     ssim = structural_similarity(
         image, truth, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return mse, float(ssim), -10 * float(np.log10(mse))
-
-
-def _summary(values: list[tuple[float, float, float]]) -> Quality:
-    return Quality(*(Spread.of(column) for column in np.array(values).T))
 
 
 def _tube_regions(

@@ -1,8 +1,8 @@
 """From a run to a bundle.
 
-The network gets its `keep`, is evaluated, scripted, frozen and written with its metadata inside. Then a
-process that knows only torch loads it and must get the same images. Files are written beside their names and
-moved.
+The network gets its `keep`, is evaluated and written with its metadata inside: scripted and frozen (`.pt`), and
+by torch.export (`.pt2`), because torch.jit is deprecated. Then a process that knows only torch loads each file
+and must get the same images. Files are written beside their names and moved.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import nadenoise_core
+from nadenoise_core.denoise.bundle import SUFFIXES, Archive
 from nadenoise_core.errors import OutputError
 from training.cache import Cache, Provenance
 from training.card import card
@@ -31,14 +33,16 @@ from training.run import Run, load_best
 
 FORMAT = 1
 CHECKSUMS = "SHA256SUMS"
+ARCHIVES: tuple[Archive, ...] = ("torchscript", "exported")
 # Frozen networks fold normalisation into convolutions: rounding differs, in units of the noise.
 PARITY_TOLERANCE = 1e-3
+EXAMPLE_MATRIX = (48, 48)
 
 _PARITY_PROGRAM = """
 import sys, warnings, torch
-warnings.simplefilter("ignore", DeprecationWarning)
+warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
 bundle, samples = sys.argv[1:]
-network = torch.jit.load(bundle)
+network = torch.export.load(bundle).module() if bundle.endswith(".pt2") else torch.jit.load(bundle)
 pairs = torch.load(samples, weights_only=True)
 with torch.no_grad():
     print(max(float((network(given) - made).abs().max()) for given, made in pairs))
@@ -103,6 +107,7 @@ def export(
     keep: float = 0.0,
     calves: int = 20,
     images: int | None = None,
+    archives: Sequence[Archive] = ARCHIVES,
 ) -> tuple[Path, dict[str, Any]]:
     """Evaluate the best network of a run and write its bundle, and its card where there is none yet.
 
@@ -114,49 +119,81 @@ def export(
         keep: pixels, see `ResidualDenoiser`.
         calves: virtual calves to evaluate on.
         images: test images to evaluate on; None for all.
+        archives: formats to write.
 
     Returns:
-        Path and metadata of the bundle.
+        Path of the first file, and metadata of the bundle.
     """
     network, run = load_best(folder)
     network.set_keep(keep)
     model = Model.of_run(network, run)
     metrics = evaluate(model, cache.parts["test"].first(images), SpiralNoise(run.config.design), range(calves))
     metadata = describe_run(name, version, run, cache.provenance, metrics, keep)
-    path = write_bundle(network, metadata, out)
-    words = path.with_suffix(".md")
+    paths = write_bundle(network, metadata, out, archives)
+    words = paths[0].with_suffix(".md")
     if not words.exists():
-        words.write_text(card(metadata, path.stat().st_size))
-    return path, metadata
+        words.write_text(card(metadata, {path.name: path.stat().st_size for path in paths}))
+    return paths[0], metadata
 
 
-def write_bundle(network: nn.Module, metadata: dict[str, Any], folder: Path) -> Path:
-    """Script, freeze, check and write `folder/<name>.pt`; list its checksum in `folder/SHA256SUMS`.
+def write_bundle(
+    network: nn.Module, metadata: dict[str, Any], folder: Path, archives: Sequence[Archive] = ARCHIVES
+) -> list[Path]:
+    """Write and check `folder/<name>.pt` and `.pt2`; list their checksums in `folder/SHA256SUMS`.
 
     The same network and metadata give the same bytes, if it is the first network that the process scripts.
 
+    Returns:
+        The files, in the order of `archives`.
+
     Raises:
-        OutputError: the written file does not give the images that the network gives.
+        OutputError: a written file does not give the images that the network gives.
+        ValueError: no format is given.
     """
+    if not archives:
+        raise ValueError("no format to write the bundle in")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{metadata['name']}.pt"
+    paths = [folder / f"{metadata['name']}{SUFFIXES[archive]}" for archive in archives]
+    channels = 1 if metadata["input"]["channels"] == "magnitude" else 2
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     # The name inside the archive is that of the file, so a partial file needs a folder rather than a suffix.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
-        written = Path(partial) / path.name
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch 2.13 deprecates TorchScript
-            scripted = torch.jit.freeze(torch.jit.script(network))
-            torch.jit.save(scripted, str(written), _extra_files={"metadata.json": json.dumps(metadata, indent=1)})
-        difference = parity(network, written, channels=1 if metadata["input"]["channels"] == "magnitude" else 2)
-        if not difference <= PARITY_TOLERANCE:
-            raise OutputError(
-                f"{path}: the exported network differs from the trained one by {difference:.2g}, more than "
-                f"{PARITY_TOLERANCE:g}; nothing was written"
-            )
-        os.replace(written, path)
-    _list_checksum(path)
-    return path
+        for archive, path in zip(archives, paths, strict=True):
+            written = Path(partial) / path.name
+            save = _save_exported if archive == "exported" else _save_torchscript
+            save(network, written, channels, {"metadata.json": json.dumps(metadata, indent=1)})
+            difference = parity(network, written, channels)
+            if not difference <= PARITY_TOLERANCE:
+                raise OutputError(
+                    f"{path}: the exported network differs from the trained one by {difference:.2g}, more than "
+                    f"{PARITY_TOLERANCE:g}; nothing was written"
+                )
+        for path in paths:
+            os.replace(Path(partial) / path.name, path)
+    for path in paths:
+        _list_checksum(path)
+    return paths
+
+
+def _save_torchscript(network: nn.Module, path: Path, channels: int, extra: dict[str, str]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        scripted = torch.jit.freeze(torch.jit.script(network))
+        torch.jit.save(scripted, str(path), _extra_files=extra)
+
+
+def _save_exported(network: nn.Module, path: Path, channels: int, extra: dict[str, str]) -> None:
+    """Any batch, and any matrix wide enough for the network's reflections."""
+    free = torch.export.Dim.DYNAMIC
+    # The example is stored with the network, so it is small; sizes of 1 would be taken for constants.
+    example = torch.zeros(2, channels, *EXAMPLE_MATRIX)
+    program = torch.export.export(network, (example,), dynamic_shapes=({0: free, 2: free, 3: free},))
+    # Stack traces hold the paths of this machine; nothing that runs needs them.
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
+    torch.export.save(program, str(path), extra_files=extra)
 
 
 def parity(network: nn.Module, bundle: Path, channels: int) -> float:

@@ -32,7 +32,7 @@ from training.batches import Batch, Batches, Purpose, fixed_batches
 from training.config import Config
 from training.errors import ConfigError, DataError
 from training.kspace import SpiralNoise
-from training.loss import make_loss
+from training.loss import Loss, make_loss
 from training.network import estimate_statistics, normalisation_layers
 from training.pairs import Pairs, make_pairs
 from training.prepare import load_prepared
@@ -62,6 +62,24 @@ class Steps(Dataset[Parts]):
         return [_tensors(self.batches.part(step, places)) for places in self.places]
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """A fit that begins with a network instead of random weights.
+
+    Its batch statistics stay as they are, so that it is trained as it will be used; and unless training makes it
+    better by the validation loss, the network itself is what is kept.
+
+    Attributes:
+        weights: the state of the network.
+        loss: instead of the configuration's.
+        described: how and from what it is tuned, in plain values.
+    """
+
+    weights: Mapping[str, Tensor]
+    loss: Loss
+    described: Mapping[str, Any]
+
+
 class Fit:
     """One run: the network, its optimiser, its moving average, and how far it has come.
 
@@ -71,6 +89,7 @@ class Fit:
         training, validation: pairs.
         data: part of the split to checksum of its images.
         team: the processes that share the work.
+        tuning: of a network that is there.
 
     Raises:
         ConfigError: the batch cannot be shared out, or the checkpoint is of another configuration.
@@ -85,6 +104,7 @@ class Fit:
         validation: Pairs,
         data: Mapping[str, str] | None = None,
         team: Team | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         self.out = out
         self.config = config
@@ -93,12 +113,15 @@ class Fit:
         self.team = team or Team()
         self.batches = Batches(training, self.settings.batch, self.settings.seed)
         self.places = share_out(config, self.team)
-        self.loss = make_loss(config.loss)
+        self.tuning = tuning
+        self.loss = make_loss(config.loss) if tuning is None else tuning.loss
         torch.manual_seed(self.settings.seed)
         self.network = build_network(config).to(self.team.device)
+        if tuning is not None:
+            self.network.load_state_dict(tuning.weights)
         self.average = deepcopy(self.network).eval() if self.settings.averaging is not None else None
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
-        self.frozen = False
+        self.frozen = tuning is not None
         self.step = 0
         self.elapsed = 0.0  # s
         self.best = math.inf
@@ -110,6 +133,9 @@ class Fit:
         self.held_out = fixed_batches(
             validation, self.settings.validation_images, self.settings.batch, self.settings.seed
         )
+        self.start_loss = math.inf  # of a network that is tuned
+        if tuning is not None:
+            self._judge_start(tuning)
 
     @property
     def steps(self) -> int:
@@ -198,9 +224,9 @@ class Fit:
         """The learning rate of the coming step."""
         return learning_rate(self.settings, self.step, self.progress)
 
-    def validation_loss(self) -> float:
-        """Mean loss of the kept network over the validation images, in float32."""
-        kept = self.kept.eval()
+    def validation_loss(self, network: nn.Module | None = None) -> float:
+        """Mean loss of a network, the kept one unless given, over the validation images, in float32."""
+        kept = (network or self.kept).eval()
         sums = torch.zeros(len(self.held_out), dtype=torch.float64)
         with torch.no_grad():
             for number in range(self.team.rank, len(self.held_out), self.team.size):
@@ -276,6 +302,16 @@ class Fit:
     def _seconds_left(self) -> float:
         return self.elapsed * (1 - self.progress) / self.progress if self.progress > 0 else math.inf
 
+    def _judge_start(self, tuning: Tuning) -> None:
+        """The network that is tuned is the best until another is better."""
+        network = deepcopy(self.network)
+        network.load_state_dict(tuning.weights)
+        self.start_loss = self.validation_loss(network)
+        if self.step == 0:
+            self.best = self.start_loss
+            if self.team.leads:
+                self._save_best()
+
     def _end_epoch(self, training_loss: Tensor, log: RunLog | None) -> None:
         rate = self.optimiser.param_groups[0]["lr"]
         loss = self.validation_loss()
@@ -292,15 +328,19 @@ class Fit:
         if not self.team.leads:
             return
         if better:
-            kept = {"run": self._described(loss).plain(), "network": self.kept.state_dict()}
-            save_state(kept, self.out / BEST)
+            self._save_best()
         if log is not None:
             log.epoch(Row(epoch, self.step, self.elapsed / 60, rate, float(training_loss), loss, better))
         save_state(self.state(), self.out / CHECKPOINT)
 
+    def _save_best(self) -> None:
+        kept = {"run": self._described(self.best).plain(), "network": self.kept.state_dict()}
+        save_state(kept, self.out / BEST)
+
     def _described(self, loss: float) -> Run:
         minutes = self.elapsed / 60
-        return Run(self.config, self.best_epoch, self.step, minutes, loss, self.team.size, self.data)
+        described = None if self.tuning is None else self.tuning.described
+        return Run(self.config, self.best_epoch, self.step, minutes, loss, self.team.size, self.data, described)
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
@@ -321,6 +361,11 @@ class Fit:
             )
         if before.data != self.data:
             raise DataError(f"{path}: this run was begun with other images; choose another --out, or delete the folder")
+        if before.tuning != (None if self.tuning is None else dict(self.tuning.described)):
+            raise DataError(
+                f"{path}: this run was begun from another network or with other scans; choose another --out, or "
+                "delete the folder"
+            )
         for name in _PROGRESS:
             setattr(self, name, state["progress"][name])
         self.network.load_state_dict(state["network"])

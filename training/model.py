@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.denoise.network import load_network
+from nadenoise_core.errors import BundleError
 from training.errors import DataError
 from training.pairs import Complex, channels, range_scale
 from training.run import Run, load_best
@@ -61,18 +63,18 @@ class Model:
 
 
 def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
-    """Model and metadata of an exported bundle. Loading one can run code: give only files of your own.
+    """Model and metadata of an exported bundle of either format. Loading one can run code: give only your own.
 
     Raises:
         DataError: it is no bundle.
     """
-    extra = {"metadata.json": ""}
     try:
-        network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
-        metadata: dict[str, Any] = json.loads(extra["metadata.json"])
-        return Model(network, metadata["input"]["channels"], metadata["input"]["normalisation"]), metadata
-    except (RuntimeError, ValueError, KeyError):
+        bundle = Bundle(path)
+        said = bundle.metadata.input
+        model = Model(load_network(bundle), said.channels, said.normalisation)
+    except (BundleError, ValueError):
         raise DataError(f"{path}: is no bundle of nadenoise, or damaged") from None
+    return model, bundle.metadata.model_dump(mode="json")
 
 
 def open_model(path: Path) -> tuple[Model, dict[str, Any] | None]:

@@ -43,6 +43,7 @@ class Run:
         validation_loss: of the best network.
         processes: how many worked on it.
         data: part of the split to checksum of its images.
+        tuning: how it was fine-tuned, and from which network; None if it was not.
     """
 
     config: Config
@@ -52,9 +53,11 @@ class Run:
     validation_loss: float
     processes: int
     data: Mapping[str, str]
+    tuning: Mapping[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As plain values, for JSON."""
+        tuning = {} if self.tuning is None else {"tuning": dict(self.tuning)}
         return {
             "configuration": self.config.plain(),
             "epoch": self.epoch,
@@ -63,13 +66,14 @@ class Run:
             "validation_loss": self.validation_loss,
             "processes": self.processes,
             "data": dict(self.data),
+            **tuning,
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], source: str) -> Run:
         """The inverse of `plain`; `source` is the file that kept it."""
         values = {name: plain[name] for name in ("epoch", "step", "minutes", "validation_loss", "processes", "data")}
-        return cls(config_from_plain(plain["configuration"], source), **values)
+        return cls(config_from_plain(plain["configuration"], source), **values, tuning=plain.get("tuning"))
 
 
 def build_network(config: Config) -> ResidualDenoiser:

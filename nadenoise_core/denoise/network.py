@@ -104,7 +104,7 @@ class Denoiser:
         except torch.jit.Error as error:  # no RuntimeError; its reason comes last, after the traceback of the script
             reason = str(error).strip().splitlines()[-1]
             raise BundleError(f"{self.bundle.path}: the network does not run ({reason})") from None
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:  # the guards of torch.export assert
             raise BundleError(f"{self.bundle.path}: the network does not run ({_first_line(error)})") from None
 
 
@@ -133,19 +133,54 @@ _loaded: dict[tuple[str, str], Any] = {}
 
 
 def _load(bundle: Bundle, device: str) -> Any:
-    """The network, loaded once in a process; from the very bytes whose checksum was verified."""
+    """The network, loaded once in a process."""
+    if (bundle.sha256, device) not in _loaded:
+        _loaded[bundle.sha256, device] = load_network(bundle, device)
+    return _loaded[bundle.sha256, device]
+
+
+def load_network(bundle: Bundle, device: str = "cpu") -> Any:
+    """The network of a bundle of either format, ready for inference, from the very bytes whose checksum is known.
+
+    Loading can run code that is in the file: give only a bundle that `find_bundle` trusts, or one of your own.
+
+    Args:
+        bundle: which one.
+        device: "cpu", "cuda" or "cuda:N".
+
+    Returns:
+        A callable: tensor (batch, channels, rows, columns) to the same shape.
+
+    Raises:
+        BundleError: the file holds no network that this torch can load.
+    """
     import torch
 
-    if (bundle.sha256, device) in _loaded:
-        return _loaded[bundle.sha256, device]
+    read = _read_exported if bundle.archive == "exported" else _read_torchscript
+    try:
+        network = read(bundle.content, device)
+    # What torch.export raises for a damaged archive depends on where the damage is.
+    except Exception as error:
+        kind = "a network of torch.export" if bundle.archive == "exported" else "TorchScript"
+        raise BundleError(f"{bundle.path}: cannot be loaded as {kind} ({_first_line(error)})") from None
+    return network.to(memory_format=torch.channels_last)
+
+
+def _read_torchscript(content: bytes, device: str) -> Any:
+    import torch
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        try:
-            network: Any = torch.jit.load(BytesIO(bundle.content), map_location=device).eval()  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(f"{bundle.path}: cannot be loaded as TorchScript ({_first_line(error)})") from None
-    _loaded[bundle.sha256, device] = network.to(memory_format=torch.channels_last)
-    return _loaded[bundle.sha256, device]
+        return torch.jit.load(BytesIO(content), map_location=device).eval()  # type: ignore[no-untyped-call]
+
+
+def _read_exported(content: bytes, device: str) -> Any:
+    import torch
+    from torch.export.passes import move_to_device_pass
+
+    program = torch.export.load(BytesIO(content))  # in inference mode since it was exported
+    # Devices are written into the graph too, so moving the parameters alone does not do.
+    return (program if torch.device(device).type == "cpu" else move_to_device_pass(program, device)).module()
 
 
 def _first_line(error: Exception) -> str:

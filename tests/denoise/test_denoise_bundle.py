@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -89,12 +90,36 @@ def test_a_file_that_is_not_listed_is_not_shipped(models: Path, build) -> None:
 
 def test_names(models: Path, build, tmp_path: Path) -> None:
     assert find_bundle("tiny").path.parent == models
-    with pytest.raises(BundleError, match=r"unknown bundle 'huge'.*tiny.*\.pt file"):
+    with pytest.raises(BundleError, match=r"unknown bundle 'huge'.*tiny.*\.pt or \.pt2 file"):
         find_bundle("huge")
-    for name in ("missing.pt", str(tmp_path / "folder.pt")):
+    for name in ("missing.pt", "missing.pt2", str(tmp_path / "folder.pt")):
         (tmp_path / "folder.pt").mkdir(exist_ok=True)
         with pytest.raises(BundleError, match="no such bundle"):
             find_bundle(name)
+
+
+def test_of_two_formats_one_is_offered_and_both_are_checked(models: Path, build) -> None:
+    wide = models / "wide.pt2"
+    wide.write_bytes(build("return 4 * x", name="other.pt", version="2.0").read_bytes())
+    with (models / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(wide.read_bytes()).hexdigest()}  wide.pt2\n")
+    assert [bundle.path.name for bundle in shipped_bundles()] == ["early.pt", "wide.pt"]
+    assert find_bundle(str(wide)).metadata.version == "2.0"
+    wide.write_bytes(b"something else")
+    with pytest.raises(BundleError, match=r"wide\.pt2: not a TorchScript bundle"):
+        shipped_bundles()
+
+
+def test_the_format_is_known_by_what_is_inside(build, tmp_path: Path) -> None:
+    path = build()
+    assert Bundle(path).archive == "torchscript"
+    renamed = tmp_path / "renamed.pt2"
+    renamed.write_bytes(path.read_bytes())
+    assert Bundle(renamed).archive == "torchscript"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "marked.pt", "w") as marked:
+        marked.writestr("archive/archive_format", "pt2")
+        marked.writestr("archive/extra/metadata.json", archive.read("tiny/extra/metadata.json"))
+    assert Bundle(tmp_path / "marked.pt").archive == "exported"
 
 
 def test_damaged_files(build, tmp_path: Path) -> None:
@@ -103,7 +128,7 @@ def test_damaged_files(build, tmp_path: Path) -> None:
     at = whole.index(b'"for tests"')
     for content in (b"", b"not a zip", whole[: len(whole) // 2], whole[:at] + b"#" + whole[at + 1 :]):
         spoiled.write_bytes(content)
-        with pytest.raises(BundleError, match=r"spoiled\.pt: not a TorchScript bundle, or damaged"):
+        with pytest.raises(BundleError, match=r"spoiled\.pt: not a TorchScript bundle nor one .* damaged"):
             Bundle(spoiled)
 
 

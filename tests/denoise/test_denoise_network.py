@@ -100,7 +100,10 @@ def test_values_that_are_not_finite_are_refused(build, body: str) -> None:
         Denoiser(bundle(build, body))(image(), 1.0)
 
 
-def test_a_zip_that_is_no_torchscript(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("marks", "words"), [((), "TorchScript"), (("archive_format", "archive_version"), r"a network of torch\.export")]
+)
+def test_a_zip_that_is_no_network(tmp_path, marks: tuple[str, ...], words: str) -> None:
     import json
     import zipfile
 
@@ -110,8 +113,62 @@ def test_a_zip_that_is_no_torchscript(tmp_path) -> None:
     }  # fmt: skip
     with zipfile.ZipFile(tmp_path / "fake.pt", "w") as archive:
         archive.writestr("fake/extra/metadata.json", json.dumps(metadata))
-    with pytest.raises(BundleError, match=r"fake\.pt: cannot be loaded as TorchScript"):
+        for name in marks:
+            archive.writestr(f"fake/{name}", "pt2")
+    with pytest.raises(BundleError, match=rf"fake\.pt: cannot be loaded as {words}") as caught:
         Denoiser(Bundle(tmp_path / "fake.pt"))
+    assert "\n" not in str(caught.value)
+
+
+def save_exported(path, network, matrix: tuple[int, int] = MATRIX, **changes: object) -> Bundle:
+    """A bundle by torch.export for images of this matrix alone."""
+    import json
+
+    import torch
+
+    metadata = {
+        "format": 1, "name": "tiny", "version": "1", "description": "", "matrix": MATRIX, "averages": [1, 9],
+        "input": {"channels": "complex", "normalisation": "noise"}, **changes,
+    }  # fmt: skip
+    free = torch.export.Dim.DYNAMIC
+    program = torch.export.export(network, (torch.zeros(2, 2, *matrix),), dynamic_shapes=({0: free},))
+    torch.export.save(program, str(path), extra_files={"metadata.json": json.dumps(metadata)})
+    return Bundle(path)
+
+
+def halving():
+    import torch
+
+    class Halving(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 2
+
+    return Halving().eval()
+
+
+def test_a_network_by_torch_export_runs_like_any(tmp_path) -> None:
+    got = Denoiser(save_exported(tmp_path / "tiny.pt2", halving()))(image(), 0.7)
+    np.testing.assert_allclose(got, image() / 2, rtol=1e-6)
+    assert got.dtype == np.complex64
+
+
+def test_a_network_by_torch_export_of_another_matrix_is_refused(tmp_path) -> None:
+    with pytest.raises(BundleError, match=r"tiny\.pt2: the network does not run \(Guard failed") as caught:
+        Denoiser(save_exported(tmp_path / "tiny.pt2", halving(), (8, 12)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_network_by_torch_export_is_refused(tmp_path) -> None:
+    """The metadata can be read, the graph cannot."""
+    import zipfile
+
+    whole = save_exported(tmp_path / "tiny.pt2", halving()).path
+    spoiled = tmp_path / "spoiled.pt2"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(spoiled, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, b"{}" if name.endswith("models/model.json") else source.read(name))
+    with pytest.raises(BundleError, match=r"spoiled\.pt2: cannot be loaded as a network of torch\.export"):
+        Denoiser(Bundle(spoiled))
 
 
 def test_a_file_that_is_replaced_is_loaded_anew(build) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.denoise.bundle import Bundle, find_bundle
+from nadenoise_core.denoise.network import Denoiser, load_network
+from nadenoise_core.errors import BundleError, OutputError
 from nadenoise_core.sampling import SpiralDesign
 from training import export
 from training.cache import Images, Provenance
@@ -68,8 +71,19 @@ def metadata() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def bundle(network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def both(network: ResidualDenoiser, metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_bundle(network, metadata, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(params=[0, 1], ids=["torchscript", "exported"])
+def bundle(both: list[Path], request: pytest.FixtureRequest) -> Path:
+    return both[request.param]
+
+
+def test_both_formats_are_written(both: list[Path]) -> None:
+    assert [path.name for path in both] == ["tiny.pt", "tiny.pt2"]
+    assert [Bundle(path).archive for path in both] == ["torchscript", "exported"]
+    assert Bundle(both[0]).metadata == Bundle(both[1]).metadata
 
 
 def test_a_fresh_process_gets_the_networks_images(network: ResidualDenoiser, bundle: Path) -> None:
@@ -88,6 +102,12 @@ def test_a_bundle_that_differs_is_not_written(
     monkeypatch.setattr(export, "parity", lambda *_, **__: float("nan"))
     with pytest.raises(OutputError, match="differs"):
         write_bundle(network, metadata, tmp_path)
+    differences = iter([0.0, 2e-3])  # one bad format keeps the other away, too
+    monkeypatch.setattr(export, "parity", lambda *_, **__: next(differences))
+    with pytest.raises(OutputError, match=r"tiny\.pt2: .* by 0\.002"):
+        write_bundle(network, metadata, tmp_path)
+    with pytest.raises(ValueError, match="no format"):
+        write_bundle(network, metadata, tmp_path, [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,24 +140,77 @@ export.parity = lambda *_, **__: 0.0  # parity has tests of its own, and takes a
 torch.manual_seed(5)
 network = ResidualDenoiser(filters=4, blocks=1, channels=2, zero_init=False)
 metadata = {"name": "tiny", "input": {"channels": "complex"}}
-print(write_bundle(network, metadata, Path(sys.argv[1])).name)
+write_bundle(network, metadata, Path(sys.argv[1]))
 """
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         subprocess.run([sys.executable, "-c", _WRITE, str(tmp_path / folder)], check=True, capture_output=True)
-    assert (tmp_path / "a" / "tiny.pt").read_bytes() == (tmp_path / "b" / "tiny.pt").read_bytes()
+    for name in ("tiny.pt", "tiny.pt2", "SHA256SUMS"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_checksums_list_every_bundle_and_keep_the_others(
     network: ResidualDenoiser, metadata: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  other.pt\n{'1' * 64}  tiny.pt\n")
-    path = write_bundle(network, metadata, tmp_path)
+    paths = write_bundle(network, metadata, tmp_path)
     lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
-    assert lines == [f"{'0' * 64}  other.pt", f"{hashlib.sha256(path.read_bytes()).hexdigest()}  tiny.pt"]
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["SHA256SUMS", "tiny.pt"]
+    made = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in paths]
+    assert lines == [f"{'0' * 64}  other.pt", *made]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["SHA256SUMS", "tiny.pt", "tiny.pt2"]
+
+
+def test_one_format_is_written_where_one_is_wanted(
+    network: ResidualDenoiser, metadata: dict[str, Any], tmp_path: Path
+) -> None:
+    assert write_bundle(network, metadata, tmp_path, ["exported"]) == [tmp_path / "tiny.pt2"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["SHA256SUMS", "tiny.pt2"]
+
+
+@pytest.mark.parametrize("tail", ["paper", "reference"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_network_can_be_written_in_both_formats(
+    tail: str, channels: int, metadata: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, to be quick; the channels reach parity through the metadata."""
+    torch.manual_seed(2)
+    made = ResidualDenoiser(filters=4, blocks=1, channels=channels, tail=tail, zero_init=False).eval()
+    monkeypatch.setattr(export, "parity", lambda *_, **__: 0.0)
+    magnitude = {"channels": "magnitude", "normalisation": "range"}
+    given = metadata | ({"input": magnitude} if channels == 1 else {})
+    image = 10 * torch.rand(3, channels, 49, 30)
+    for path in write_bundle(made, given, tmp_path):
+        with torch.inference_mode():
+            torch.testing.assert_close(load_network(Bundle(path))(image), made(image), rtol=1e-4, atol=1e-4)
+
+
+def test_the_denoiser_does_not_know_the_format(both: list[Path]) -> None:
+    """The runtime, with the checksum of either file: the same images."""
+    rng = np.random.default_rng(3)
+    image = (rng.standard_normal((80, 80)) + 1j * rng.standard_normal((80, 80)) + 3).astype(np.complex64)
+    results = []
+    for path in both:
+        with pytest.raises(BundleError, match="can run code"):
+            find_bundle(str(path))
+        found = find_bundle(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        results.append(Denoiser(found)(image, 0.5))
+    assert np.abs(results[0] - image).max() > 0.1
+    np.testing.assert_allclose(results[0], results[1], atol=1e-4)
+
+
+def test_the_exported_file_holds_no_path_of_this_machine(both: list[Path]) -> None:
+    content = both[1].read_bytes()  # not compressed
+    assert b"graph_module" in content
+    assert str(Path(export.__file__).parent).encode() not in content and b"site-packages" not in content
+
+
+def test_loading_gives_no_warning_but_what_is_known(both: list[Path]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for path in both:
+            load_network(Bundle(path))
 
 
 def test_a_loaded_bundle_denoises_in_units_of_the_noise(network: ResidualDenoiser, bundle: Path) -> None:
@@ -190,8 +263,12 @@ def test_evaluation_of_the_identity_changes_nothing(limbs: Images, noise: Spiral
         assert row["muscle_rmse_ratio"] == pytest.approx(1, abs=1e-4)
     assert len(metrics["calves"]) == len(CALF_AVERAGES)
     assert report(metrics).count("\n") > 20
-    words = card(describe_run("tiny", "0.1", make_run(), PROVENANCE, metrics), 5000)
-    assert report(metrics) in words and "5 kB" in words and "3 skipped: it is damaged" in words
+    words = card(describe_run("tiny", "0.1", make_run(), PROVENANCE, metrics), {"tiny.pt": 5000, "tiny.pt2": 7100})
+    assert (
+        report(metrics) in words
+        and "| `tiny.pt`, 5 kB or `tiny.pt2`, 7 kB |" in words
+        and "3 skipped: it is damaged" in words
+    )
 
 
 def test_what_nobody_knows_is_left_out(limbs: Images, noise: SpiralNoise) -> None:

@@ -1,0 +1,122 @@
+"""Table 1 with its tests, beside the paper's; the figure of examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from nadenoise_core.errors import OutputError
+from training.cache import Images
+from training.evaluate import PAPER_TABLE_1, Paired, Published, Spread, evaluate, report, table_1
+from training.figure import draw_examples
+from training.kspace import SpiralNoise
+from training.model import Model
+
+
+def smooth(image: torch.Tensor) -> torch.Tensor:
+    """A denoiser worth testing for: halfway to the mean of three by three pixels."""
+    return (image + torch.nn.functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)) / 2
+
+
+def test_the_wilcoxon_test_is_that_of_the_paper() -> None:
+    """Its p values for ten pairs are multiples of 2 / 1024; an outlier has a rank and no more."""
+    before = np.arange(10.0)
+    after = before - np.arange(1, 11)
+    assert Paired.of(before, after) == Paired(-5.5, pytest.approx(2 / 1024))
+    after[9] -= 1000
+    assert Paired.of(before, after).p == pytest.approx(2 / 1024)
+    after[0] = before[0] + 1  # the smallest difference goes the other way
+    assert Paired.of(before, after).p == pytest.approx(4 / 1024)
+
+
+def test_pairs_are_compared_and_not_groups() -> None:
+    """A small change in every image counts, however different the images are."""
+    before = 100 * np.random.default_rng(0).standard_normal(30)
+    change = 0.01 * (1 + np.arange(30))
+    assert Paired.of(before, before + change).p < 1e-6
+    assert Paired.of(before, before + change * (-1) ** np.arange(30)).p > 0.1
+
+
+def test_no_difference_is_no_evidence() -> None:
+    assert Paired.of(np.ones(5), np.ones(5)) == Paired(0.0, 1.0)
+    assert Paired.of(np.ones(1), np.zeros(1)).p == 1.0
+
+
+def test_published_figures_are_those_of_the_paper() -> None:
+    thirty = Published.of(30)
+    assert thirty.noisy.mse == Spread(2.1e-3, 0.2e-3) and thirty.denoised.psnr == Spread(32.6, 0.9)
+    assert Published.of(10).denoised.ssim == Spread(0.84, 0.05)
+
+
+def test_a_network_that_denoises_is_found_to(limbs: Images, noise: SpiralNoise) -> None:
+    """All forty images get better, so p is as small as forty images allow."""
+    row = table_1(Model(smooth), limbs, noise, (10,))[0]
+    assert row.tests.mse.change < 0 < row.tests.psnr.change and row.tests.ssim.change > 0
+    assert row.tests.mse.p == row.tests.psnr.p == pytest.approx(2 / 2**40, rel=1e-6, abs=0)
+    # The change is of the pairs, and lies near the difference of the medians.
+    assert row.tests.psnr.change == pytest.approx(row.denoised.psnr.median - row.noisy.psnr.median, abs=0.5)
+
+
+def test_the_report_sets_tests_and_the_papers_ranges_beside_ours(limbs: Images, noise: SpiralNoise) -> None:
+    metrics = evaluate(Model(smooth), limbs.first(6), noise, range(1))
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+    row = metrics["table_1"][list(PAPER_TABLE_1).index(30)]
+    assert row["paper"]["denoised"]["psnr"] == {"median": 32.6, "iqr": 0.9}
+    assert row["tests"]["mse"]["p"] == pytest.approx(2 / 2**6)
+    lines = report(metrics).splitlines()
+    ours = next(line for line in lines if line.startswith("| 30 | denoised |"))
+    assert ours.endswith("| 0.6 (0.1), 0.90 (0.03), 32.6 (0.9) |")
+    tests = next(line for line in lines if line.startswith("| 30 | -"))
+    change = row["tests"]["psnr"]["change"]
+    assert f"| {1e3 * row['tests']['mse']['change']:+.2f} | 0.031 |" in tests and f"| {change:+.1f} | 0.031 |" in tests
+    assert len({line.count("|") for line in lines[lines.index("") + 1 :][:7]}) == 1  # the table of tests is whole
+
+
+def test_vanishing_p_values_are_bounds(limbs: Images, noise: SpiralNoise) -> None:
+    rows = [asdict(row) for row in table_1(Model(smooth), limbs, noise, (10,))]
+    assert "| < 1e-06 |" in report({"table_1": rows, "regions": [], "calves": []})
+
+
+def test_metrics_without_tests_are_reported_without(limbs: Images, noise: SpiralNoise) -> None:
+    row = asdict(table_1(Model(smooth), limbs.first(2), noise, (10,))[0])
+    del row["tests"], row["paper"]
+    text = report({"table_1": [row], "regions": [], "calves": []})
+    assert text.endswith("| 0.9, 0.84, 30.3 |") and text.count("\n") == 3
+
+
+def test_examples_are_drawn_in_one_window(limbs: Images, noise: SpiralNoise, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "examples.png"
+    seen = []
+
+    def see(image: torch.Tensor) -> torch.Tensor:
+        seen.append(image)
+        return image
+
+    draw_examples(Model(see), limbs.first(3), noise, path, (30, 10), index=1)
+    drawn = torch.cat(seen)
+    assert drawn.shape == (2, 2, 80, 80) and [entry.name for entry in path.parent.iterdir()] == ["examples.png"]
+    whole = imread(path)
+    assert np.unique(whole[..., :3]).size > 50 and whole.shape[1] == pytest.approx(1080, abs=2)
+    # The same image as Table 1's: another index, and another denoiser, make another figure.
+    for model, index in ((Model(see), 2), (Model(smooth), 1)):
+        draw_examples(model, limbs.first(3), noise, tmp_path / "other.png", (30, 10), index=index)
+        assert np.abs(imread(tmp_path / "other.png") - whole).mean() > 0.002
+
+
+def test_examples_that_cannot_be_drawn(limbs: Images, noise: SpiralNoise, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no image 3 of 3"):
+        draw_examples(Model(smooth), limbs.first(3), noise, tmp_path / "a.png", index=3)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        draw_examples(Model(smooth), limbs.first(1), noise, tmp_path / "file" / "a.png")
+    (tmp_path / "a.png").mkdir()
+    for name, reason in (("a.png", "directory"), ("a.odd", "odd")):
+        with pytest.raises(OutputError, match=f"cannot write .*{reason}"):
+            draw_examples(Model(smooth), limbs.first(1), noise, tmp_path / name)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.png", "file"]
