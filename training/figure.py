@@ -62,7 +62,7 @@ def draw_examples(
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial)
+        figure.savefig(partial, bbox_inches="tight")
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(f"cannot write {path} ({error.strerror})") from None
