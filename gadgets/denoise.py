@@ -38,7 +38,7 @@ class Denoise(Gadget):
 
     class Parameters(GadgetParameters):
         bundle: str = Field(
-            "auto", min_length=1, description="auto: chosen for the averages; else the name of a bundle or its file (.pt, .pt2)"
+            "auto", min_length=1, description="auto: chosen for the averages; else the name of a bundle, or its file"
         )
         bundle_sha256: str | None = Field(
             None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that the bundle must have; a file needs it"
