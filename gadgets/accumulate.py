@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
-from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
@@ -54,6 +54,14 @@ class Accumulate(Gadget):
     class Parameters(GadgetParameters):
         emit_at: tuple[int, ...] = Field(
             (), description="numbers of averages to emit an image at, e.g. 5, 10, 30; empty: all averages only"
+        )
+        jackknife_groups: int = Field(
+            0,
+            ge=0,
+            le=50,
+            description="sets of averages that are left out in turn; the replicas of each image made so, which "
+            "'quantify' takes off again, tell the standard error of its regions, through the network too. 10 is a "
+            "good choice; 0: none",
         )
         interleaf_counter: Counter = Field("kspace_encode_step_1", description="acquisition counter of the interleaf")
         average_counter: Counter = Field("average", description="acquisition counter of the average")
@@ -103,6 +111,13 @@ class Accumulate(Gadget):
             if any(level < 1 for level in levels) or list(levels) != sorted(set(levels)):
                 raise ValueError("must be whole numbers from 1, each larger than the one before")
             return levels
+
+        @field_validator("jackknife_groups")
+        @classmethod
+        def _more_than_one(cls, groups: int) -> int:
+            if groups == 1:
+                raise ValueError("one group left out leaves nothing; use 0, or 2 and more")
+            return groups
 
         @model_validator(mode="after")
         def _one_delay(self) -> Self:
@@ -188,7 +203,8 @@ class _ImageInProgress:
         samples = self._checked(acquisition, interleaf, half, name)
         if self._averager is None:
             outer = slice(samples.shape[1] // 2, None)
-            self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer)
+            groups = max(self._parameters.jackknife_groups, 1)
+            self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
         self._locate(acquisition, interleaf, name)
         if not self._averager.add(average, interleaf, half, samples):
             self._repeated += 1
@@ -268,9 +284,8 @@ class _ImageInProgress:
         """The data of the image of the first `level` averages, with warnings for what is missing in it."""
         averager, interleaves, half_pulses = self._averager, self._interleaves, self._half_pulses
         assert averager is not None and interleaves is not None and half_pulses is not None
-        averaged = averager.average(
-            level, interleaves, half_pulses, self._parameters.correct_half_pulse_phase
-        ).whitened()
+        turned = self._parameters.correct_half_pulse_phase
+        averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         missing = averager.missing(level, interleaves, half_pulses)
         if missing:
             named = [f"interleaf {i}, half-pulse {h}: {count}" for (i, h), count in missing.items()]
@@ -285,14 +300,27 @@ class _ImageInProgress:
                 averaged.half_pulse_phase,
             )
         headers = [self._headers[interleaf] for interleaf in range(interleaves)]
-        return pack(
-            averaged.kspace,
-            self._complete_trajectory(interleaves),
-            averaged.averages,
-            averaged.noise_std,
-            headers,
-            self._gadget.scan.encoding,
-        )
+        replicas = self._replicas(averager, level, interleaves, half_pulses)
+        return pack(averaged, self._complete_trajectory(interleaves), headers, self._gadget.scan.encoding, replicas)
+
+    def _replicas(
+        self, averager: KspaceAverager, level: int, interleaves: int, half_pulses: int
+    ) -> list[AveragedKspace]:
+        """The means without each group of averages in turn; none where there are too few averages."""
+        groups = min(self._parameters.jackknife_groups, level, averager.averages)
+        if groups < 2:
+            return []
+        turned = self._parameters.correct_half_pulse_phase
+        try:
+            return [
+                averager.average(level, interleaves, half_pulses, turned, without=group).whitened()
+                for group in range(groups)
+            ]
+        except RawDataError:
+            self._gadget.log.warning(
+                "no standard errors of %d averages: an interleaf has come in one group of them alone", level
+            )
+            return []
 
     def _complete_trajectory(self, interleaves: int) -> NDArray[np.float32]:
         """(interleaves, samples, 2) in cycles/pixel."""

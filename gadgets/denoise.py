@@ -11,7 +11,7 @@ from pydantic import Field
 
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
 from nadenoise_core.denoise.guard import Residual, residual
-from nadenoise_core.denoise.network import Denoiser
+from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
@@ -23,9 +23,11 @@ from nadenoise_core.stream.image import (
     on_device,
     pixel_size,
     pixels_of,
+    replicas_of,
     say,
     told,
     told_number,
+    told_numbers,
 )
 from nadenoise_core.stream.scan import Scan
 
@@ -38,7 +40,10 @@ class Denoise(Gadget):
 
     class Parameters(GadgetParameters):
         bundle: str = Field(
-            "auto", min_length=1, description="auto: chosen for the averages; else the name of a bundle, or its file"
+            "auto",
+            min_length=1,
+            description="auto: a network that is told the noise, for the averages; else the name of a bundle, such as "
+            "paper_30, or its file",
         )
         bundle_sha256: str | None = Field(
             None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that the bundle must have; a file needs it"
@@ -56,7 +61,9 @@ class Denoise(Gadget):
         self._device = str(choose_device(self.parameters.device))
         self._denoisers: dict[str, Denoiser] = {}
         if self.parameters.bundle == "auto":
-            self._bundles = shipped_bundles()
+            # Those that are told the noise serve every number of averages; the paper's are chosen by name.
+            known = shipped_bundles()
+            self._bundles = [bundle for bundle in known if bundle.metadata.input.normalisation == "noise"]
         else:
             self._bundles = [find_bundle(self.parameters.bundle, self.parameters.bundle_sha256)]
             misfit = self._bundles[0].misfit(scan.encoding.matrix)
@@ -91,7 +98,7 @@ class Denoise(Gadget):
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
         source = pixels if on_device(image) is None else on_device(image)
         result = self._denoiser(bundle)(source, noise_std)
-        denoised = image_beside(image, result)
+        denoised = image_beside(image, result, self._replicas(image, self._denoiser(bundle)))
         label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
         say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
         comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
@@ -100,6 +107,11 @@ class Denoise(Gadget):
             self._judge(denoised, residual(pixels, result, noise_std, k_max))
         add_to_history(denoised, self.name(), {"bundle": bundle.name})
         return denoised
+
+    def _replicas(self, image: ismrmrd.Image, denoiser: Denoiser) -> Iterable[Image]:
+        """The image's replicas, denoised as one batch."""
+        replicas = replicas_of(image)
+        return denoiser.batch(replicas, told_numbers(image, "replica_noise_std")) if len(replicas) else ()
 
     def _judge(self, denoised: ismrmrd.Image, left: Residual) -> None:
         """Say what the network took away, and what speaks against its image."""

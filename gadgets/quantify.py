@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import ismrmrd
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.errors import CalibrationError, RawDataError
-from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup, concentration_map, tubes_as_facts
+from nadenoise_core.quantify.atsc import (
+    ConcentrationMap,
+    TubeSetup,
+    concentration_map,
+    concentrations_again,
+    tubes_as_facts,
+)
 from nadenoise_core.quantify.nifti import read_label_map, read_map
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
+from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
+from nadenoise_core.quantify.uncertainty import jackknife_error
 from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
@@ -24,10 +34,13 @@ from nadenoise_core.stream.image import (
     label,
     pixel_size,
     pixels_of,
+    replicas_of,
     say,
     told,
     told_number,
+    told_numbers,
     window,
+    without_replicas,
 )
 from nadenoise_core.stream.scan import Scan
 
@@ -88,6 +101,11 @@ class Quantify(Gadget):
             "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
             "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
         )
+        roi_map: str = Field(
+            "",
+            description="NIfTI label map of regions to read, such as muscle and skin, on the image's matrix: mean aTSC "
+            "of every label, with its standard error where 'accumulate' has jackknife_groups. Empty: the tubes alone",
+        )
         receive_map: str = Field(
             "",
             description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
@@ -128,22 +146,26 @@ class Quantify(Gadget):
             labels=read_label_map(Path(given.label_map), scan.encoding.matrix) if given.label_map else None,
         )
 
+        self._rois = read_label_map(Path(given.roi_map), scan.encoding.matrix) if given.roi_map else None
         self._factors = self._relaxation_factors()
         self._correction = self._signal_correction()
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if not isinstance(item, ismrmrd.Image) or not self._is_wanted(item):
+            if not isinstance(item, ismrmrd.Image):
                 yield item
+                continue
+            if not self._is_wanted(item):
+                yield without_replicas(item)
                 continue
             try:
                 atsc = self._quantify(item)
             except CalibrationError as error:
                 self.log.warning("no aTSC map: %s", error)
                 comment(item, f"no aTSC map: {error}")
-                yield item
+                yield without_replicas(item)
             else:
-                yield item
+                yield without_replicas(item)
                 yield atsc
 
     def _is_wanted(self, image: ismrmrd.Image) -> bool:
@@ -205,7 +227,7 @@ class Quantify(Gadget):
             through_zero=self.parameters.intercept == "zero",
             correction=self._correction,
         )
-        atsc = image_beside(image, result.values)
+        atsc = image_beside(without_replicas(image), result.values)
         source = "CNN" if kind == "denoised" else told(image, "method") or "NUFFT"
         label(atsc, "atsc", f"23Na aTSC [mmol/L] {source} {told(image, 'averages')} avg")
         window(atsc, 50.0, 100.0)
@@ -230,10 +252,53 @@ class Quantify(Gadget):
             self.log.warning(words)
             comment(atsc, words)
         comment(atsc, f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
+        self._say_regions(atsc, result, self._errors(image, result))
         self._say_corrections(atsc, result)
-        paths = {"label_map", "b1_map", "receive_map"}
+        paths = {"label_map", "roi_map", "b1_map", "receive_map"}
         add_to_history(atsc, self.name(), self.parameters.model_dump(exclude=paths))
         return atsc
+
+    def _errors(self, image: ismrmrd.Image, result: ConcentrationMap) -> _Errors | None:
+        """Standard errors by the image's replicas; None where it has none."""
+        replicas = replicas_of(image)
+        if not len(replicas):
+            return None
+        k_max = told_number(image, "k_max")
+        try:
+            maps, tubes = concentrations_again(
+                replicas,
+                pixel_size(image),
+                result,
+                k_max if np.isfinite(k_max) else None,
+                self.parameters.intercept == "zero",
+                self._correction,
+            )
+        except CalibrationError as error:
+            self.log.warning("no standard errors: without some of the averages, %s", error)
+            return None
+        left = [int(number) for number in told_numbers(image, "replica_averages")]
+        return _Errors(maps, tubes, int(told_number(image, "averages")), left)
+
+    def _say_regions(self, atsc: ismrmrd.Image, result: ConcentrationMap, errors: _Errors | None) -> None:
+        """Write what the tubes and the regions of the label map read."""
+        if errors is not None:
+            measured = result.calibration.concentration(np.array([tube.signal for tube in result.tubes]))
+            say(atsc, replicas=len(errors.left), tube_standard_error=errors.of(measured, errors.tubes).tolist())
+        if self._rois is None:
+            return
+        found = [int(number) for number in np.unique(self._rois) if number > 0]
+        regions = [measure(result.values, self._rois == number) for number in found]
+        say(
+            atsc,
+            region_label=found,
+            region_mean=[region.mean for region in regions],
+            region_std=[region.std for region in regions],
+            region_pixels=[region.pixels for region in regions],
+        )
+        if errors is not None:
+            means = np.array([errors.maps[:, self._rois == number].mean(axis=1) for number in found]).T
+            whole = np.array([region.mean for region in regions])
+            say(atsc, region_standard_error=errors.of(whole, means).tolist())
 
     def _say_corrections(self, atsc: ismrmrd.Image, result: ConcentrationMap) -> None:
         """Write which corrections were made, and where they could not be."""
@@ -259,6 +324,27 @@ class Quantify(Gadget):
             words += "; there the signal is not corrected"
             self.log.warning(words)
             comment(atsc, words)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """What the averages tell without some of them, mmol/L.
+
+    Attributes:
+        maps: (replicas, rows, columns) aTSC.
+        tubes: (replicas, tubes) readings of the tubes.
+        averages: of the image itself.
+        left: (replicas,) averages in each.
+    """
+
+    maps: NDArray[np.float64]
+    tubes: NDArray[np.float64]
+    averages: int
+    left: list[int]
+
+    def of(self, whole: NDArray[np.float64], replicas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard error of values that the replicas (replicas, values) give too."""
+        return jackknife_error(whole, replicas, self.averages, self.left)
 
 
 def _typical_error(result: ConcentrationMap) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -104,7 +104,8 @@ class Reconstruct(Gadget):
                 result = reconstruction(readouts.kspace, readouts.noise_std, starts.get(place))
                 if result.solution is not None:
                     starts[place] = result.solution
-                yield self._image(result, readouts, index)
+                replicas = [reconstruction(replica.kspace, replica.noise_std) for replica in readouts.replicas]
+                yield self._image(result, replicas, readouts, index)
 
     def _prepare(self, readouts: AveragedReadouts) -> Reconstruction:
         times: NDArray[np.float64] = 1e-6 * readouts.header.sample_time_us * np.arange(readouts.kspace.shape[-1])
@@ -114,12 +115,20 @@ class Reconstruct(Gadget):
             readouts.trajectory, self.scan.encoding.matrix, self._settings, self._device, self._field_map, times
         )
 
-    def _image(self, result: Reconstructed, readouts: AveragedReadouts, index: int) -> ismrmrd.Image:
+    def _image(
+        self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
+    ) -> ismrmrd.Image:
         encoding = self.scan.encoding
         averages = int(np.median(readouts.averages))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
         header, known = with_directions(readouts.header)
-        image = new_image(result.image, header, field_of_view, index)
+        image = new_image(result.image, header, field_of_view, index, [replica.image for replica in replicas])
+        if replicas:
+            say(
+                image,
+                replica_averages=[int(np.median(replica.averages)) for replica in readouts.replicas],
+                replica_noise_std=[replica.noise_std for replica in replicas],
+            )
         keep_on_device(image, result.on_device)
         label(image, "plain", f"23Na {result.method} {averages} avg")
         if not known:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from training.evaluate import report
+from training.tables import report
 
 
 def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
@@ -43,13 +43,15 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         f"| fit | best epoch {training['epoch']} of at most {config['fit']['epochs']}{limit}: step {training['step']}, "
         f"after {training['minutes']:.1f} minutes with {training['processes']} process(es); seed "
         f"{config['fit']['seed']} |",
+        *([f"| begun with | {_start(training['tuning']['start'])} |"] if "tuning" in training else []),
         f"| code | nadenoise {training['code']['nadenoise']}, torch {training['code']['torch']} |",
         f"| licence | {metadata['licence']} |",
         "",
         "## Figures",
         "",
         f"Of {metadata['metrics']['test_images']} test images and {metadata['metrics']['test_calves']} virtual calves; "
-        "median (interquartile range), then bias (standard deviation) in mmol/L.",
+        "median (interquartile range), then bias (standard deviation) in mmol/L; edge: change of the steepness of the "
+        "strongest tube's edge, calibrated, against the noiseless image.",
         "",
         report(metadata["metrics"]),
         "",
@@ -58,7 +60,8 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         f"Save the configuration below as `{metadata['name']}.yaml`, then",
         "",
         f"    nadenoise-train prepare {metadata['name']}.yaml",
-        f"    nadenoise-train fit {metadata['name']}.yaml --out runs/{metadata['name']}",
+        f"    nadenoise-train fit {metadata['name']}.yaml --out runs/{metadata['name']}"
+        f"{' --from START' if 'tuning' in training else ''}",
         f"    nadenoise-train export runs/{metadata['name']} --keep {training['keep']:g}",
         "",
         "```yaml",
@@ -67,3 +70,13 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _start(start: Mapping[str, Any]) -> str:
+    """The network that a fit began with: a bundle, or a run, which may itself have begun with another."""
+    if "bundle" in start:
+        return f"the bundle {start['bundle']} {start['version']} (sha256 {start['sha256'][:12]}...)"
+    pairs = start["configuration"]["pairs"]
+    kind = f"pairs of {pairs['averages']} averages" if pairs["kind"] == "paper" else "quantitative pairs"
+    words = f"the network of step {start['step']}, {start['minutes']:.1f} minutes, of a fit on {kind}"
+    return f"{words}, begun with {_start(start['tuning']['start'])}" if "tuning" in start else words

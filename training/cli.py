@@ -110,16 +110,22 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run, runs/CONFIG unless given; what is there goes on.")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Begin with the network of this run or bundle of your own, not at random."),
+    ] = None,
     assignments: Assignments = None,
 ) -> None:
     """Fit the network; a run that was stopped goes on from its last epoch."""
     from training.fit import fit as fit_network
+    from training.start import open_start
 
+    _quiet_torchscript()
     path = find_config(config)
     wanted = _config(config, assignments)
     folder = out or Path("runs") / path.stem
     try:
-        fitted = fit_network(wanted, folder)
+        fitted = fit_network(wanted, folder, start=None if start is None else open_start(start, wanted))
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from the last epoch", highlight=False)
         raise typer.Exit(130) from None
@@ -187,11 +193,11 @@ def evaluate(
 ) -> None:
     """The figures of a network on the test images and on virtual calves, beside the paper's."""
     from training.evaluate import evaluate as evaluate_model
-    from training.evaluate import report
     from training.figure import draw_examples
     from training.kspace import SpiralNoise
     from training.model import open_model
     from training.prepare import load_prepared
+    from training.tables import report
 
     _quiet_torchscript()
     network, plain = open_model(model)
@@ -220,10 +226,10 @@ def export(
     images: Count = None,
 ) -> None:
     """Evaluate the best network of a run and write it as a bundle with metadata and card."""
-    from training.evaluate import report
     from training.export import export as export_run
     from training.prepare import load_prepared
     from training.run import load_best
+    from training.tables import report
 
     _quiet_torchscript()
     made = load_best(run)[1]
@@ -244,6 +250,29 @@ def export(
     )
     typer.echo(report(metadata["metrics"]))
     say(f"\n{path}: {path.stat().st_size} bytes, validation loss {made.validation_loss:.5g} in epoch {made.epoch}")
+
+
+@app.command("compare")
+def compare(
+    model: Annotated[Path, typer.Argument(help="Run or bundle of your own, of the noise-aware network.")],
+    against: Annotated[
+        list[Path],
+        typer.Option(
+            help="Run or bundle of your own, of a network for one number of averages; may be repeated, and the "
+            "nearest serves.",
+            metavar="MODEL",
+        ),
+    ],
+    calves: Calves = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """A noise-aware network beside networks for single numbers of averages, on virtual calves."""
+    from training.compare import compare as compare_models
+    from training.compare import comparison_report, open_contest, results
+
+    _quiet_torchscript()
+    compared = results(compare_models(open_contest(model, against), range(calves)), range(calves))
+    typer.echo(json.dumps(compared, indent=1) if as_json else comparison_report(compared))
 
 
 def _config(name: str, assignments: list[str] | None) -> Config:

@@ -25,8 +25,9 @@ import nadenoise_core
 from nadenoise_core.denoise.bundle import SUFFIXES, Archive
 from nadenoise_core.errors import OutputError
 from training.cache import Cache, Provenance
+from training.calves import SEED
 from training.card import card
-from training.evaluate import SEED, evaluate
+from training.evaluate import evaluate
 from training.kspace import SpiralNoise
 from training.model import Model
 from training.run import Run, load_best

@@ -68,8 +68,13 @@ def finetune(
 
     Raises:
         ConfigError: the range of averages is no range.
-        DataError: a file that cannot be used.
+        DataError: a file that cannot be used, or a network for magnitude images.
     """
+    if start.config.pairs.kind != "quantitative":
+        raise DataError(
+            "the network to begin with is for magnitude images, whose noise has a mean of its own; only complex "
+            "networks can be fine-tuned on repeats"
+        )
     scans: list[Repeats] = []
     described = []
     for path in files:

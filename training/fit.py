@@ -40,6 +40,7 @@ from training.run import BEST, CHECKPOINT, FREE, Run, build_network, load_state,
 from training.runlog import Row, RunLog
 from training.running_statistics import MicroBatchStatistics
 from training.schedule import learning_rate
+from training.start import Start
 from training.team import Team, joined
 
 STATISTICS_BATCHES = 30
@@ -377,14 +378,25 @@ class Fit:
 _PROGRESS = ("step", "elapsed", "frozen", "best", "best_epoch")
 
 
-def fit(config: Config, out: Path, quiet: bool = False) -> Fit:
+def fit(config: Config, out: Path, quiet: bool = False, start: Start | None = None) -> Fit:
     """Fit the network of a configuration, alone or with the other processes that torchrun started.
 
     Args:
         config: all of it; its cache must be there.
         out: folder of the run.
         quiet: write files only.
+        start: begin with this network, of the same layers, instead of random weights.
+
+    Raises:
+        ConfigError: the start has other layers.
     """
+    tuning = None
+    if start is not None:
+        mine, theirs = _layers(config), _layers(start.config)
+        if different := [f"{name} is {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]:
+            raise ConfigError(f"the network to begin with has other layers: {different[0]}; set both alike")
+        described = {"method": "supervised", "start": dict(start.described)}
+        tuning = Tuning(start.weights, make_loss(config.loss), described)
     if config.fit.threads:
         torch.set_num_threads(config.fit.threads)
     with joined(config.fit.device) as team:
@@ -393,11 +405,17 @@ def fit(config: Config, out: Path, quiet: bool = False) -> Fit:
         training, validation = (
             make_pairs(config.pairs, cache.parts[part], noise, config.fit.seed) for part in ("train", "validation")
         )
-        fitted = Fit(out, config, training, validation, cache.provenance.sha256, team)
+        fitted = Fit(out, config, training, validation, cache.provenance.sha256, team, tuning)
         with RunLog(out, fitted.step, fitted.steps, quiet) if team.leads else nullcontext() as log:
             fitted.run(log=log)
         fitted.disband()
     return fitted
+
+
+def _layers(config: Config) -> dict[str, Any]:
+    """What the shapes of the weights depend on."""
+    network = config.network
+    return {"filters": network.filters, "blocks": network.blocks, "tail": network.tail, "channels": config.channels}
 
 
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:

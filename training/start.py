@@ -1,4 +1,4 @@
-"""The network that a fine-tuning begins with: of a run, or taken out of a bundle."""
+"""The network that a fit begins with: of a run, or taken out of a bundle."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def open_start(path: Path, config: Config | None = None) -> Start:
     """
     if path.is_dir():
         network, run = load_best(path)
-        return _checked(Start(network.state_dict(), run.config, run.data, run.plain()), path)
+        return Start(network.state_dict(), run.config, run.data, run.plain())
     if not path.is_file():
         raise DataError(f"{path}: no such run or bundle")
     _, metadata = load_bundle(path)
@@ -63,8 +63,7 @@ def open_start(path: Path, config: Config | None = None) -> Start:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "keep": training.get("keep", 0.0),
     }
-    start = _checked(Start({}, config, training.get("data", {}), described), path)
-    return Start(bundle_weights(path, config), config, _checksums(start.data), described)
+    return Start(bundle_weights(path, config), config, _checksums(training.get("data", {})), described)
 
 
 def bundle_weights(path: Path, config: Config) -> dict[str, Tensor]:
@@ -109,15 +108,6 @@ def _fill(targets: Sequence[Tensor | None], given: Sequence[Tensor | None]) -> N
         for mine, theirs in zip(targets, given, strict=False):
             if mine is not None and theirs is not None:
                 mine.copy_(theirs)
-
-
-def _checked(start: Start, path: Path) -> Start:
-    if start.config.pairs.kind != "quantitative":
-        raise DataError(
-            f"{path}: is a network for magnitude images, whose noise has a mean of its own; only complex networks can "
-            "be fine-tuned on repeats"
-        )
-    return start
 
 
 def _checksums(data: Mapping[str, Any]) -> dict[str, str]:

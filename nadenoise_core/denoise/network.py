@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -34,7 +34,7 @@ class Denoiser:
         self.bundle = bundle
         self.device = device
         self._network = _load(bundle, device)
-        self._run(self._channels_of(np.zeros(bundle.metadata.matrix, np.complex64)))  # also warms it up
+        self._run(self._channels_of(np.zeros((1, *bundle.metadata.matrix), np.complex64)))  # also warms it up
 
     @property
     def _channels(self) -> int:
@@ -53,27 +53,38 @@ class Denoiser:
         Raises:
             BundleError: the noise level is needed and unknown, the network fails, or the result is not finite.
         """
-        channels = self._channels_of(image)
-        if self.bundle.metadata.input.normalisation == "noise":
-            peak = float((channels**2).sum(0).max()) ** 0.5
-            offset, scale = 0.0, self._noise_scale(peak, noise_std)
-        else:
-            offset, scale = _range_scale(channels)
+        denoised: Image = self.batch(image[None], [noise_std])[0]
+        return denoised
+
+    def batch(self, images: Any, noise_std: Sequence[float]) -> Image:
+        """Denoise several images at once, (images, rows, columns), each with its noise; else as for one."""
+        import torch
+
+        channels = self._channels_of(images)
+        scales = [self._scale(image, std) for image, std in zip(channels, noise_std, strict=True)]
+        offset, scale = torch.tensor(scales, device=channels.device)[:, :, None, None, None].unbind(1)
         result = (self._run((channels - offset) / scale) * scale + offset).cpu().numpy()
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
-        if len(result) == 2:
-            return np.asarray(result[0] + 1j * result[1], dtype=np.complex64)
-        return np.asarray(result[0], dtype=np.float32)
+        if self._channels == 2:
+            return np.asarray(result[:, 0] + 1j * result[:, 1], dtype=np.complex64)
+        return np.asarray(result[:, 0], dtype=np.float32)
+
+    def _scale(self, channels: Any, noise_std: float) -> tuple[float, float]:
+        """What is taken from an image (channels, rows, columns), and what it is then divided by."""
+        if self.bundle.metadata.input.normalisation == "noise":
+            peak = float((channels**2).sum(0).max()) ** 0.5
+            return 0.0, self._noise_scale(peak, noise_std)
+        return _range_scale(channels)
 
     def _channels_of(self, image: Any) -> Any:
-        """A tensor (channels, rows, columns) on the network's device: real and imaginary part, or the magnitude."""
+        """A tensor (images, channels, rows, columns) on the network's device: real and imaginary part, or magnitude."""
         import torch
 
         # An image on a GPU stays there: DLPack hands it over without a copy.
         given = torch.from_numpy(image) if isinstance(image, np.ndarray) else torch.utils.dlpack.from_dlpack(image)
         tensor = given.to(self.device, torch.complex64)
-        return torch.view_as_real(tensor).movedim(-1, 0) if self._channels == 2 else tensor.abs()[None]
+        return torch.view_as_real(tensor).movedim(-1, 1) if self._channels == 2 else tensor.abs()[:, None]
 
     def _noise_scale(self, peak: float, noise_std: float) -> float:
         """The noise level, if the network can work with it: SNR units."""
@@ -89,18 +100,18 @@ class Denoiser:
         return noise_std
 
     def _run(self, channels: Any) -> Any:
-        """The network's answer to a tensor (channels, rows, columns), of the same shape."""
+        """The network's answer to a tensor (images, channels, rows, columns), of the same shape."""
         import torch
 
         try:
             with torch.inference_mode(), _one_thread():
-                batch = channels[None].contiguous(memory_format=torch.channels_last)
+                batch = channels.contiguous(memory_format=torch.channels_last)
                 result = self._network(batch)
                 if not isinstance(result, torch.Tensor):
                     raise RuntimeError(f"it gives a {type(result).__name__}, not one tensor")
                 if result.shape != batch.shape:
                     raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
-                return result[0]
+                return result
         except torch.jit.Error as error:  # no RuntimeError; its reason comes last, after the traceback of the script
             reason = str(error).strip().splitlines()[-1]
             raise BundleError(f"{self.bundle.path}: the network does not run ({reason})") from None

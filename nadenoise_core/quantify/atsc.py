@@ -107,6 +107,52 @@ def concentration_map(
     )
 
 
+def concentrations_again(
+    images: NDArray[np.generic],
+    pixel: tuple[float, float],
+    like: ConcentrationMap,
+    k_max: float | None = None,
+    through_zero: bool = False,
+    correction: SignalCorrection | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Calibrate replicas of an image, each by its own tubes, where the image has them.
+
+    Args:
+        images: (replicas, rows, columns).
+        like: of the image itself.
+        pixel, k_max, through_zero, correction: as for the image.
+
+    Returns:
+        aTSC (replicas, rows, columns), and what the tubes read (replicas, tubes), mmol/L.
+
+    Raises:
+        CalibrationError: the tubes of a replica give no calibration line.
+    """
+    correction = correction or SignalCorrection()
+    maps, readings = [], []
+    for image in images:
+        signal = in_phase(image, pixel)
+        tubes = [
+            measure_tube(
+                signal / correction.tubes,
+                pixel,
+                tube.concentration,
+                tube.centre,
+                tube.diameter,
+                k_max or 0.5 / max(pixel),
+            )
+            for tube in like.tubes
+        ]
+        line = fit_calibration(
+            [tube.concentration for tube in tubes],
+            [tube.signal for tube in tubes],
+            through_zero=through_zero and np.iscomplexobj(image),
+        )
+        maps.append(correction.factor * line.concentration(signal / correction.tissue))
+        readings.append(line.concentration(np.array([tube.signal for tube in tubes])))
+    return np.array(maps), np.array(readings)
+
+
 def locate_tubes(
     signal: NDArray[np.float64], pixel: tuple[float, float], setup: TubeSetup, k_max: float
 ) -> tuple[Tube, ...]:

@@ -89,11 +89,13 @@ class KspaceAverager:
             of level n is made of the averages 0 to n - 1, whatever the order of arrival.
         noise_samples: which samples of a readout tell the noise: the outer part of k-space, where there is little
             signal that could drift between averages.
+        groups: how many sets of averages are summed apart, in turn, so that each can be left out of a mean.
     """
 
     levels: tuple[int, ...]
     noise_samples: slice
-    _sums: dict[tuple[int, int, int], _Sum] = field(default_factory=dict)
+    groups: int = 1
+    _sums: dict[tuple[int, int, int, int], _Sum] = field(default_factory=dict)
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=list)
 
@@ -109,7 +111,7 @@ class KspaceAverager:
         self._seen[interleaf, half] = seen | bit
         span = bisect_right(self.levels, average)
         self._counted[span] += 1
-        key = (interleaf, half, span)
+        key = (interleaf, half, span, average % self.groups)
         readout = self._sums.get(key)
         if readout is None:
             readout = self._sums[key] = _Sum.of(*samples.shape)
@@ -149,7 +151,12 @@ class KspaceAverager:
         return {key: count for key, count in lost.items() if count}
 
     def average(
-        self, level: int, interleaves: int, half_pulses: int, correct_half_pulse_phase: bool = False
+        self,
+        level: int,
+        interleaves: int,
+        half_pulses: int,
+        correct_half_pulse_phase: bool = False,
+        without: int | None = None,
     ) -> AveragedKspace:
         """The mean of the averages below `level` that are there.
 
@@ -157,11 +164,12 @@ class KspaceAverager:
             level: one of `levels`, or any number above the last for all that came.
             interleaves, half_pulses: how many there must be.
             correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
+            without: a group of averages to leave out, counted from 0; None for none.
 
         Raises:
             RawDataError: an interleaf without any readout; the message names it.
         """
-        sums = [[self._sum_below(level, i, h) for h in range(half_pulses)] for i in range(interleaves)]
+        sums = [[self._sum_below(level, i, h, without) for h in range(half_pulses)] for i in range(interleaves)]
         empty = [f"{i}" for i, halves in enumerate(sums) if any(readout is None for readout in halves)]
         if empty:
             raise RawDataError(
@@ -188,13 +196,14 @@ class KspaceAverager:
             noise_covariance=covariance,
         )
 
-    def _sum_below(self, level: int, interleaf: int, half: int) -> _Sum | None:
+    def _sum_below(self, level: int, interleaf: int, half: int, without: int | None) -> _Sum | None:
         total: _Sum | None = None
         for span in range(bisect_right(self.levels, level - 1) + 1):
-            part = self._sums.get((interleaf, half, span))
-            if part is not None:
-                total = total or _Sum.of(*part.total.shape)
-                total.add(part)
+            for group in range(self.groups):
+                part = self._sums.get((interleaf, half, span, group))
+                if part is not None and group != without:
+                    total = total or _Sum.of(*part.total.shape)
+                    total.add(part)
         return total
 
     def _noise_covariance(self, readouts: list[list[_Sum]]) -> NDArray[np.complex128]:

@@ -4,12 +4,16 @@ Axes follow Gadgetron: data (samples, interleaves, 1, coils, 1, 1, 1), trajector
 1) in cycles/pixel, one acquisition header per interleaf. Two fields of the user space of each header carry what the
 averaging found: `user_int[0]` the averages of the interleaf, `user_float[0]` the noise standard deviation of the real
 part of its samples (NaN if unknown).
+
+Replicas, which are means without some of the averages, follow their image along the fifth axis, that Gadgetron calls
+N; `user_int[1]` is their number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import ismrmrd
 import numpy as np
@@ -30,6 +34,7 @@ class AveragedReadouts:
         averages: (interleaves,) averages in each interleaf.
         noise_std: (interleaves,) standard deviation of the real part of a sample.
         header: ismrmrd.AcquisitionHeader of the first interleaf: geometry, counters, times.
+        replicas: the same readouts without some of the averages each.
     """
 
     kspace: NDArray[np.complex64]
@@ -37,29 +42,46 @@ class AveragedReadouts:
     averages: NDArray[np.int64]
     noise_std: NDArray[np.float64]
     header: ismrmrd.AcquisitionHeader
+    replicas: tuple[AveragedReadouts, ...] = ()
+
+
+class Averaged(Protocol):
+    """Averaged readouts as averaging gives them; shapes as in `AveragedReadouts`."""
+
+    @property
+    def kspace(self) -> NDArray[np.complex64]: ...
+
+    @property
+    def averages(self) -> NDArray[np.int64]: ...
+
+    @property
+    def noise_std(self) -> NDArray[np.float64]: ...
 
 
 def pack(
-    kspace: NDArray[np.complex64],
+    averaged: Averaged,
     trajectory: NDArray[np.float32],
-    averages: Sequence[int] | NDArray[np.int64],
-    noise_std: Sequence[float] | NDArray[np.float64],
     headers: Sequence[ismrmrd.AcquisitionHeader],
     encoding: Encoding,
+    replicas: Sequence[Averaged] = (),
 ) -> ReconData:
     """ReconData of averaged interleaves; shapes as in `AveragedReadouts`, `headers` one an interleaf."""
-    coils, interleaves, samples = kspace.shape
-    described = np.empty((interleaves, 1, 1, 1, 1), dtype=object)
-    for index, header in enumerate(headers):
-        copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
-        copy.number_of_samples, copy.active_channels, copy.trajectory_dimensions = samples, coils, 2
-        copy.discard_pre = copy.discard_post = 0
-        copy.user_int[0] = int(averages[index])
-        copy.user_float[0] = float(noise_std[index])
-        described[index, 0, 0, 0, 0] = copy
+    coils, interleaves, samples = averaged.kspace.shape
+    means = (averaged, *replicas)
+    described = np.empty((interleaves, 1, len(means), 1, 1), dtype=object)
+    for number, mean in enumerate(means):
+        for index, header in enumerate(headers):
+            copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
+            copy.number_of_samples, copy.active_channels, copy.trajectory_dimensions = samples, coils, 2
+            copy.discard_pre = copy.discard_post = 0
+            copy.user_int[0], copy.user_int[1] = int(mean.averages[index]), len(replicas)
+            copy.user_float[0] = float(mean.noise_std[index])
+            described[index, 0, number, 0, 0] = copy
+    kspace = np.stack([mean.kspace.transpose(2, 1, 0) for mean in means], axis=-1)
+    places = np.repeat(trajectory.transpose(2, 1, 0)[..., None], len(means), axis=-1)
     buffer = ReconBuffer(
-        data=kspace.transpose(2, 1, 0)[:, :, None, :, None, None, None],
-        trajectory=trajectory.transpose(2, 1, 0)[..., None, None, None, None],
+        data=kspace[:, :, None, ..., None, None],
+        trajectory=places[:, :, :, None, :, None, None],
         density=None,
         headers=described,
         sampling_description=_describe(encoding, samples, interleaves),
@@ -76,20 +98,27 @@ def unpack(buffer: ReconBuffer) -> AveragedReadouts:
     data = np.asarray(buffer.data)
     if buffer.trajectory is None:
         raise RawDataError("the buffer carries no trajectory; put 'accumulate' before 'reconstruct'")
-    if data.ndim != 7 or data.shape[2] != 1 or data.shape[4:] != (1, 1, 1):
+    headers = np.asarray(buffer.headers)
+    replicas = data.shape[4] - 1 if data.ndim == 7 and headers.flat[0].user_int[1] == data.shape[4] - 1 else 0
+    if data.ndim != 7 or data.shape[2] != 1 or data.shape[4:] != (1 + replicas, 1, 1):
         raise RawDataError(
             f"the buffer has shape {data.shape}; expected (samples, interleaves, 1, coils, 1, 1, 1): "
             "put 'accumulate' before 'reconstruct'"
         )
-    headers = np.asarray(buffer.headers).ravel(order="F")
-    return AveragedReadouts(
-        kspace=np.ascontiguousarray(data[:, :, 0, :, 0, 0, 0].transpose(2, 1, 0)),
-        trajectory=np.ascontiguousarray(np.asarray(buffer.trajectory)[:2, :, :, 0, 0, 0, 0].transpose(2, 1, 0)),
-        # A buffer that Gadgetron made holds one average, of which the noise is not known.
-        averages=np.array([max(header.user_int[0], 1) for header in headers]),
-        noise_std=np.array([header.user_float[0] if header.user_int[0] else np.nan for header in headers]),
-        header=headers[0],
-    )
+    trajectory = np.ascontiguousarray(np.asarray(buffer.trajectory)[:2, :, :, 0, 0, 0, 0].transpose(2, 1, 0))
+
+    def mean(number: int) -> AveragedReadouts:
+        described = headers[:, 0, number, 0, 0]
+        return AveragedReadouts(
+            kspace=np.ascontiguousarray(data[:, :, 0, :, number, 0, 0].transpose(2, 1, 0)),
+            trajectory=trajectory,
+            # A buffer that Gadgetron made holds one average, of which the noise is not known.
+            averages=np.array([max(header.user_int[0], 1) for header in described]),
+            noise_std=np.array([header.user_float[0] if header.user_int[0] else np.nan for header in described]),
+            header=described[0],
+        )
+
+    return replace(mean(0), replicas=tuple(mean(1 + number) for number in range(replicas)))
 
 
 def _describe(encoding: Encoding, samples: int, interleaves: int) -> SamplingDescription:

@@ -6,7 +6,7 @@ the same words come out of a chain in one process and of a chain split over seve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import ismrmrd
@@ -22,7 +22,11 @@ _PREFIX = "nadenoise_"
 
 
 def new_image(
-    pixels: NDArray[np.generic], header: ismrmrd.AcquisitionHeader, field_of_view: Sequence[float], index: int
+    pixels: NDArray[np.generic],
+    header: ismrmrd.AcquisitionHeader,
+    field_of_view: Sequence[float],
+    index: int,
+    replicas: Iterable[NDArray[np.generic]] = (),
 ) -> ismrmrd.Image:
     """An image at the place and time of an acquisition.
 
@@ -31,6 +35,7 @@ def new_image(
         header: of an acquisition of the image.
         field_of_view: (read, phase, slice) in mm.
         index: number of the image within its series, from 1.
+        replicas: the image without some of its averages each; they travel with it as further channels.
     """
     head = ismrmrd.ImageHeader()
     head.version = 1
@@ -43,7 +48,7 @@ def new_image(
     head.acquisition_time_stamp = header.acquisition_time_stamp
     head.physiology_time_stamp[:] = header.physiology_time_stamp[:]
     head.image_index = index
-    image = _with_pixels(head, pixels)
+    image = _with_pixels(head, pixels, replicas)
     image.meta["ImageRowDir"] = [_text(value) for value in header.read_dir]
     image.meta["ImageColumnDir"] = [_text(value) for value in header.phase_dir]
     image.meta["Keep_image_geometry"] = "1"
@@ -65,9 +70,11 @@ def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.Acquisit
     return copy, known
 
 
-def image_beside(image: ismrmrd.Image, pixels: NDArray[np.generic]) -> ismrmrd.Image:
-    """A new image with the header and words of another and other pixels, (rows, columns)."""
-    beside = _with_pixels(image.getHead(), pixels)
+def image_beside(
+    image: ismrmrd.Image, pixels: NDArray[np.generic], replicas: Iterable[NDArray[np.generic]] = ()
+) -> ismrmrd.Image:
+    """A new image with the header and words of another and other pixels and replicas, (rows, columns) each."""
+    beside = _with_pixels(image.getHead(), pixels, replicas)
     beside.meta = {key: list(value) if isinstance(value, list) else value for key, value in image.meta.items()}
     return beside
 
@@ -158,8 +165,13 @@ def words_of(image: ismrmrd.Image, key: str) -> list[str]:
 
 
 def pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:
-    """The pixels of a 2D one-channel image, (rows, columns)."""
+    """The pixels of a 2D image, (rows, columns)."""
     return np.asarray(image.data[0, 0])
+
+
+def replicas_of(image: ismrmrd.Image) -> NDArray[np.generic]:
+    """The image without some of its averages each, (replicas, rows, columns)."""
+    return np.asarray(image.data[1:, 0])
 
 
 def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
@@ -168,13 +180,27 @@ def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
     return head.field_of_view[1] / head.matrix_size[1], head.field_of_view[0] / head.matrix_size[0]
 
 
-def _with_pixels(head: ismrmrd.ImageHeader, pixels: NDArray[np.generic]) -> ismrmrd.Image:
+def without_replicas(image: ismrmrd.Image) -> ismrmrd.Image:
+    """The image alone, itself if it has no replicas."""
+    if not len(replicas_of(image)):
+        return image
+    alone = image_beside(image, pixels_of(image))
+    for name in ("replica_averages", "replica_noise_std"):
+        alone.meta.pop(_PREFIX + name, None)
+    return alone
+
+
+def _with_pixels(
+    head: ismrmrd.ImageHeader, pixels: NDArray[np.generic], replicas: Iterable[NDArray[np.generic]]
+) -> ismrmrd.Image:
+    planes = [pixels, *replicas]
     rows, columns = pixels.shape
     head.matrix_size[:] = (columns, rows, 1)
-    head.channels = 1
+    head.channels = len(planes)
     head.data_type = ismrmrd.DATATYPE_CXFLOAT if pixels.dtype.kind == "c" else ismrmrd.DATATYPE_FLOAT
     image = ismrmrd.Image(head)
-    image.data[0, 0] = pixels
+    for channel, values in enumerate(planes):
+        image.data[channel, 0] = values
     return image
 
 

@@ -139,6 +139,8 @@ def _described(image: ismrmrd.Image) -> dict[str, Any]:
     if kind == "atsc":
         described["source"] = told(image, "source")
         described["calibration"] = _calibration(image)
+        if told(image, "region_label"):
+            described["regions"] = _regions(image)
     return described
 
 
@@ -155,6 +157,8 @@ def _calibration(image: ismrmrd.Image) -> dict[str, Any]:
     tubes = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     for tube in tubes:
         tube["measured"] = (tube["signal"] - intercept) / slope
+    for tube, error in zip(tubes, told_numbers(image, "tube_standard_error"), strict=False):
+        tube["standard_error"] = error
     return {
         "slope": slope,
         "intercept": intercept,
@@ -162,6 +166,14 @@ def _calibration(image: ismrmrd.Image) -> dict[str, Any]:
         "standard_error": told_number(image, "standard_error"),
         "tubes": tubes,
     }
+
+
+def _regions(image: ismrmrd.Image) -> list[dict[str, Any]]:
+    """What the regions of the chain's label map read, mmol/L."""
+    names = [name for name in ("label", "mean", "std", "pixels", "standard_error") if told(image, f"region_{name}")]
+    columns = {name: told_numbers(image, f"region_{name}") for name in names}
+    regions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [{**region, "label": int(region["label"])} for region in regions]
 
 
 @contextmanager

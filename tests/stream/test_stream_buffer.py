@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from types import SimpleNamespace
 
 import ismrmrd
 import numpy as np
@@ -39,6 +40,11 @@ def make(coils: int, interleaves: int, samples: int, seed: int = 0):
     return kspace, trajectory, averages, noise, headers
 
 
+def packed(kspace, trajectory, averages, noise, headers, replicas=()):
+    mean = SimpleNamespace(kspace=kspace, averages=averages, noise_std=noise)
+    return pack(mean, trajectory, headers, ENCODING, replicas)
+
+
 def over_the_wire(data):
     stream = io.BytesIO()
     write_recon_data(stream, data)
@@ -54,7 +60,7 @@ def over_the_wire(data):
 def test_round_trip(coils, interleaves, samples, seed):
     kspace, trajectory, averages, noise, headers = make(coils, interleaves, samples, seed)
     noise[0] = np.nan
-    _, received = over_the_wire(pack(kspace, trajectory, averages, noise, headers, ENCODING))
+    _, received = over_the_wire(packed(kspace, trajectory, averages, noise, headers))
     (bit,) = received
     readouts = unpack(bit.data)
     assert readouts.kspace.dtype == np.complex64 and readouts.trajectory.dtype == np.float32
@@ -68,7 +74,7 @@ def test_round_trip(coils, interleaves, samples, seed):
 
 def test_bytes_are_what_gadgetron_reads():
     kspace, trajectory, averages, noise, headers = make(2, 3, 5)
-    sent, _ = over_the_wire(pack(kspace, trajectory, averages, noise, headers, ENCODING))
+    sent, _ = over_the_wire(packed(kspace, trajectory, averages, noise, headers))
     assert struct.unpack_from("<HQ", sent) == (1023, 1)
     assert struct.unpack_from("<8Q", sent, 10) == (7, 5, 3, 1, 2, 1, 1, 1)  # samples, interleaves, ..., coils, ...
     data = np.frombuffer(sent, np.complex64, 5 * 3 * 2, 74)  # samples run fastest, then interleaves
@@ -84,7 +90,7 @@ def test_bytes_are_what_gadgetron_reads():
 
 def test_headers_and_sampling_describe_what_is_left():
     kspace, trajectory, averages, noise, headers = make(2, 3, 5)
-    _, received = over_the_wire(pack(kspace, trajectory, averages, noise, headers, ENCODING))
+    _, received = over_the_wire(packed(kspace, trajectory, averages, noise, headers))
     buffer = received[0].data
     assert buffer.headers.shape == (3, 1, 1, 1, 1)
     for index, header in enumerate(buffer.headers.ravel()):
@@ -99,7 +105,7 @@ def test_headers_and_sampling_describe_what_is_left():
 
 
 def test_a_buffer_without_trajectory_is_refused():
-    data = pack(*make(1, 2, 3), ENCODING)
+    data = packed(*make(1, 2, 3))
     data[0].data.trajectory = None
     with pytest.raises(RawDataError, match="no trajectory"):
         unpack(data[0].data)
@@ -107,7 +113,25 @@ def test_a_buffer_without_trajectory_is_refused():
 
 @pytest.mark.parametrize("axis", [2, 4, 5, 6])
 def test_a_buffer_of_several_sets_is_refused(axis):
-    data = pack(*make(1, 2, 3), ENCODING)
+    data = packed(*make(1, 2, 3))
     data[0].data.data = np.repeat(data[0].data.data, 2, axis=axis)
     with pytest.raises(RawDataError, match="the buffer has shape"):
         unpack(data[0].data)
+
+
+def test_replicas_follow_their_image():
+    kspace, trajectory, averages, noise, headers = make(2, 3, 5)
+    others = [make(2, 3, 5, seed) for seed in (1, 2)]
+    replicas = [SimpleNamespace(kspace=other[0], averages=other[2], noise_std=other[3]) for other in others]
+    sent, received = over_the_wire(packed(kspace, trajectory, averages, noise, headers, replicas))
+    assert struct.unpack_from("<8Q", sent, 10) == (7, 5, 3, 1, 2, 3, 1, 1)  # along N, as Gadgetron names it
+    readouts = unpack(received[0].data)
+    np.testing.assert_array_equal(readouts.kspace, kspace)
+    np.testing.assert_array_equal(readouts.averages, averages)
+    assert len(readouts.replicas) == 2
+    for replica, other in zip(readouts.replicas, others, strict=True):
+        np.testing.assert_array_equal(replica.kspace, other[0])
+        np.testing.assert_array_equal(replica.averages, other[2])
+        np.testing.assert_array_equal(replica.noise_std, other[3])
+        np.testing.assert_array_equal(replica.trajectory, trajectory)
+        assert replica.replicas == ()

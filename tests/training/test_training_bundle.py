@@ -9,10 +9,12 @@ import pytest
 
 import nadenoise_core
 from training.cache import Images
-from training.evaluate import calves, regions, report
+from training.calves import calves
+from training.evaluate import regions
 from training.export import CHECKSUMS
 from training.kspace import SpiralNoise
 from training.model import load_bundle
+from training.tables import report
 
 MODELS_FOLDER = Path(nadenoise_core.__file__).parent / "models"
 BUNDLE = MODELS_FOLDER / "noise_aware.pt"

@@ -13,10 +13,12 @@ from matplotlib.image import imread
 
 from nadenoise_core.errors import OutputError
 from training.cache import Images
-from training.evaluate import PAPER_TABLE_1, Paired, Published, Spread, evaluate, report, table_1
+from training.calves import CALF_NOISE, CALF_REPEATS, Scans, Subjects, calves
+from training.evaluate import PAPER_TABLE_1, Paired, Published, Spread, evaluate, table_1
 from training.figure import draw_examples
 from training.kspace import SpiralNoise
 from training.model import Model
+from training.tables import report
 
 
 def smooth(image: torch.Tensor) -> torch.Tensor:
@@ -88,6 +90,61 @@ def test_metrics_without_tests_are_reported_without(limbs: Images, noise: Spiral
     del row["tests"], row["paper"]
     text = report({"table_1": [row], "regions": [], "calves": []})
     assert text.endswith("| 0.9, 0.84, 30.3 |") and text.count("\n") == 3
+
+
+def test_a_network_that_smooths_blunts_the_edge_and_one_that_scales_does_not(noise: SpiralNoise) -> None:
+    def thrice(image: torch.Tensor) -> torch.Tensor:
+        return smooth(smooth(smooth(image)))
+
+    row = calves(Model(lambda image: 0.5 * image), noise, range(2), (150,))[0]
+    assert row.denoised_sharpness == pytest.approx(row.noisy_sharpness, abs=1e-3)
+    assert abs(row.noisy_sharpness) < 6  # noise makes it neither sharper nor blunter
+    assert row.denoised_rmse > row.noisy_rmse  # but half the signal is gone
+    once, more = (calves(Model(network), noise, range(2), (150,))[0].denoised_sharpness for network in (smooth, thrice))
+    assert more < once - 5 < row.noisy_sharpness - 5
+
+
+def test_errors_of_calves_are_of_magnitudes_and_in_mmol_per_litre(noise: SpiralNoise) -> None:
+    subjects = Subjects.of(noise, range(2))
+    assert subjects is not None
+    scans = Scans.of(subjects, noise, 150)
+    assert scans.noisy.shape == (2 * CALF_REPEATS, 80, 80) and scans.std == pytest.approx(CALF_NOISE / 150**0.5)
+    assert (scans.noisy - scans.clean).real.std() == pytest.approx(scans.std, rel=0.02)
+    turned = scans.figures(1j * scans.clean)
+    assert turned.rmse == pytest.approx(0, abs=1e-4) and turned.sharpness == pytest.approx(0, abs=1e-3)
+    assert turned.bias.muscle == pytest.approx((0, 0), abs=1e-3)
+    # A constant more everywhere: calibration takes it away, the error has it.
+    more = scans.figures(np.abs(scans.clean) + np.float32(3))
+    assert more.rmse == pytest.approx(3, rel=1e-4) and more.bias.skin == pytest.approx((0, 0), abs=1e-3)
+    row = calves(Model(lambda image: image), noise, range(2), (150,))[0]
+    assert row.noisy_rmse == pytest.approx(np.sqrt(np.mean((np.abs(scans.noisy) - np.abs(scans.clean)) ** 2)), rel=1e-4)
+    louder = Scans.of(subjects, noise, 150, excess=1.25)
+    np.testing.assert_allclose(louder.noisy - louder.clean, 1.25 * (scans.noisy - scans.clean), atol=1e-3)
+
+
+def test_a_magnitude_network_is_judged_by_magnitudes_alone(noise: SpiralNoise) -> None:
+    """The identity of magnitudes loses the phase, which is no error of it."""
+    complex_row, row = (
+        calves(Model(lambda image: image, *kind), noise, range(2), (30,))[0]
+        for kind in (("complex", "noise"), ("magnitude", "range"))
+    )
+    assert row.rmse_ratio == pytest.approx(1, abs=1e-4) and row.muscle_rmse_ratio == pytest.approx(1, abs=1e-4)
+    assert row.denoised_rmse == pytest.approx(complex_row.denoised_rmse, rel=1e-4)
+    assert row.denoised_sharpness == pytest.approx(complex_row.denoised_sharpness, abs=1e-2)
+
+
+def test_figures_without_sharpness_are_reported_without(noise: SpiralNoise) -> None:
+    row = asdict(calves(Model(smooth), noise, range(1), (30,))[0])
+    metrics = {"table_1": [], "regions": [], "calves": [row]}
+    heads, _, noisy, denoised = report(metrics).splitlines()[-4:]
+    column = [cell.strip() for cell in heads.split("|")].index("edge %")
+    assert noisy.split("|")[column].strip() == f"{row['noisy_sharpness']:+.1f}"
+    assert denoised.split("|")[column].strip() == f"{row['denoised_sharpness']:+.1f}"
+    for key in ("noisy_sharpness", "denoised_sharpness", "noisy_rmse", "denoised_rmse"):
+        del row[key]
+    older = report(metrics).splitlines()[-4:]
+    assert {line.count("|") for line in older} == {8} and "edge" not in older[0]
+    assert [line.split("|")[:column] for line in older[2:]] == [line.split("|")[:column] for line in (noisy, denoised)]
 
 
 def test_examples_are_drawn_in_one_window(limbs: Images, noise: SpiralNoise, tmp_path: Path) -> None:

@@ -20,14 +20,16 @@ from nadenoise_core.errors import BundleError, OutputError
 from nadenoise_core.sampling import SpiralDesign
 from training import export
 from training.cache import Images, Provenance
+from training.calves import CALF_AVERAGES, calves
 from training.card import card
 from training.config import parse_config
-from training.evaluate import CALF_AVERAGES, PAPER_TABLE_1, PEAK_SNRS, calves, evaluate, regions, report
+from training.evaluate import PAPER_TABLE_1, PEAK_SNRS, evaluate, regions
 from training.export import describe_run, parity, write_bundle
 from training.kspace import SpiralNoise
 from training.model import Model, load_bundle
 from training.network import ResidualDenoiser
 from training.run import Run
+from training.tables import report
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 

@@ -10,13 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from training import cli
 from training.cache import Images
-from training.config import Config, DataSettings, FitSettings, LossSettings, NetworkSettings, SyntheticSettings
+from training.config import (
+    Config,
+    DataSettings,
+    FitSettings,
+    LossSettings,
+    NetworkSettings,
+    SyntheticSettings,
+    load_config,
+)
 from training.config import PaperPairSettings as Paper
 from training.config import QuantitativePairSettings as Quantitative
 from training.errors import ConfigError, DataError
 from training.fit import DivergedError, Fit, share_out, update_average
+from training.fit import fit as fit_config
 from training.kspace import SpiralNoise
 from training.network import ResidualDenoiser
 from training.pairs import make_pairs
@@ -24,6 +35,7 @@ from training.run import load_best, save_state
 from training.runlog import RunLog
 from training.running_statistics import MicroBatchStatistics
 from training.schedule import learning_rate
+from training.start import open_start
 from training.team import Team, choose_device
 
 DATA = DataSettings(source=SyntheticSettings(kind="synthetic"), cache=Path("cache.h5"))
@@ -294,3 +306,79 @@ def test_tensorboard_gets_the_losses(tmp_path: Path, limbs: Images, noise: Spira
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("loss/validation")] == [4, 8, 12]
+
+
+STILL = ["fit.epochs=2", "fit.learning_rate=1e-30", "fit.last_learning_rate=1e-30"]  # nothing changes
+
+
+@pytest.fixture(scope="module")
+def begun(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs."""
+    out = tmp_path_factory.mktemp("begun") / "run"
+    fit_config(load_config(small_run, ["fit.epochs=2"]), out, quiet=True)
+    return out
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    ours, theirs = (load_best(folder)[0].state_dict() for folder in (first, second))
+    return all(torch.equal(value, theirs[name]) for name, value in ours.items() if value.dtype.is_floating_point)
+
+
+def test_a_fit_begins_with_a_network_and_keeps_it_unless_it_gets_better(
+    small_run: Path, begun: Path, tmp_path: Path
+) -> None:
+    still = fit_config(load_config(small_run, STILL), tmp_path / "still", quiet=True, start=open_start(begun))
+    kept, source = load_best(tmp_path / "still")[1], load_best(begun)[1]
+    assert still.step == 4 and still.best_epoch == 0 and same_weights(tmp_path / "still", begun)
+    # The validation images are those of the run, and so is the loss.
+    assert still.best == still.start_loss == kept.validation_loss == pytest.approx(source.validation_loss, rel=1e-5)
+    assert kept.tuning == {"method": "supervised", "start": source.plain()} and kept.data == source.data
+    more = fit_config(load_config(small_run, ["fit.epochs=3"]), tmp_path / "more", quiet=True, start=open_start(begun))
+    assert more.start_loss == still.start_loss and more.best < more.start_loss and more.best_epoch > 0
+    assert not same_weights(tmp_path / "more", begun)
+
+
+def test_a_fit_from_a_network_goes_on_from_its_checkpoint_but_not_from_another_network(
+    small_run: Path, begun: Path, tmp_path: Path
+) -> None:
+    constant = ["fit.schedule=constant", "fit.epochs=2"]
+    whole = fit_config(load_config(small_run, constant), tmp_path / "whole", quiet=True, start=open_start(begun))
+    for epochs in (1, 2):
+        config = load_config(small_run, [*constant, f"fit.epochs={epochs}"])
+        parts = fit_config(config, tmp_path / "parts", quiet=True, start=open_start(begun))
+    assert parts.step == whole.step and parts.best == whole.best
+    same_networks(parts, whole)
+    for start in (None, open_start(tmp_path / "whole")):
+        with pytest.raises(DataError, match="begun from another network"):
+            fit_config(config, tmp_path / "parts", quiet=True, start=start)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("network.filters=6", "filters is 4, not 6"),
+        ("network.blocks=2", "blocks is 1, not 2"),
+        ("network.tail=reference", "tail is paper, not reference"),
+        ("pairs={kind: paper}", "channels is 2, not 1"),
+    ],
+)
+def test_a_network_of_other_layers_is_no_start(
+    assignment: str, expected: str, small_run: Path, begun: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"other layers: {expected}; set both alike"):
+        fit_config(load_config(small_run, [assignment]), tmp_path / "run", quiet=True, start=open_start(begun))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_begins_with_a_run(small_run: Path, begun: Path, tmp_path: Path) -> None:
+    def call(*more: str) -> str:
+        settings = [word for assignment in (*STILL, *more) for word in ("--set", assignment)]
+        words = ["fit", str(small_run), "--from", str(begun), "--out", str(tmp_path / "run"), *settings]
+        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.stdout
+
+    assert "4 steps" in (said := call()) and "in epoch 0" in said
+    assert same_weights(tmp_path / "run", begun)
+    with pytest.raises(ConfigError, match="filters is 4, not 6"):
+        call("network.filters=6")

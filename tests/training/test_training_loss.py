@@ -3,11 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import jensenshannon
 from skimage.metrics import structural_similarity as skimage_ssim
 
 from training.config import LossSettings
 from training.loss import (
+    VISIBLE,
+    contrast_error,
     jensen_shannon_distance,
     make_loss,
     mean_square_error,
@@ -82,15 +86,90 @@ def test_multiscale_error_counts_noise_once_and_bias_by_its_area() -> None:
     clean[:, 0, 0, 0], clean[:, 1, 0, 0] = 6, 8  # a peak of 10
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert float(multiscale_error(clean + noise, clean)) == pytest.approx(1, abs=0.05)
-    assert float(multiscale_error(clean + 0.3, clean)) == pytest.approx(0.09 * (1 + 4 + 16 + 64) / 4)
+    # Of the peak in the first square, the error changes the contrast too.
+    fine = fine_structure(clean[0])[:, :8, :8]
+    contrast = (0.3 * fine.sum()) ** 2 / (np.square(fine).sum() + 64 * VISIBLE) / 20**2
+    expected = 0.09 * (1 + 4 + 16 + 64) / 4 + contrast
+    assert float(multiscale_error(clean + 0.3, clean)) == pytest.approx(expected, rel=1e-4)
     assert float(multiscale_error(clean, clean)) == 0
 
 
 def test_multiscale_error_weighs_an_image_by_the_root_of_its_peak() -> None:
-    clean = torch.zeros((1, 1, 16, 16))
-    clean[..., 3, 3] = 10
+    clean = torch.full((1, 1, 16, 16), 10.0, dtype=torch.float64)  # nothing is fine
     low, high = (float(multiscale_error(scale * clean + 0.1, scale * clean)) for scale in (1, 4))
     assert low == pytest.approx(2 * high, rel=1e-5)
+
+
+def fine_structure(clean: torch.Tensor) -> NDArray[np.float64]:
+    """What a Gaussian of 2 pixels, cut at three of them, takes from each channel of a (channels, ...) image."""
+    image = clean.double().numpy()
+    return image - np.stack([gaussian_filter(channel, 2, mode="mirror", truncate=3) for channel in image])
+
+
+def structured(channels: int = 2, size: int = 32, seed: int = 4) -> torch.Tensor:
+    """Two images with fine structure everywhere, (2, channels, size, size), of strengths far above the noise."""
+    generator = torch.Generator().manual_seed(seed)
+    return 10 * torch.rand((2, channels, size, size), generator=generator, dtype=torch.float64)
+
+
+def test_no_error_is_no_error_of_contrast() -> None:
+    clean = structured()
+    assert contrast_error(torch.zeros_like(clean), clean).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lost_contrast_counts_by_its_square_and_the_strength_in_a_square(channels: int) -> None:
+    clean = structured(channels)
+    fine = np.stack([fine_structure(image) for image in clean])
+    squares = np.square(fine).sum(axis=1).reshape(2, 4, 8, 4, 8).mean(axis=(2, 4))  # per pixel of each square
+    expected = 64 * np.mean(squares**2 / (squares + VISIBLE), axis=(1, 2))
+    for fraction in (-1.0, 0.3):
+        error = contrast_error(fraction * torch.from_numpy(fine), clean)
+        np.testing.assert_allclose(error.numpy(), fraction**2 * expected, rtol=1e-4)
+
+
+def test_an_error_across_the_contrast_does_not_count() -> None:
+    """Turned by a right angle in the complex plane, or in another square, the structure keeps its strength."""
+    clean = structured()
+    fine = torch.from_numpy(np.stack([fine_structure(image) for image in clean]))
+    turned = torch.stack([-fine[:, 1], fine[:, 0]], dim=1)
+    assert contrast_error(turned, clean).tolist() == pytest.approx([0, 0], abs=1e-20)
+    clean[..., 8:] = 0
+    elsewhere = torch.zeros_like(clean)
+    elsewhere[..., 16:] = 1  # more than three Gaussians from what is left
+    assert contrast_error(elsewhere, clean).tolist() == pytest.approx([0, 0], abs=1e-20)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_white_noise_counts_once_in_squares_with_structure(channels: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    clean = 10 * torch.rand((8, channels, 160, 160), generator=generator, dtype=torch.float64)
+    noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
+    # 3200 squares, each a square of a normal number, whose variance is 2.
+    assert float(contrast_error(noise, clean).mean()) == pytest.approx(1, abs=4 * (2 / 3200) ** 0.5)
+    clean[..., 80:] = 0  # the blur reaches 6 pixels, so one of ten empty columns of squares has structure
+    assert float(contrast_error(noise, clean).mean()) == pytest.approx(11 / 20, abs=4 * (2 / 1760) ** 0.5 * 11 / 20)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_fine_structure_no_contrast_is_lost(dtype: torch.dtype) -> None:
+    clean = torch.full((1, 2, 32, 32), 80.0, dtype=dtype)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(6), dtype=dtype)
+    assert float(contrast_error(noise, clean)) < 1e-3
+
+
+def test_the_gradient_of_contrast_is_right_and_flows() -> None:
+    clean = structured(size=16)
+    clean[..., 8:] = 3  # squares with and without structure
+    error = (structured(size=16, seed=7) - 5).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: contrast_error(given, clean), (error,))
+    contrast_error(error, clean).sum().backward()
+    assert error.grad is not None and bool(torch.isfinite(error.grad).all())
+    assert float(error.grad[..., :8].abs().min()) > 0
+    # At the truth there is nothing to gain.
+    output = clean.clone().requires_grad_()
+    multiscale_error(output, clean).backward()
+    assert output.grad is not None and float(output.grad.abs().max()) == 0
 
 
 def test_losses_go_by_name() -> None:

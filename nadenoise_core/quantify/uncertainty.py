@@ -1,0 +1,36 @@
+"""Standard errors from the averages themselves: the jackknife."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def jackknife_error(
+    whole: ArrayLike, replicas: NDArray[np.floating], averages: int, left: Sequence[int]
+) -> NDArray[np.float64]:
+    """Standard error of what all averages tell, from what they tell without a group of them each.
+
+    The delete-m_j jackknife (Busing, Meijer & van der Leeden, Statistics and Computing 9:3, 1999, eq. 6), whose groups
+    need not be of one size. It holds for anything that depends smoothly on the averages: for a mean over a region of a
+    denoised and calibrated image, the network's and the calibration's part of the error is in it.
+
+    Args:
+        whole: value of all averages, of any shape.
+        replicas: (replicas, ...) values without a group.
+        averages: number of averages in all.
+        left: (replicas,) how many are left in each replica.
+
+    Returns:
+        Of the shape of `whole`; NaN for fewer than two groups.
+    """
+    whole = np.asarray(whole, np.float64)
+    groups = len(left)
+    if groups < 2:
+        return np.full(whole.shape, np.nan)
+    share = averages / (averages - np.asarray(left, np.float64).reshape(-1, *[1] * whole.ndim))  # 1 / part of a group
+    pseudo = share * whole - (share - 1) * replicas
+    mean = groups * whole - np.sum((1 - 1 / share) * replicas, axis=0)
+    return np.asarray(np.sqrt(np.mean((pseudo - mean) ** 2 / (share - 1), axis=0)))
