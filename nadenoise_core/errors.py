@@ -37,3 +37,7 @@ class OutputError(NadenoiseError):
     """A result could not be written: no permission, no space left, a folder in the way."""
 
     exit_status = 2
+
+
+class ConnectionFailed(NadenoiseError):
+    """The peer vanished, or sent what cannot be understood."""

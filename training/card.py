@@ -9,6 +9,13 @@ import yaml
 
 from training.tables import report
 
+SOURCE_WORDS = {
+    "synthetic": "synthetic axial slices of calf, knee and thigh",
+    "dicom": "1H images (DICOM)",
+    "nifti": "images (NIfTI)",
+    "hdf5": "1H images (HDF5)",
+}
+
 
 def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
     """Markdown.
@@ -25,6 +32,7 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
     unit = {"noise": "in units of its noise", "range": "brought to 0..1 by its own minimum and maximum"}
     counts = ", ".join(f"{number} {part}" for part, number in provenance["images"].items())
     skipped = "; ".join(f"{count} skipped: {reason}" for reason, count in provenance["skipped"].items())
+    tuned = "tuning" in training
     limit = f", at most {config['fit']['minutes']:g} minutes" if config["fit"]["minutes"] else ""
     lines = [
         f"# {metadata['name']} {metadata['version']}",
@@ -43,7 +51,7 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         f"| fit | best epoch {training['epoch']} of at most {config['fit']['epochs']}{limit}: step {training['step']}, "
         f"after {training['minutes']:.1f} minutes with {training['processes']} process(es); seed "
         f"{config['fit']['seed']} |",
-        *([f"| begun with | {_start(training['tuning']['start'])} |"] if "tuning" in training else []),
+        *([f"| begun with | {_start(training['tuning']['start'])} |"] if tuned else []),
         f"| code | nadenoise {training['code']['nadenoise']}, torch {training['code']['torch']} |",
         f"| licence | {metadata['licence']} |",
         "",
@@ -55,13 +63,17 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         "",
         report(metadata["metrics"]),
         "",
+        "## Limits",
+        "",
+        *_limits(metadata),
+        "",
         "## Make it again",
         "",
-        f"Save the configuration below as `{metadata['name']}.yaml`, then",
+        f"Save the configuration below as `{metadata['name']}.yaml`, then"
+        + (" (START is what it began with, see above; a longer fit from random weights should do as well)" * tuned),
         "",
         f"    nadenoise-train prepare {metadata['name']}.yaml",
-        f"    nadenoise-train fit {metadata['name']}.yaml --out runs/{metadata['name']}"
-        f"{' --from START' if 'tuning' in training else ''}",
+        f"    nadenoise-train fit {metadata['name']}.yaml --out runs/{metadata['name']}{' --from START' * tuned}",
         f"    nadenoise-train export runs/{metadata['name']} --keep {training['keep']:g}",
         "",
         "```yaml",
@@ -70,6 +82,22 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _limits(metadata: Mapping[str, Any]) -> list[str]:
+    """What the network was not made for."""
+    source = metadata["training"]["configuration"]["data"]["source"]["kind"]
+    lines = [f"- Trained on {SOURCE_WORDS[source]}; on no sodium scan. No lesion, implant, motion or spike."]
+    if metadata["input"]["channels"] == "magnitude":
+        lines += [
+            "- A magnitude network: it learnt to take away the floor that noise makes in a magnitude, and with other "
+            "noise some of it stays. Noise must be that of the paper's pairs: 0.038 of the largest k-space value for "
+            "one average.",
+            "- For its own number of averages alone; a chain must name it (`bundle` of `denoise`).",
+        ]
+    else:
+        lines.append("- The noise level must be known and right within some ten percent, and that of the same spiral.")
+    return [*lines, "- The SNR of a denoised image is no acquisition SNR."]
 
 
 def _start(start: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from nadenoise_core.denoise.bundle import SUFFIXES, Archive
 from nadenoise_core.errors import OutputError
 from training.cache import Cache, Provenance
 from training.calves import SEED
-from training.card import card
+from training.card import SOURCE_WORDS, card
 from training.evaluate import evaluate
 from training.kspace import SpiralNoise
 from training.model import Model
@@ -69,7 +69,7 @@ def describe_run(
     else:
         low = high = pairs.averages
         aim = f"magnitude 23Na spiral images, paper's scale, {low} averages"
-    described = _DATA[config.data.source.kind]
+    described = SOURCE_WORDS[config.data.source.kind]
     return {
         "format": FORMAT,
         "name": name,
@@ -89,14 +89,6 @@ def describe_run(
         },
         "metrics": metrics,
     }
-
-
-_DATA = {
-    "synthetic": "synthetic axial slices of calf, knee and thigh",
-    "dicom": "1H images (DICOM)",
-    "nifti": "images (NIfTI)",
-    "hdf5": "1H images (HDF5)",
-}
 
 
 def export(

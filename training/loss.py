@@ -23,6 +23,7 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 DIVERGENCE_WEIGHT = 0.3
 SCALES = (1, 2, 4, 8)  # pixels
 FINE, FINE_SQUARE = 2.0, 8  # pixels
+CONTRAST_WEIGHT = 0.5  # beside the means over squares
 VISIBLE = 0.2  # mean square of fine structure that counts half, in noise variances
 
 # Keeps logarithms of empty pixels finite; far below any share of the residual of an image.
@@ -48,7 +49,9 @@ def multiscale_error(output: Tensor, clean: Tensor) -> Tensor:
     terms = [scale**2 * avg_pool2d(error, scale).square().mean(dim=(1, 2, 3)) for scale in SCALES]
     means = torch.stack(terms).mean(dim=0)
     peak = clean.square().sum(dim=1).amax(dim=(1, 2)).sqrt()
-    return torch.mean((means + contrast_error(error, clean)) * torch.rsqrt(torch.clamp(peak / 10, min=0.01)))
+    return torch.mean(
+        (means + CONTRAST_WEIGHT * contrast_error(error, clean)) * torch.rsqrt(torch.clamp(peak / 10, min=0.01))
+    )
 
 
 def contrast_error(error: Tensor, clean: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import ismrmrd
 import pytest
@@ -14,7 +15,7 @@ from gadgetron.external import constants
 from gadgetron.external.connection import Connection
 from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_data
 
-CONFIG, HEADER, CLOSE = 2, 3, 4
+CONFIG, HEADER, CLOSE, ERROR = 2, 3, 4, 8
 SENT = {ismrmrd.Acquisition: 1008, ismrmrd.Image: 1022, ismrmrd.Waveform: 1026}
 READERS: dict[int, Callable[[Callable[[int], bytes]], Any]] = {
     1008: ismrmrd.Acquisition.deserialize_from,
@@ -23,12 +24,23 @@ READERS: dict[int, Callable[[Callable[[int], bytes]], Any]] = {
 }
 
 
+def node_configuration(stages: Iterable[Any]) -> str:
+    """What Gadgetron sends: the node's `<configuration>`, after an XML declaration."""
+    parts = []
+    for stage in stages:
+        name, properties = (stage, {}) if isinstance(stage, str) else stage
+        inside = "".join(f"<property name={quoteattr(k)} value={quoteattr(v)}/>" for k, v in properties.items())
+        parts.append(f'<gadget name="{name}">{inside}</gadget>')
+    return f'<?xml version="1.0"?>\n<configuration>{"".join(parts)}</configuration>\n'
+
+
 class Peer:
     """One connection to a node, from Gadgetron's side."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(120)
         self._socket = connection
+        self.errors: list[str] = []
 
     def write(self, data: Any) -> None:
         self._socket.sendall(data)
@@ -48,6 +60,9 @@ class Peer:
         sender.start()
         received = []
         while (message := struct.unpack("<H", self.read(2))[0]) != CLOSE:
+            if message == ERROR:
+                self.errors.append(self.read(struct.unpack("<Q", self.read(8))[0]).decode())
+                continue
             received.append(read_recon_data(self) if message == 1023 else READERS[message](self.read))
         sender.join(120)
         return received
@@ -104,3 +119,9 @@ def through_node() -> Callable[..., list[Any]]:
 def peer() -> type[Peer]:
     """The peer itself, for a node in a process of its own."""
     return Peer
+
+
+@pytest.fixture(scope="session")
+def node_xml() -> Callable[[Iterable[Any]], str]:
+    """The XML that Gadgetron sends for a node of stages."""
+    return node_configuration

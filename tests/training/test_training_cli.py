@@ -115,7 +115,7 @@ def test_a_bundle_that_does_not_tell_its_images_needs_a_configuration(
 def test_an_interrupted_fit_says_how_to_go_on(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training import fit as fit_module
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fit_module, "fit", interrupt)

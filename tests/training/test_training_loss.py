@@ -10,6 +10,7 @@ from skimage.metrics import structural_similarity as skimage_ssim
 
 from training.config import LossSettings
 from training.loss import (
+    CONTRAST_WEIGHT,
     VISIBLE,
     contrast_error,
     jensen_shannon_distance,
@@ -88,7 +89,7 @@ def test_multiscale_error_counts_noise_once_and_bias_by_its_area() -> None:
     assert float(multiscale_error(clean + noise, clean)) == pytest.approx(1, abs=0.05)
     # Of the peak in the first square, the error changes the contrast too.
     fine = fine_structure(clean[0])[:, :8, :8]
-    contrast = (0.3 * fine.sum()) ** 2 / (np.square(fine).sum() + 64 * VISIBLE) / 20**2
+    contrast = CONTRAST_WEIGHT * (0.3 * fine.sum()) ** 2 / (np.square(fine).sum() + 64 * VISIBLE) / 20**2
     expected = 0.09 * (1 + 4 + 16 + 64) / 4 + contrast
     assert float(multiscale_error(clean + 0.3, clean)) == pytest.approx(expected, rel=1e-4)
     assert float(multiscale_error(clean, clean)) == 0
