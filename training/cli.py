@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -221,11 +221,15 @@ def export(
     keep: Annotated[
         float | None, typer.Option(min=0, help="Pixels: structure wider than this is left as measured; 0: none.")
     ] = None,
+    only: Annotated[
+        Literal["torchscript", "exported"] | None, typer.Option(help="One of the two formats; both unless given.")
+    ] = None,
     assignments: Assignments = None,
     calves: Calves = 20,
     images: Count = None,
 ) -> None:
     """Evaluate the best network of a run and write it as a bundle with metadata and card."""
+    from training.export import ARCHIVES
     from training.export import export as export_run
     from training.prepare import load_prepared
     from training.run import load_best
@@ -247,6 +251,7 @@ def export(
         made.config.network.keep if keep is None else keep,
         calves,
         images,
+        ARCHIVES if only is None else (only,),
     )
     typer.echo(report(metadata["metrics"]))
     say(f"\n{path}: {path.stat().st_size} bytes, validation loss {made.validation_loss:.5g} in epoch {made.epoch}")

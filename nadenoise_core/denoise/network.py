@@ -62,7 +62,7 @@ class Denoiser:
 
         channels = self._channels_of(images)
         scales = [self._scale(image, std) for image, std in zip(channels, noise_std, strict=True)]
-        offset, scale = torch.tensor(scales, device=channels.device)[:, :, None, None, None].unbind(1)
+        offset, scale = torch.tensor(scales, dtype=channels.dtype, device=channels.device)[:, :, None, None, None].unbind(1)
         result = (self._run((channels - offset) / scale) * scale + offset).cpu().numpy()
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
@@ -112,11 +112,8 @@ class Denoiser:
                 if result.shape != batch.shape:
                     raise RuntimeError(f"it maps shape {tuple(batch.shape)} to {tuple(result.shape)}")
                 return result
-        except torch.jit.Error as error:  # no RuntimeError; its reason comes last, after the traceback of the script
-            reason = str(error).strip().splitlines()[-1]
-            raise BundleError(f"{self.bundle.path}: the network does not run ({reason})") from None
-        except (RuntimeError, AssertionError) as error:  # the guards of torch.export assert
-            raise BundleError(f"{self.bundle.path}: the network does not run ({_first_line(error)})") from None
+        except (RuntimeError, AssertionError, torch.jit.Error) as error:  # the guards of torch.export assert
+            raise BundleError(f"{self.bundle.path}: the network does not run ({_reason(error)})") from None
 
 
 @contextmanager
@@ -173,7 +170,7 @@ def load_network(bundle: Bundle, device: str = "cpu") -> Any:
     # What torch.export raises for a damaged archive depends on where the damage is.
     except Exception as error:
         kind = "a network of torch.export" if bundle.archive == "exported" else "TorchScript"
-        raise BundleError(f"{bundle.path}: cannot be loaded as {kind} ({_first_line(error)})") from None
+        raise BundleError(f"{bundle.path}: cannot be loaded as {kind} ({_reason(error)})") from None
     return network.to(memory_format=torch.channels_last)
 
 
@@ -194,5 +191,7 @@ def _read_exported(content: bytes, device: str) -> Any:
     return (program if torch.device(device).type == "cpu" else move_to_device_pass(program, device)).module()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _reason(error: Exception) -> str:
+    """One line of an error: TorchScript's reason comes last, after the traceback of the script."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if "TorchScript interpreter" in lines[0] else 0].rstrip(".")
