@@ -62,7 +62,8 @@ class Denoiser:
 
         channels = self._channels_of(images)
         scales = [self._scale(image, std) for image, std in zip(channels, noise_std, strict=True)]
-        offset, scale = torch.tensor(scales, dtype=channels.dtype, device=channels.device)[:, :, None, None, None].unbind(1)
+        scaling = torch.tensor(scales, dtype=channels.dtype, device=channels.device)
+        offset, scale = scaling[:, :, None, None, None].unbind(1)
         result = (self._run((channels - offset) / scale) * scale + offset).cpu().numpy()
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
