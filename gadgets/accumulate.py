@@ -19,7 +19,7 @@ from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
 from nadenoise_core.stream.buffer import pack
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.scan import Scan
 
 Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
@@ -99,6 +99,7 @@ class Accumulate(Gadget):
         )
         girf: str = Field(
             "",
+            json_schema_extra=PATH,
             description="text file of the gradient impulse response function, which corrects the trajectory, a "
             "designed one too: a first line frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im, then rising frequencies, one- "
             "or two-sided, with the responses of the scanner's axes (1 is ideal, a delay of t is exp(-2 pi i f t)); "

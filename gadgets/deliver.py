@@ -15,7 +15,7 @@ from pydantic import Field
 from nadenoise_core import __version__
 from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, to_dataset, write
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.stream.scan import Scan, header_fingerprint
 
@@ -26,7 +26,7 @@ class Deliver(Gadget):
     """Write every image as a DICOM object: one series a product. The images themselves go on unchanged."""
 
     class Parameters(GadgetParameters):
-        folder: str = Field("", description="where to write DICOM files; empty writes none")
+        folder: str = Field("", json_schema_extra=PATH, description="where to write DICOM files; empty writes none")
         laterality: Literal["", "L", "R", "B"] = Field("", description="which leg: L, R, B for both, empty for unknown")
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 

@@ -9,7 +9,7 @@ import ismrmrd
 import numpy as np
 from pydantic import Field
 
-from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, is_path, noise_aware_bundles
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.errors import BundleError
@@ -52,6 +52,9 @@ class Denoise(Gadget):
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
         )
 
+        def paths(self) -> dict[str, str]:
+            return {"bundle": self.bundle} if is_path(self.bundle) else {}
+
     parameters: Parameters
     takes = ismrmrd.Image
     gives = ismrmrd.Image
@@ -61,9 +64,7 @@ class Denoise(Gadget):
         self._device = str(choose_device(self.parameters.device))
         self._denoisers: dict[str, Denoiser] = {}
         if self.parameters.bundle == "auto":
-            # Those that are told the noise serve every number of averages; the paper's are chosen by name.
-            known = shipped_bundles()
-            self._bundles = [bundle for bundle in known if bundle.metadata.input.normalisation == "noise"]
+            self._bundles = noise_aware_bundles()
         else:
             self._bundles = [find_bundle(self.parameters.bundle, self.parameters.bundle_sha256)]
             misfit = self._bundles[0].misfit(scan.encoding.matrix)

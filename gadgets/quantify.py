@@ -26,7 +26,7 @@ from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
 from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -64,7 +64,9 @@ class Quantify(Gadget):
             "centre of the FOV along read and phase; empty finds them",
         )
         label_map: str = Field(
-            "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"
+            "",
+            json_schema_extra=PATH,
+            description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them",
         )
         intercept: Literal["zero", "fitted"] = Field(
             "zero",
@@ -97,17 +99,20 @@ class Quantify(Gadget):
         )
         b1_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the flip angle relative to the nominal one (1 = nominal): "
             "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
             "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
         )
         roi_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI label map of regions to read, such as muscle and skin, on the image's matrix: mean aTSC "
             "of every label, with its standard error where 'accumulate' has jackknife_groups. Empty: the tubes alone",
         )
         receive_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
             "by it (over its median), with the same exception. Empty: off",
         )

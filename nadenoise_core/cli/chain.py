@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nadenoise_core.cli.console import output
-from nadenoise_core.denoise.bundle import find_bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import find_bundle, noise_aware_bundles
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream.chain import Chain, Stage, chain_files, find_chain, read_chain
 from nadenoise_core.stream.rawfile import RawFile
@@ -84,7 +84,7 @@ def _needs(stage: Stage, chain: Chain, matrix: tuple[int, int] | None) -> str:
     parameters = stage.parameters().model_dump()
     levels = [level for before in chain.stages for level in before.parameters().model_dump().get("emit_at", ())]
     if parameters["bundle"] == "auto":
-        bundles = shipped_bundles()
+        bundles = noise_aware_bundles()
     else:
         bundles = [find_bundle(parameters["bundle"], parameters["bundle_sha256"])]
     for averages in levels or [None]:
