@@ -96,15 +96,17 @@ class Server:
         self._listener.close()
 
     def _take(self, link: socket.socket, number: int) -> None:
+        connection = ScanConnection(Wire.of_socket(link, _OPENING, self._limits.largest))
         try:
-            with ScanConnection(Wire.of_socket(link, _OPENING, self._limits.largest)) as connection:
+            with connection:
                 with told(connection, "client"):
                     opening = connection.open()
                 if opening is not None:
                     link.settimeout(self._limits.idle)
                     self._run(connection, opening, number)
         except NadenoiseError as error:
-            _log.error("scan %d: %s", number, error)
+            # Who connects and says nothing looks whether the server is there.
+            _log.log(logging.DEBUG if connection.socket.silent else logging.ERROR, "scan %d: %s", number, error)
         except Exception:
             _log.exception("scan %d failed; this is a fault of nadenoise", number)
         finally:

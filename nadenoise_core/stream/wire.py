@@ -24,25 +24,30 @@ class Wire:
     Args:
         receive: at most so many bytes, as soon as there are some; none at the end of the stream.
         send: all of the bytes given.
-        end: close the connection.
+        end: close the connection; the peer still reads what was sent.
+        cut: close it at once.
         largest: bytes that one read may ask for.
 
     Attributes:
         fire: whether the peer speaks Siemens FIRE's dialect; it shows in the NULs that end its texts.
+        silent: whether the peer has sent nothing yet.
     """
 
     fire = False
+    silent = True
 
     def __init__(
         self,
         receive: Callable[[int], bytes],
         send: Callable[[Any], Any],
         end: Callable[[], None],
+        cut: Callable[[], None],
         largest: int = LARGEST_MESSAGE,
     ) -> None:
         self._receive = receive
         self._send = send
         self._end = end
+        self.cut = cut
         self.largest = largest
 
     @classmethod
@@ -51,7 +56,7 @@ class Wire:
         link.settimeout(idle)
         with suppress(OSError):  # of a socket that is no TCP connection
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small message waits 40 ms
-        return cls(link.recv, link.sendall, lambda: _end_gently(link), largest)
+        return cls(link.recv, link.sendall, lambda: _end_gently(link), lambda: _cut(link), largest)
 
     @classmethod
     def of_files(cls, source: BinaryIO, sink: BinaryIO) -> Wire:
@@ -61,7 +66,7 @@ class Wire:
             sink.write(data)
             sink.flush()
 
-        return cls(getattr(source, "read1", source.read), send, lambda: None)
+        return cls(getattr(source, "read1", source.read), send, lambda: None, lambda: None)
 
     def read(self, count: int) -> bytes:
         """Exactly so many bytes.
@@ -83,6 +88,7 @@ class Wire:
                 raise ConnectionFailed(f"the connection failed after a part of the scan: {error}") from None
             if not part:
                 raise ConnectionFailed("the peer went away without a CLOSE message; the scan is not complete")
+            self.silent = False
             parts += part
         return bytes(parts)
 
@@ -103,8 +109,7 @@ class Wire:
         """Say CLOSE, and end the connection."""
         with suppress(ConnectionFailed):  # of a peer that is gone
             self.write(struct.pack("<H", CLOSE))
-        with suppress(OSError):
-            self._end()
+        self._end()
 
 
 def _end_gently(link: socket.socket) -> None:
@@ -119,3 +124,9 @@ def _end_gently(link: socket.socket) -> None:
         pass
     finally:
         link.close()
+
+
+def _cut(link: socket.socket) -> None:
+    with suppress(OSError):
+        link.shutdown(socket.SHUT_RDWR)  # wakes who waits for it in another thread
+    link.close()
