@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from nadenoise_core import __version__
-from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, to_dataset, write
+from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
-from nadenoise_core.stream.gadget import PATH, Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import PATH, DicomFile, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.stream.scan import Scan, header_fingerprint
 
@@ -27,6 +27,11 @@ class Deliver(Gadget):
 
     class Parameters(GadgetParameters):
         folder: str = Field("", json_schema_extra=PATH, description="where to write DICOM files; empty writes none")
+        send: bool = Field(
+            False,
+            description="send the DICOM files down the stream, too, each after its image; for clients of `nadenoise "
+            "serve`, since Gadgetron takes none from inside a chain",
+        )
         laterality: Literal["", "L", "R", "B"] = Field("", description="which leg: L, R, B for both, empty for unknown")
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 
@@ -42,11 +47,14 @@ class Deliver(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if self.parameters.folder and isinstance(item, ismrmrd.Image) and told(item, "kind"):
-                self._write(item)
+            wanted = self.parameters.folder or self.parameters.send
+            file = self._deliver(item) if wanted and isinstance(item, ismrmrd.Image) and told(item, "kind") else None
             yield item
+            if file is not None and self.parameters.send:
+                yield file
 
-    def _write(self, image: ismrmrd.Image) -> None:
+    def _deliver(self, image: ismrmrd.Image) -> DicomFile:
+        """The DICOM file of an image, which is written to the folder, if there is one."""
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, head.image_index, head.repetition + 1)
@@ -63,8 +71,10 @@ class Deliver(Gadget):
         kind = words.get(product.kind) or f"atsc_{words[told(image, 'source') or 'plain']}"
         name = f"{kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
         dataset = to_dataset(product, geometry, study)
-        write(dataset, Path(self.parameters.folder), name)
         self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
+        if self.parameters.folder:
+            write(dataset, Path(self.parameters.folder), name)
+        return DicomFile(name, encode(dataset))
 
     def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
         kind = cast(Kind, told(image, "kind"))

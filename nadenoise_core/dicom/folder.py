@@ -13,6 +13,13 @@ from pydicom.dataset import Dataset
 from nadenoise_core.errors import BadInputError, OutputError
 
 
+def encode(dataset: Dataset) -> bytes:
+    """A data set as the bytes of a DICOM file (PS3.10)."""
+    encoded = BytesIO()
+    dataset.save_as(encoded, enforce_file_format=True)
+    return encoded.getvalue()
+
+
 def write(dataset: Dataset, folder: Path | str, name: str) -> Path:
     """Write a data set to `folder / name` and return that path; the folder is made when missing.
 
@@ -26,11 +33,10 @@ def write(dataset: Dataset, folder: Path | str, name: str) -> Path:
     if name in ("", ".", "..") or Path(name).name != name:
         raise BadInputError(f"DICOM: {name!r} is not a plain file name")
     path = Path(folder) / name
-    encoded = BytesIO()
-    dataset.save_as(encoded, enforce_file_format=True)
+    content = encode(dataset)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, encoded.getbuffer())
+        _write_whole(path, content)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; check the folder and its free space"
@@ -38,7 +44,7 @@ def write(dataset: Dataset, folder: Path | str, name: str) -> Path:
     return path
 
 
-def _write_whole(path: Path, content: memoryview) -> None:
+def _write_whole(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{uuid4().hex}.part")
     try:
         unfinished.write_bytes(content)

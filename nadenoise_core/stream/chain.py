@@ -197,7 +197,11 @@ def read_node(configuration: bytes, source: str = "configuration") -> Chain:
     root = _parse(configuration.rstrip(b"\0 \n"), source)
     stages = _stages(root, source, root.sourceline)
     for stage in stages:
-        stage.parameters()
+        if getattr(stage.parameters(), "send", False):
+            raise ChainError(
+                f"{source}:{stage.line}: gadget '{stage.name}', property 'send': Gadgetron takes no DICOM from "
+                "inside a chain; leave it out, and deliver to a folder"
+            )
     return Chain("node", source, tuple(stages), 1)
 
 

@@ -7,6 +7,7 @@ is not known cannot be skipped.
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,7 @@ def read_acquisition(wire: Wire) -> ismrmrd.Acquisition:
     """An acquisition; its arrays cannot be written to."""
     head = ismrmrd.AcquisitionHeader.from_buffer_copy(wire.read(_HEADER_BYTES))
     samples, coils, dimensions = head.number_of_samples, head.active_channels, head.trajectory_dimensions
+    wire.check(8 * samples * coils)
     trajectory = np.frombuffer(wire.read(4 * samples * dimensions), np.float32)
     data = np.frombuffer(wire.read(8 * samples * coils), np.complex64)
     return ismrmrd.Acquisition(head, data.reshape(coils, samples), trajectory.reshape(samples, dimensions))
@@ -76,10 +78,12 @@ def read_image(wire: Wire) -> ismrmrd.Image:
     head = ismrmrd.ImageHeader.from_buffer_copy(wire.read(_IMAGE_BYTES))
     if not DATATYPE_USHORT <= head.data_type <= DATATYPE_CXDOUBLE:
         raise ConnectionFailed(f"an image came with the data type {head.data_type}, which does not exist")
-    words = _sized_text(wire)
     shape = (head.channels, *head.matrix_size[::-1])
     dtype = get_dtype_from_data_type(head.data_type)
-    pixels = np.frombuffer(wire.read(dtype.itemsize * int(np.prod(shape, dtype=object))), dtype).reshape(shape)
+    size = dtype.itemsize * math.prod(shape)
+    wire.check(size)
+    words = _sized_text(wire)
+    pixels = np.frombuffer(wire.read(size), dtype).reshape(shape)
     image = ismrmrd.Image(head, attribute_string=words) if words else ismrmrd.Image(head)
     image.data[:] = pixels
     return image

@@ -24,7 +24,7 @@ def with_parameters(chain: Chain, parameters: Mapping[str, str]) -> Chain:
     """A chain with properties that came under OpenRecon's names; those of other software are left alone.
 
     Raises:
-        ChainError: a value that the property cannot have.
+        ChainError: a value that the property cannot have, or the name of a file.
     """
     known = {
         parameter_id(gadget, name): (gadget, name)
@@ -32,6 +32,7 @@ def with_parameters(chain: Chain, parameters: Mapping[str, str]) -> Chain:
         for name in gadget_class(gadget).Parameters.model_fields
     }
     stages = {stage.name for stage in chain.stages}
+    given_chain = chain
     for given, value in parameters.items():
         gadget, name = known.get(given, ("", ""))
         if not gadget:
@@ -40,9 +41,11 @@ def with_parameters(chain: Chain, parameters: Mapping[str, str]) -> Chain:
             _log.warning("the parameter %s has no effect: the chain %s has no '%s'", given, chain.name, gadget)
         else:
             chain = chain.with_property(gadget, name, value)
-    for stage in chain.stages:
+    for stage, before in zip(chain.stages, given_chain.stages, strict=True):
         try:
-            stage.parameters()
+            paths = stage.parameters().paths()
         except ChainError as error:
             raise ChainError(f"a parameter from the console: {error}") from None
+        if paths.items() - before.parameters().paths().items():
+            raise ChainError(f"a parameter from the console names a file for '{stage.name}'; set it in the chain file")
     return chain

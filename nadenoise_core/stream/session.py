@@ -133,17 +133,13 @@ def is_node(configuration: str) -> bool:
 def _chain_of_client(connection: ScanConnection, opening: Opening, folders: ChainFolders) -> Chain:
     if opening.configuration:
         chain = parse_chain(opening.configuration.encode(), "chain", "configuration")
-    else:
-        connection.read_parameters()
-        name = connection.parameters.pop(CONFIG_ID, opening.name)
-        if not name:
-            raise ChainError(f"no configuration came; name a chain, of {', '.join(folders.names)}")
-        chain = folders.named(name)
-        if not connection.parameters:
-            return chain  # a chain of our own folders may open what it says
-        chain = with_parameters(chain, connection.parameters)
-    folders.check_paths(chain)
-    return chain
+        folders.check_paths(chain)
+        return chain
+    connection.read_parameters()
+    name = connection.parameters.pop(CONFIG_ID, opening.name)
+    if not name:
+        raise ChainError(f"no configuration came; name a chain, of {', '.join(folders.names)}")
+    return with_parameters(folders.named(name), connection.parameters)
 
 
 def _observed(items: Iterable[Item], observers: Sequence[Observer]) -> Iterator[Item]:

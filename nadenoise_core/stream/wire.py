@@ -74,10 +74,7 @@ class Wire:
         Raises:
             ConnectionFailed: the stream ended or stalled, or more is asked for than one message may hold.
         """
-        if count > self.largest:
-            raise ConnectionFailed(
-                f"a message of {count} bytes was announced, the limit is {self.largest}; check the peer's data"
-            )
+        self.check(count)
         parts = bytearray()
         while len(parts) < count:
             try:
@@ -91,6 +88,17 @@ class Wire:
             self.silent = False
             parts += part
         return bytes(parts)
+
+    def check(self, count: int) -> None:
+        """Check that so many bytes may come.
+
+        Raises:
+            ConnectionFailed: more than one message may hold.
+        """
+        if count > self.largest:
+            raise ConnectionFailed(
+                f"a message of {count} bytes was announced, the limit is {self.largest}; check the peer's data"
+            )
 
     def write(self, data: Any) -> None:
         """Send bytes.
