@@ -14,7 +14,6 @@ from typing import Any
 
 import ismrmrd
 import numpy as np
-from gadgetron.external.readers import read_waveform
 from gadgetron.external.writers import write_acquisition, write_image, write_waveform
 from gadgetron.types.image_array import ImageArray, read_image_array, write_image_array
 from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_data
@@ -31,6 +30,7 @@ LONGEST_TEXT = 1 << 24  # bytes
 
 _NAME_BYTES = 1024
 _HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
+_WAVEFORM_BYTES = ctypes.sizeof(ismrmrd.WaveformHeader)
 _IMAGE_BYTES = ctypes.sizeof(ismrmrd.ImageHeader)
 
 Reader = Callable[[Wire], Any]
@@ -71,6 +71,13 @@ def read_acquisition(wire: Wire) -> ismrmrd.Acquisition:
     trajectory = np.frombuffer(wire.read(4 * samples * dimensions), np.float32)
     data = np.frombuffer(wire.read(8 * samples * coils), np.complex64)
     return ismrmrd.Acquisition(head, data.reshape(coils, samples), trajectory.reshape(samples, dimensions))
+
+
+def read_waveform(wire: Wire) -> ismrmrd.Waveform:
+    """A waveform, such as an ECG."""
+    head = ismrmrd.WaveformHeader.from_buffer_copy(wire.read(_WAVEFORM_BYTES))
+    data = np.frombuffer(wire.read(4 * head.channels * head.number_of_samples), np.uint32)
+    return ismrmrd.Waveform(head, data.reshape(head.channels, head.number_of_samples))
 
 
 def read_image(wire: Wire) -> ismrmrd.Image:
