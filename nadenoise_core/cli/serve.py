@@ -23,7 +23,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at. Any but the loopback address lets others use it.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 9002,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 18000,
     chains: Annotated[
         list[Path] | None, typer.Option(help="Folder of more chain files, and of what they open; may be repeated.")
     ] = None,
