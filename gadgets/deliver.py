@@ -15,7 +15,7 @@ from pydantic import Field
 from nadenoise_core import __version__
 from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
-from nadenoise_core.stream.gadget import PATH, DicomFile, Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.stream.scan import Scan, header_fingerprint
 
@@ -32,7 +32,9 @@ class Deliver(Gadget):
             description="send the DICOM files down the stream, too, each after its image; for clients of `nadenoise "
             "serve`, since Gadgetron takes none from inside a chain",
         )
-        laterality: Literal["", "L", "R", "B"] = Field("", description="which leg: L, R, B for both, empty for unknown")
+        laterality: Literal["", "L", "R", "B"] = Field(
+            "", json_schema_extra=CONSOLE, description="which leg: L, R, B for both, empty for unknown"
+        )
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 
     parameters: Parameters
