@@ -31,11 +31,11 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The DICOM validator is a Debian package; without it the tests that need it skip, and say so.
+# The DICOM validator and the PACS are Debian packages; without them the tests that need them skip, and say so.
 system:
-	@command -v dciodvfy >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk >/dev/null; } || \
-		echo "dicom3tools is not installed: the tests that validate DICOM with dciodvfy will be skipped"
+	@{ command -v dciodvfy && command -v storescp && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && sh tests/install_system_packages.sh; } || \
+		echo "dicom3tools, dcmtk or orthanc is not installed: the tests that need them will be skipped"
 
 bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole exam.
 	@command -v bart >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

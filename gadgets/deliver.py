@@ -11,9 +11,12 @@ from typing import Any, Literal, cast
 import ismrmrd
 import numpy as np
 from pydantic import Field
+from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
 from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
+from nadenoise_core.dicom.outbox import Outbox
+from nadenoise_core.errors import OutputError
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 from nadenoise_core.stream.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
@@ -27,6 +30,11 @@ class Deliver(Gadget):
 
     class Parameters(GadgetParameters):
         folder: str = Field("", json_schema_extra=PATH, description="where to write DICOM files; empty writes none")
+        outbox: str = Field(
+            "",
+            json_schema_extra=PATH,
+            description="folder that `nadenoise deliver` sends to a PACS or DICOMweb; empty: none",
+        )
         send: bool = Field(
             False,
             description="send the DICOM files down the stream, too, each after its image; for clients of `nadenoise "
@@ -49,14 +57,14 @@ class Deliver(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            wanted = self.parameters.folder or self.parameters.send
+            wanted = self.parameters.folder or self.parameters.outbox or self.parameters.send
             file = self._deliver(item) if wanted and isinstance(item, ismrmrd.Image) and told(item, "kind") else None
             yield item
             if file is not None and self.parameters.send:
                 yield file
 
     def _deliver(self, image: ismrmrd.Image) -> DicomFile:
-        """The DICOM file of an image, which is written to the folder, if there is one."""
+        """The DICOM file of an image, which is written to the folder and the outbox, if there are any."""
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, head.image_index, head.repetition + 1)
@@ -76,7 +84,16 @@ class Deliver(Gadget):
         self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
         if self.parameters.folder:
             write(dataset, Path(self.parameters.folder), name)
+        if self.parameters.outbox:
+            self._put(dataset, Outbox(Path(self.parameters.outbox)))
         return DicomFile(name, encode(dataset))
+
+    def _put(self, dataset: Dataset, outbox: Outbox) -> None:
+        """Leave an object for delivery; what goes wrong there must not end the scan."""
+        try:
+            outbox.put(dataset)
+        except OutputError as error:
+            self.log.warning("an image will not be delivered: %s", error)
 
     def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
         kind = cast(Kind, told(image, "kind"))
