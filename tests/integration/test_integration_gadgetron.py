@@ -104,7 +104,11 @@ def test_a_chain_file_gives_in_gadgetron_what_a_replay_gives(name, scan, peer, c
     assert len(expected) >= 1
     assert [image.to_bytes() for image in items] == [image.to_bytes() for image in expected]
     # What Gadgetron's readers of images take.
-    assert {image.data_type for image in items} <= {ismrmrd.DATATYPE_CXFLOAT, ismrmrd.DATATYPE_FLOAT}
+    assert {image.data_type for image in items} <= {
+        ismrmrd.DATATYPE_USHORT,
+        ismrmrd.DATATYPE_CXFLOAT,
+        ismrmrd.DATATYPE_FLOAT,
+    }
 
 
 def test_a_node_that_asks_for_dicom_is_refused_before_the_scan(scan, peer, connect, node_xml) -> None:
