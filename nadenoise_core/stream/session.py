@@ -126,7 +126,7 @@ def run_scan(connection: ScanConnection, chain: Chain, header_xml: str, observer
 
 
 def peer_of(opening: Opening) -> Peer:
-    """Who opened: Gadgetron with one node's `<configuration>` around gadgets, or a client with that of a whole chain."""
+    """Who opened: Gadgetron, with the gadgets of one node, or a client, with a whole chain."""
     node = opening.configuration and "<stream" not in opening.configuration
     return "gadgetron" if node else "client"
 
