@@ -19,6 +19,7 @@ from nadenoise_core.quantify.atsc import (
     TubeSetup,
     concentration_map,
     concentrations_again,
+    found_in,
     tubes_as_facts,
 )
 from nadenoise_core.quantify.nifti import read_label_map, read_map
@@ -167,6 +168,7 @@ class Quantify(Gadget):
         )
 
         self._rois = read_label_map(Path(given.roi_map), scan.encoding.matrix) if given.roi_map else None
+        self._plain: ismrmrd.Image | None = None
         self._factors = self._relaxation_factors()
         self._correction = self._signal_correction()
 
@@ -175,6 +177,8 @@ class Quantify(Gadget):
             if not isinstance(item, ismrmrd.Image):
                 yield item
                 continue
+            if told(item, "kind") == "plain":
+                self._plain = item
             if not self._is_wanted(item):
                 yield without_replicas(item)
                 continue
@@ -241,7 +245,7 @@ class Quantify(Gadget):
         result = concentration_map(
             pixels_of(image),
             pixel_size(image),
-            self._setup,
+            self._setup_for(image),
             k_max if np.isfinite(k_max) else None,
             noise_std if known else None,
             through_zero=self.parameters.intercept == "zero",
@@ -277,6 +281,14 @@ class Quantify(Gadget):
         paths = {"label_map", "roi_map", "b1_map", "receive_map"}
         add_to_history(atsc, self.name(), self.parameters.model_dump(exclude=paths))
         return atsc
+
+    def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
+        """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
+        plain = self._plain
+        if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
+            return self._setup
+        k_max = told_number(plain, "k_max")
+        return found_in(pixels_of(plain), pixel_size(plain), self._setup, k_max if np.isfinite(k_max) else None)
 
     def _errors(self, image: ismrmrd.Image, result: ConcentrationMap) -> _Errors | None:
         """Standard errors by the image's replicas; None where it has none."""
