@@ -20,6 +20,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.utils import get_expected_length
 
 from nadenoise_core.dicom.folder import write
 from nadenoise_core.errors import BadInputError, OutputError
@@ -183,9 +184,21 @@ def read_whole(file: Waiting) -> Dataset:
 
     Raises:
         OSError: it cannot be read, or is gone.
-        BadInputError: it is damaged.
+        BadInputError: it is damaged, such as cut off.
     """
-    return _read(file.path)
+    dataset = _read(file.path)
+    if _is_cut_off(dataset):
+        raise BadInputError("it is a damaged DICOM file: its pixels are not all there")
+    return dataset
+
+
+def _is_cut_off(dataset: FileDataset) -> bool:
+    """Whether pixels are missing at the end of the file, which pydicom does not say."""
+    try:
+        compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+        return "PixelData" in dataset and not compressed and len(dataset.PixelData) < get_expected_length(dataset)
+    except (AttributeError, TypeError, ValueError):  # it does not tell its size: for the peer to judge
+        return False
 
 
 def _read(path: Path, **options: Any) -> FileDataset:
