@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import UID
 
 from nadenoise_core.dicom.folder import write
 from nadenoise_core.errors import BadInputError, OutputError
 
 _STALE = 3600.0  # s; no file is being written for so long
+_UNDEFINED = 0xFFFFFFFF  # length of a value that a delimiter ends (PS3.5 7.1.1)
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
 
 @dataclass(frozen=True)
@@ -188,17 +191,20 @@ def read_whole(file: Waiting) -> Dataset:
     """
     dataset = _read(file.path)
     if _is_cut_off(dataset):
-        raise BadInputError("it is a damaged DICOM file: its pixels are not all there")
+        raise BadInputError("it is a damaged DICOM file: it is not all there")
     return dataset
 
 
 def _is_cut_off(dataset: FileDataset) -> bool:
-    """Whether pixels are missing at the end of the file, which pydicom does not say."""
-    try:
-        compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
-        return "PixelData" in dataset and not compressed and len(dataset.PixelData) < get_expected_length(dataset)
-    except (AttributeError, TypeError, ValueError):  # it does not tell its size: for the peer to judge
-        return False
+    """Whether the file ends early, which pydicom does not say: a value is short, or an image without pixels."""
+    for element in map(dataset.get_item, dataset.keys()):
+        if (
+            isinstance(element, RawDataElement)
+            and element.length != _UNDEFINED
+            and len(element.value or b"") < element.length
+        ):
+            return True
+    return "Image Storage" in UID(dataset.SOPClassUID).name and not any(word in dataset for word in _PIXELS)
 
 
 def _read(path: Path, **options: Any) -> FileDataset:

@@ -132,6 +132,7 @@ class Pacs:
         except (ValueError, AttributeError):  # of pynetdicom, when it cannot encode the object
             return Outcome(file.path, Fate.REFUSED, "it is a damaged DICOM file: it cannot be encoded")
         if "Status" not in status:
+            association.abort()  # pynetdicom may not have seen yet that it is at its end
             return Outcome(file.path, Fate.LATER, self._ended)
         fate, words = judge(int(status.Status))
         return Outcome(file.path, fate, f"{self}: {words}" if words else "", str(status.get("ErrorComment", "") or ""))
