@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage
 
 from nadenoise_core.dicom import to_dataset
-from nadenoise_core.dicom.delivery import Delivery, Fate, Outcome, Round
+from nadenoise_core.dicom.delivery import Delivery, Fate, Outcome, Round, Sender
 from nadenoise_core.dicom.dicomweb import PASSWORD, TOKEN, USER, DicomWeb
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.dicom.pacs import Pacs
@@ -49,7 +52,7 @@ def scp() -> Iterator[Callable[..., Pacs]]:
         server.shutdown()
 
 
-def run(outbox: Outbox, pacs: Pacs, rounds: int = 1) -> tuple[list[Outcome], Round]:
+def run(outbox: Outbox, pacs: Sender, rounds: int = 1) -> tuple[list[Outcome], Round]:
     outcomes: list[Outcome] = []
     delivery = Delivery(outbox, pacs, told=outcomes.append)
     for _ in range(rounds):
@@ -84,6 +87,33 @@ def test_the_words_of_a_pacs_lie_beside_the_file_and_nowhere_else(outbox, scp) -
     outcomes, _ = run(outbox, scp(answer))
     assert not any("Mueller" in repr(outcome) for outcome in outcomes)
     assert all("Mueller^Joerg" in path.read_text() for path in (outbox.folder / "refused").glob("*.txt"))
+
+
+@pytest.mark.parametrize("way", [Pacs, DicomWeb])
+def test_a_peer_that_says_nothing_is_given_up(way, outbox) -> None:
+    waiting = outbox.waiting()
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as silent:
+        port = silent.getsockname()[1]
+        peer = (
+            Pacs("PACS", "127.0.0.1", port, timeout=1)
+            if way is Pacs
+            else DicomWeb(f"http://127.0.0.1:{port}", timeout=1)
+        )
+        _, done = run(outbox, peer)
+    assert (done.sent, done.refused, done.waiting) == (0, 0, 6) and done.trouble
+    assert outbox.waiting() == waiting
+
+
+def test_a_pacs_that_does_not_answer_is_given_up(outbox, scp) -> None:
+    over = threading.Event()
+
+    def answer(event):
+        over.wait(30)
+        return 0
+
+    _, done = run(outbox, replace(scp(answer), timeout=1))
+    over.set()
+    assert (done.sent, done.refused, done.waiting) == (0, 0, 6) and "no answer in 1 s" in done.trouble
 
 
 @pytest.mark.parametrize("position", [0, 3, 5])

@@ -161,10 +161,13 @@ def deliver(outbox) -> Iterator[Callable[..., Program]]:
     """Run `nadenoise deliver` on the outbox; nothing it ever prints names the patient."""
     started: list[Program] = []
 
-    def run(*options: Any, wait: bool = True, environment: dict[str, str] | None = None) -> Program:
+    def run(
+        *options: Any, wait: bool = True, debug: bool = False, environment: dict[str, str] | None = None
+    ) -> Program:
         known = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         environment = {**known, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(environment or {})}
-        command = [sys.executable, "-m", "nadenoise_core.cli.main", "deliver", outbox, *options]
+        program = [sys.executable, "-m", "nadenoise_core.cli.main", *(["--debug"] if debug else [])]
+        command = [*program, "deliver", outbox, *options]
         started.append(Program(command, env=environment))
         if wait:
             started[-1].process.wait(TIMEOUT)
@@ -377,6 +380,17 @@ def test_a_password_comes_from_the_environment_and_is_never_shown(start, deliver
     assert waiting(outbox) == set(made)
     known = deliver("--once", "--dicomweb", orthanc.url, environment={**user, **secret})
     assert known.process.returncode == 0 and "secret" not in known.output
+    check_arrived(orthanc.stored(), made)
+
+
+@needs_orthanc
+@pytest.mark.parametrize("way", ["pacs", "dicomweb"])
+def test_all_log_messages_name_neither_patient_nor_password(way, start, deliver, outbox, made) -> None:
+    orthanc = start(Orthanc, AuthenticationEnabled=True, RegisteredUsers={"na": "cl", "scanner": "a secret word"})
+    environment = {"NADENOISE_DICOMWEB_USER": "scanner", "NADENOISE_DICOMWEB_PASSWORD": "a secret word"}
+    told = deliver("--once", *peer_options(orthanc, way), debug=True, environment=environment)
+    assert told.process.returncode == 0 and "DEBUG" in told.output
+    assert "secret" not in told.output and "Basic" not in told.output  # the fixture looks for the patient
     check_arrived(orthanc.stored(), made)
 
 
