@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo test lint bench system clean
+.PHONY: help env demo test lint bench system fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,10 +42,14 @@ bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bart >/dev/null; } || \
 		echo "bart is not installed: its lines of the table will say so"
 	$(BIN)/python -m benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.online
 
 $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
+
+fuzz: env  ## Try ten thousand inputs on each reader of messages; for the night.
+	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest tests/stream/test_stream_fuzz.py
 
 clean:  ## Remove the environment and all results.
 	rm -rf $(VENV) demo results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,7 +14,7 @@ from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -42,6 +42,7 @@ class Denoise(Gadget):
         bundle: str = Field(
             "auto",
             min_length=1,
+            json_schema_extra=CONSOLE,
             description="auto: a network that is told the noise, for the averages; else the name of a bundle, such as "
             "paper_30, or its file",
         )

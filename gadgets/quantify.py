@@ -26,7 +26,7 @@ from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
 from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
-from nadenoise_core.stream.gadget import PATH, Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -55,9 +55,14 @@ class Quantify(Gadget):
 
     class Parameters(GadgetParameters):
         concentrations: tuple[float, ...] = Field(
-            (10, 25, 50, 75, 100), min_length=3, description="concentrations of the reference tubes, mmol/L"
+            (10, 25, 50, 75, 100),
+            min_length=3,
+            json_schema_extra=CONSOLE,
+            description="concentrations of the reference tubes, mmol/L",
         )
-        tube_diameter: float = Field(0, ge=0, le=80, description="inner diameter of the tubes, mm; 0 finds it out")
+        tube_diameter: float = Field(
+            0, ge=0, le=80, json_schema_extra=CONSOLE, description="inner diameter of the tubes, mm; 0 finds it out"
+        )
         tube_positions: tuple[float, ...] = Field(
             (),
             description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, mm from the "
@@ -70,21 +75,31 @@ class Quantify(Gadget):
         )
         intercept: Literal["zero", "fitted"] = Field(
             "zero",
+            json_schema_extra=CONSOLE,
             description="calibration line: zero goes through the 0 of air, which complex images have; fitted is the "
             "paper's line, and what a magnitude always gets",
         )
         maps: Literal["best", "all"] = Field(
-            "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
+            "best",
+            json_schema_extra=CONSOLE,
+            description="best: of the denoised image, or of the plain one where there is none; all: of both",
         )
         tissue_t1: float = Field(
             0,
             ge=0,
             le=10000,
+            json_schema_extra=CONSOLE,
             description="T1 of tissue, ms: corrects aTSC for its saturation against the tubes, with TR and flip angle "
             "of the header (spoiled steady state). The whole map is multiplied by one factor, which is right for "
             "tissue and not for the tubes in it. 0: off",
         )
-        tube_t1: float = Field(0, ge=0, le=10000, description="T1 of the tubes' solution, ms; goes with tissue_t1")
+        tube_t1: float = Field(
+            0,
+            ge=0,
+            le=10000,
+            json_schema_extra=CONSOLE,
+            description="T1 of the tubes' solution, ms; goes with tissue_t1",
+        )
         tissue_t2_star: tuple[float, ...] = Field(
             (),
             description="short and long T2* of tissue, ms, e.g. 3, 15: corrects aTSC for its decay at the header's TE "

@@ -21,7 +21,7 @@ from nadenoise_core.study.results import ImagesFile, folder_in_progress
 
 def send(
     raw: Annotated[Path, typer.Argument(help="ISMRMRD file.")],
-    to: Annotated[str, typer.Option(help="Server: host:port.")] = "localhost:9002",
+    to: Annotated[str, typer.Option(help="Server: host:port.")] = "localhost:18000",
     chain: Annotated[str, typer.Option(help="Name of a chain of the server, or path of a chain file here.")] = (
         "sodium_calf"
     ),
@@ -62,7 +62,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise BadInputError(f"'{text}' is no address; write host:port, e.g. localhost:9002")
+        raise BadInputError(f"'{text}' is no address; write host:port, e.g. localhost:18000")
     return host.strip("[]"), int(port)
 
 

@@ -20,6 +20,9 @@ from nadenoise_core.errors import ConnectionFailed
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.wire import CLOSE, Wire
 
+Peer = Literal["gadgetron", "client"]
+"""Gadgetron's server, which takes no text from a node, or a client, which may know no ERROR message."""
+
 _log = logging.getLogger("nadenoise.connection")
 
 
@@ -129,14 +132,14 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
 
 
 @contextmanager
-def told(connection: ScanConnection, peer: Literal["gadgetron", "client"]) -> Iterator[None]:
+def told(connection: ScanConnection, peer: Peer) -> Iterator[None]:
     """Tell the peer what fails inside, and raise it on.
 
     The rest of the scan is taken first: else Gadgetron reports a connection that was reset, in place of our words.
 
     Args:
         connection: of the scan.
-        peer: Gadgetron's server, which takes no text, or a client, which may know no ERROR message.
+        peer: who is at its other end.
     """
     try:
         yield

@@ -31,6 +31,10 @@ PATH: JsonDict = {"format": "path"}
 """`json_schema_extra` of a property that names a file or a folder: what comes over a network may not set it freely."""
 
 
+CONSOLE: JsonDict = {"console": True}
+"""`json_schema_extra` of a property that an operator may set at the scanner (OpenRecon)."""
+
+
 class GadgetParameters(BaseModel):
     """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each."""
 

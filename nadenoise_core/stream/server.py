@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from nadenoise_core.errors import ConnectionFailed, NadenoiseError, OutputError
 from nadenoise_core.stream.connection import Opening, ScanConnection, told
-from nadenoise_core.stream.session import ChainFolders, Observer, serve_scan
+from nadenoise_core.stream.session import ChainFolders, Observer, peer_of, serve_scan
 from nadenoise_core.stream.wire import LARGEST_MESSAGE, Wire
 
 _log = logging.getLogger("nadenoise.server")
-_BACKLOG = 64
+_BACKLOG = 64  # connections that have not begun a scan
 _OPENING = 60.0  # s from connection to header
 
 
@@ -79,7 +80,11 @@ class Server:
             except OSError as error:
                 if not self._stopped:  # e.g. no descriptor is free for the moment
                     _log.error("a connection could not be taken: %s", error)
-                    threading.Event().wait(0.1)
+                    time.sleep(0.1)
+                continue
+            if len(self._running) >= self._limits.scans + _BACKLOG:
+                _log.error("too many connections say nothing; one more was closed")
+                link.close()
                 continue
             number += 1
             thread = threading.Thread(target=self._take, args=(link, number), name=f"scan {number}")
@@ -96,7 +101,7 @@ class Server:
         self._listener.close()
 
     def _take(self, link: socket.socket, number: int) -> None:
-        connection = ScanConnection(Wire.of_socket(link, _OPENING, self._limits.largest))
+        connection = ScanConnection(Wire.of_socket(link, min(_OPENING, self._limits.idle), self._limits.largest))
         try:
             with connection:
                 with told(connection, "client"):
@@ -114,10 +119,8 @@ class Server:
 
     def _run(self, connection: ScanConnection, opening: Opening, number: int) -> None:
         if not self._free.acquire(blocking=False):
-            with told(connection, "client"):
-                raise ConnectionFailed(
-                    f"the server runs {self._limits.scans} scans, its limit; try again a little later"
-                )
+            with told(connection, peer_of(opening)):
+                raise ConnectionFailed(f"the server runs {self._limits.scans} scans, its limit; try again later")
         try:
             serve_scan(connection, opening, self._folders, self._observers(number))
             _log.info("scan %d is done", number)

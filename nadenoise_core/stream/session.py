@@ -13,7 +13,7 @@ import ismrmrd
 
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.stream.chain import Chain, build, chain_files, check_runs_here, parse_chain, read_chain, read_node
-from nadenoise_core.stream.connection import Opening, ScanConnection, told
+from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
 from nadenoise_core.stream.gadget import Item
 from nadenoise_core.stream.openrecon import CONFIG_ID, with_parameters
 from nadenoise_core.stream.registry import suggestion
@@ -88,7 +88,7 @@ def serve_scan(
     Raises:
         Exception: whatever went wrong, after the peer has been told.
     """
-    if is_node(opening.configuration):
+    if peer_of(opening) == "gadgetron":
         with told(connection, "gadgetron"):
             chain = read_node(opening.configuration.encode())
             folders.check_paths(chain)
@@ -125,9 +125,10 @@ def run_scan(connection: ScanConnection, chain: Chain, header_xml: str, observer
             observer.end(failure)
 
 
-def is_node(configuration: str) -> bool:
-    """Whether a configuration is that of one node, `<configuration>` around gadgets, not of a whole chain."""
-    return bool(configuration) and "<stream" not in configuration
+def peer_of(opening: Opening) -> Peer:
+    """Who opened: Gadgetron, with the gadgets of one node, or a client, with a whole chain."""
+    node = opening.configuration and "<stream" not in opening.configuration
+    return "gadgetron" if node else "client"
 
 
 def _chain_of_client(connection: ScanConnection, opening: Opening, folders: ChainFolders) -> Chain:

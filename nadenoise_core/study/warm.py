@@ -19,7 +19,7 @@ def warm_up(folders: ChainFolders) -> None:
 
     A chain that cannot run is logged with the reason: its scans would fail.
     """
-    measurement = VirtualMeasurement(seed=0, averages=2, noise=1.0)
+    measurement = VirtualMeasurement(seed=0, averages=5, noise=1.0)
     scan = read_scan(parse_header(measurement.header_xml()))
     for name in folders.names:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ismrmrd
@@ -28,20 +30,26 @@ def raw(scan_file) -> Path:
     return scan_file(averages=3, noise=10.0)
 
 
-@pytest.fixture
-def chains(tmp_path, chain_file, smoothing_chain) -> Path:
-    folder = tmp_path / "chains"
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory, chain_text, smoothing_chain) -> Path:
+    """A folder with a chain "all"."""
+    folder = tmp_path_factory.mktemp("online") / "chains"
     folder.mkdir()
-    chain_file([*smoothing_chain[:-1], ("deliver", {"send": "true"})]).rename(folder / "all.xml")
+    (folder / "all.xml").write_text(chain_text([*smoothing_chain[:-1], ("deliver", {"send": "true"})]))
     return folder
 
 
-@pytest.fixture
-def server(chains) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server with a chain "all": the process, and its address."""
+@contextmanager
+def serving(chains: Path, file_limit: int | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server with the chains of a folder: the process, and its address; no file may pass the limit, in bytes."""
+
+    def limit() -> None:
+        if file_limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
     with subprocess.Popen(
         [*NADENOISE, "serve", "--port", "0", "--chains", str(chains), "--capture", str(chains.parent / "captured")],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=limit,
     ) as running:  # fmt: skip
         try:
             assert running.stderr is not None
@@ -53,6 +61,13 @@ def server(chains) -> Iterator[tuple[subprocess.Popen[str], str]]:
             running.kill()
 
 
+@pytest.fixture(scope="module")
+def server(chains) -> Iterator[str]:
+    """The address of a server."""
+    with serving(chains) as (_, address):
+        yield address
+
+
 def images_of(folder: Path) -> list[bytes]:
     dataset = ismrmrd.Dataset(folder / "images.h5", "dataset", create_if_needed=False)
     try:
@@ -62,8 +77,7 @@ def images_of(folder: Path) -> list[bytes]:
 
 
 def test_what_returns_is_what_a_replay_gives(server, raw, chains, tmp_path, process) -> None:
-    _, address = server
-    sent = process("send", raw, "--to", address, "--chain", "all", "--out", tmp_path / "sent")
+    sent = process("send", raw, "--to", server, "--chain", "all", "--out", tmp_path / "sent")
     assert sent.status == 0 and "23Na aTSC [mmol/L]" in sent.out
     replayed = process("replay", raw, "--chain", chains / "all.xml", "--out", tmp_path / "replayed")
     assert replayed.status == 0
@@ -74,8 +88,7 @@ def test_what_returns_is_what_a_replay_gives(server, raw, chains, tmp_path, proc
 
 
 def test_a_scan_that_failed_there_fails_here_and_leaves_nothing(server, raw, tmp_path, process, left_behind) -> None:
-    _, address = server
-    outcome = process("send", raw, "--to", address, "--chain", "al", "--out", tmp_path / "sent")
+    outcome = process("send", raw, "--to", server, "--chain", "al", "--out", tmp_path / "sent")
     assert outcome.status == 1 and "did you mean 'all'" in outcome.err and "Traceback" not in outcome.err
     assert left_behind(tmp_path / "sent") == []
 
@@ -87,8 +100,12 @@ def test_no_server_is_told(raw, tmp_path, process) -> None:
     process("send", raw, "--to", "localhost", "--out", tmp_path).is_refused("write host:port")
 
 
-def test_sigterm_ends_the_server_after_its_scans(server, raw) -> None:
-    running, address = server
+def test_sigterm_ends_the_server_after_its_scans(chains, raw) -> None:
+    with serving(chains) as (running, address):
+        send_half_and_stop(running, address, raw)
+
+
+def send_half_and_stop(running: subprocess.Popen[str], address: str, raw: Path) -> None:
     host, port = address.split(":")
     with RawFile(raw) as file, socket.create_connection((host, int(port)), timeout=60) as link:
         acquisitions = list(file.acquisitions())
@@ -108,6 +125,19 @@ def test_sigterm_ends_the_server_after_its_scans(server, raw) -> None:
             answer = stream.read()
     assert answer.count(b"nadenoise_kind") == 3 and answer.endswith(CLOSE)
     assert running.wait(60) == 0
+
+
+def test_a_full_disc_stops_the_capture_not_the_scan(chains, raw, tmp_path, process, left_behind) -> None:
+    captured = chains.parent / "captured"
+    before = left_behind(captured) if captured.exists() else []
+    with serving(chains, file_limit=100_000) as (running, address):
+        for number in range(2):
+            sent = process("send", raw, "--to", address, "--chain", "all", "--out", tmp_path / f"sent {number}")
+            assert sent.status == 0
+        running.send_signal(signal.SIGTERM)
+        assert running.stderr is not None and running.stderr.read().count("are not captured: cannot write") == 2
+        assert running.wait(60) == 0
+    assert left_behind(captured) == before
 
 
 @pytest.mark.parametrize(
@@ -156,11 +186,10 @@ def test_a_pipe_that_ends_early_fails_and_says_so(cut, words, as_stream, chain_f
 
 
 def test_real_time_takes_a_repetition_time_an_acquisition(server, scan_file, tmp_path, process) -> None:
-    _, address = server
     raw = scan_file(averages=1)
     with RawFile(raw) as file:
         duration = 0.1 * (len(file) - 1)
     start = time.monotonic()
-    outcome = process("send", raw, "--to", address, "--chain", "all", "--out", tmp_path, "--realtime")
+    outcome = process("send", raw, "--to", server, "--chain", "all", "--out", tmp_path, "--realtime")
     assert outcome.status == 0
     assert time.monotonic() - start > duration
