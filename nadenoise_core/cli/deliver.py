@@ -45,8 +45,9 @@ def deliver(
     """
     sender = _sender(pacs, dicomweb, aet, timeout)
     show_log(logging.WARNING)
-    for library in _LIBRARIES:  # what they log of a failure is told in our words
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        for library in _LIBRARIES:  # what they log of a failure is told in our words
+            logging.getLogger(library).setLevel(logging.CRITICAL)
     box = Outbox(outbox)
     stops: list[int] = []
     with box.delivering():

@@ -105,6 +105,10 @@ class DicomWeb:
             return create_session_from_auth(_Bearer(self.token))
         return create_session_from_user_pass(self.user, self.password) if self.user else create_session()
 
+    @property
+    def _no_dicomweb(self) -> str:
+        return f"{self} answers, but not as a DICOMweb server does; check the URL"
+
     def _store(self, client: DICOMwebClient, file: Waiting) -> Outcome:
         try:
             dataset = read_whole(file)
@@ -120,10 +124,12 @@ class DicomWeb:
             raise ConnectionFailed(f"{self}: TLS failed; REQUESTS_CA_BUNDLE names the certificates to trust") from None
         except requests.ReadTimeout:
             return Outcome(file.path, Fate.LATER, f"{self} gave no answer in {self.timeout:g} s")
+        except requests.JSONDecodeError:
+            raise ConnectionFailed(self._no_dicomweb) from None
         except requests.RequestException as error:
             raise ConnectionFailed(f"{self} cannot be reached ({type(error).__name__}); check URL and server") from None
         except (ValueError, KeyError, TypeError, AttributeError, SyntaxError):  # of XML that is none, too
-            raise ConnectionFailed(f"{self} answers, but not as a DICOMweb server does; check the URL") from None
+            raise ConnectionFailed(self._no_dicomweb) from None
 
     def _confirmed(self, file: Waiting, answer: Dataset) -> Outcome:
         """Read the answer to a request that went well: only what the server names as stored is stored."""
@@ -133,7 +139,7 @@ class DicomWeb:
             return Outcome(file.path, fate, f"{self}: {words}")
         stored = _about(answer, "ReferencedSOPSequence", file)
         if stored is None:
-            raise ConnectionFailed(f"{self} answers, but not as a DICOMweb server does; check the URL")
+            raise ConnectionFailed(self._no_dicomweb)
         fate, words = judge(int(stored.get("WarningReason", 0) or 0))
         return Outcome(file.path, fate, f"{self}: {words}" if words else "")
 

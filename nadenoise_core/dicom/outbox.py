@@ -18,13 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 
 from nadenoise_core.dicom.folder import write
 from nadenoise_core.errors import BadInputError, OutputError
 
 _STALE = 3600.0  # s; no file is being written for so long
+_UNDEFINED = 0xFFFFFFFF  # length of a value that a delimiter ends (PS3.5 7.1.1)
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
 
 @dataclass(frozen=True)
@@ -183,9 +187,24 @@ def read_whole(file: Waiting) -> Dataset:
 
     Raises:
         OSError: it cannot be read, or is gone.
-        BadInputError: it is damaged.
+        BadInputError: it is damaged, such as cut off.
     """
-    return _read(file.path)
+    dataset = _read(file.path)
+    if _is_cut_off(dataset):
+        raise BadInputError("it is a damaged DICOM file: it is not all there")
+    return dataset
+
+
+def _is_cut_off(dataset: FileDataset) -> bool:
+    """Whether the file ends early, which pydicom does not say: a value is short, or an image without pixels."""
+    for element in map(dataset.get_item, dataset.keys()):
+        if (
+            isinstance(element, RawDataElement)
+            and element.length != _UNDEFINED
+            and len(element.value or b"") < element.length
+        ):
+            return True
+    return "Image Storage" in UID(dataset.SOPClassUID).name and not any(word in dataset for word in _PIXELS)
 
 
 def _read(path: Path, **options: Any) -> FileDataset:

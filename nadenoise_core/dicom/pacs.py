@@ -113,6 +113,13 @@ class Pacs:
             )
         raise ConnectionFailed(f"{self} cannot be reached, or ends the association at once; check host, port and PACS")
 
+    @property
+    def _ended(self) -> str:
+        return (
+            f"{self} ended the association, or gave no answer in {self.timeout:g} s; if it always does, "
+            f"check that it knows our AE title {self.own_title}"
+        )
+
     def _store(self, association: Association, file: Waiting) -> Outcome:
         try:
             status = association.send_c_store(read_whole(file))
@@ -121,13 +128,12 @@ class Pacs:
         except BadInputError as error:
             return Outcome(file.path, Fate.REFUSED, str(error))
         except RuntimeError:
-            return Outcome(file.path, Fate.LATER, f"{self} ended the association")
+            return Outcome(file.path, Fate.LATER, self._ended)
         except (ValueError, AttributeError):  # of pynetdicom, when it cannot encode the object
             return Outcome(file.path, Fate.REFUSED, "it is a damaged DICOM file: it cannot be encoded")
         if "Status" not in status:
-            return Outcome(
-                file.path, Fate.LATER, f"{self} ended the association, or gave no answer in {self.timeout:g} s"
-            )
+            association.abort()  # pynetdicom may not have seen yet that it is at its end
+            return Outcome(file.path, Fate.LATER, self._ended)
         fate, words = judge(int(status.Status))
         return Outcome(file.path, fate, f"{self}: {words}" if words else "", str(status.get("ErrorComment", "") or ""))
 
