@@ -31,8 +31,11 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The DICOM validator is a Debian package; without it the tests that need it skip, and say so.
+# The DICOM validator and the browser are Debian packages; without them the tests that need them skip, and say so.
 system:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "chromium is not installed: the tests that read in a browser will be skipped"
 	@command -v dciodvfy >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk >/dev/null; } || \
 		echo "dicom3tools is not installed: the tests that validate DICOM with dciodvfy will be skipped"
