@@ -33,7 +33,7 @@ def build(
             metavar="CASES...",
         ),
     ],
-    methods: Annotated[str, typer.Option(help="Methods to take, as in reference,nufft,cs,cnn; empty: all.")] = "",
+    methods: Annotated[str, typer.Option(help="Methods to take, in this order, as in reference,nufft,cs,cnn.")] = "",
     reference: Annotated[str, typer.Option(help="Method whose image gives the window of its case.")] = "reference",
     repeat: Annotated[int, typer.Option(help="Cases shown twice, to measure agreement within readers.", min=0)] = 0,
     seed: Annotated[int | None, typer.Option(help="Of the random orders; drawn if not given.", min=0)] = None,

@@ -154,12 +154,11 @@ def unblind(key: Key, results: Results, source: str) -> list[Reading]:
         if len(given) < len(showing.images):
             missing.append(number)
             continue
+        case = showing.case
         by_method = {showing.images[image]: value for image, value in given.items()}
         ranks = competition_ranks([by_method[method] for method in key.methods])
         readings += [
-            Reading(
-                results.reader, showing.case, averages[showing.case], method, showing.repeat, by_method[method], rank
-            )
+            Reading(results.reader, case, averages[case], method, showing.repeat, by_method[method], rank)
             for method, rank in zip(key.methods, ranks.tolist(), strict=True)
         ]
     if missing:

@@ -31,6 +31,8 @@ from nadenoise_core.study.readers.images import Picture, draw_png, read_picture,
 PAGE = Path("reader") / "study.html"
 KEY = Path("organiser") / "key.json"
 
+Window = tuple[float, float]  # (low, high), black and white
+
 _APART = 5  # showings between a case and its repeat, where there are enough
 _SHUFFLES = 500
 
@@ -57,7 +59,7 @@ def build_study(
     reference: str = "reference",
     repeat: int = 0,
     seed: int | None = None,
-    window: tuple[float, float] | None = None,
+    window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BuiltStudy:
     """Draw the images, shuffle cases and images, and write `reader/study.html` and `organiser/key.json`.
@@ -80,7 +82,7 @@ def build_study(
     """
     if standing := [path for path in (out / PAGE, out / KEY, out / "results") if path.exists()]:
         raise OutputError(f"{standing[0]}: exists already; build the study into another folder")
-    methods = sorted(cases[0].files)
+    methods = list(cases[0].files)
     reference = reference.strip().lower()
     if reference not in methods:
         raise BadInputError(f"--reference is {reference!r}; the methods of the cases are {', '.join(methods)}")
@@ -102,12 +104,12 @@ def build_study(
     shown, keyed = [], []
     for position, index in enumerate(order):
         identifiers = [random.bytes(6).hex() for _ in range(len(methods) + 1)]
-        shuffled = [methods[place] for place in random.permutation(len(methods))]
-        images = dict(zip(identifiers[1:], shuffled, strict=True))
-        pngs = {image: base64.b64encode(drawn[index][method]).decode() for image, method in images.items()}
+        shuffled = [str(method) for method in random.permutation(sorted(methods))]
+        placed = dict(zip(identifiers[1:], shuffled, strict=True))
+        pngs = {image: base64.b64encode(drawn[index][method]).decode() for image, method in placed.items()}
         shown.append(Showing(id=identifiers[0], images=tuple(ShownImage(id=i, png=png) for i, png in pngs.items())))
         keyed.append(
-            KeyShowing(id=identifiers[0], case=cases[index].name, repeat=index in order[:position], images=images)
+            KeyShowing(id=identifiers[0], case=cases[index].name, repeat=index in order[:position], images=placed)
         )
     name = hashlib.sha256("".join(showing.model_dump_json() for showing in shown).encode()).hexdigest()[:12]
     key = Key(
@@ -115,7 +117,7 @@ def build_study(
         seed=seed,
         version=__version__,
         reference=reference,
-        methods=tuple([reference, *(method for method in methods if method != reference)]),
+        methods=tuple(methods),
         cases=tuple(
             KeyCase(case=case.name, averages=case.averages, window=used)
             for case, used in zip(cases, windows, strict=True)
@@ -129,9 +131,7 @@ def build_study(
     return BuiltStudy(out / PAGE, out / KEY, key)
 
 
-def _draw(
-    case: Case, reference: str, window: tuple[float, float] | None
-) -> tuple[tuple[float, float], dict[str, bytes]]:
+def _draw(case: Case, reference: str, window: Window | None) -> tuple[Window, dict[str, bytes]]:
     """The window of a case, and its images as PNG."""
     pictures = {method: read_picture(file) for method, file in case.files.items()}
     for method, picture in pictures.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Case:
     Attributes:
         name: of the case.
         averages: of its images, where known.
-        files: method to file.
+        files: method to file; in the same order in all cases.
     """
 
     name: str
@@ -54,12 +54,12 @@ def find_cases(sources: Sequence[Path], methods: Sequence[str] = ()) -> list[Cas
 
     Args:
         sources: folders and lists.
-        methods: to take from each case; empty: all that are there.
+        methods: to take from each case, in the order of all tables; empty: all that are there.
 
     Raises:
         BadInputError: no case, a case twice or with a method twice, or cases whose methods differ.
     """
-    wanted = {method.strip().lower() for method in methods}
+    wanted = list(dict.fromkeys(method.strip().lower() for method in methods))
     entries: list[_Entry] = []
     for source in sources:
         found = _entries_of_folder(source) if source.is_dir() else _entries_of_list(source)
@@ -70,7 +70,7 @@ def find_cases(sources: Sequence[Path], methods: Sequence[str] = ()) -> list[Cas
     cases = _grouped(entry for entry in entries if not wanted or entry.method in wanted)
     if not cases:
         raise BadInputError(f"no case in {', '.join(map(str, sources))}; a case is a folder of NIfTI or DICOM images")
-    every = sorted(wanted or {method for case in cases for method in case.files})
+    every = wanted or list(dict.fromkeys(method for case in cases for method in case.files))
     for case in cases:
         if missing := sorted(set(every) - set(case.files)):
             raise BadInputError(
@@ -79,7 +79,7 @@ def find_cases(sources: Sequence[Path], methods: Sequence[str] = ()) -> list[Cas
             )
     if not 2 <= len(every) <= MOST_IMAGES:
         raise BadInputError(f"the cases have {len(every)} methods ({', '.join(every)}); give 2 to {MOST_IMAGES}")
-    return cases
+    return [replace(case, files={method: case.files[method] for method in every}) for case in cases]
 
 
 def _entries_of_folder(folder: Path) -> list[_Entry]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,9 +32,9 @@ class PairTest:
     second: int
     test: str
     difference: float
-    statistic: float | None
-    p: float | None
-    p_bonferroni: float | None
+    statistic: float | None = None
+    p: float | None = None
+    p_bonferroni: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FriedmanTest:
 
 
 def competition_ranks(given: ArrayLike) -> NDArray[np.int64]:
-    """Standard competition ranking along the last axis: ties share the smallest rank, the next are skipped (1 1 3 4)."""
+    """Competition ranking along the last axis: ties share the smallest rank, the next are skipped (1 1 3 4)."""
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(given, method="min", axis=-1), np.int64)
@@ -62,18 +62,18 @@ def competition_ranks(given: ArrayLike) -> NDArray[np.int64]:
 
 def paired_t_tests(ranks: NDArray[np.float64]) -> list[PairTest]:
     """Student's paired t test of every pair, with Bonferroni's correction."""
+    from scipy.stats import t as student
+
     tests = []
     for first, second, difference in _differences(ranks):
-        count = len(difference)
+        count, mean = len(difference), float(difference.mean())
         spread = float(difference.std(ddof=1)) if count > 1 else 0.0
         if spread <= 1e-12:
-            tests.append((first, second, "none: all differences are equal", difference, None, None))
+            tests.append(PairTest(first, second, "none: all differences are equal", mean))
             continue
-        from scipy.stats import t as student
-
-        statistic = float(difference.mean() / (spread / math.sqrt(count)))
+        statistic = mean / (spread / math.sqrt(count))
         p = 2 * float(student.sf(abs(statistic), count - 1))
-        tests.append((first, second, f"paired t, {count - 1} degrees of freedom", difference, statistic, p))
+        tests.append(PairTest(first, second, f"paired t, {count - 1} degrees of freedom", mean, statistic, p))
     return _corrected(tests)
 
 
@@ -87,18 +87,17 @@ def wilcoxon_tests(ranks: NDArray[np.float64]) -> list[PairTest]:
 
     tests = []
     for first, second, difference in _differences(ranks):
+        mean = float(difference.mean())
         kept = difference[np.abs(difference) > 1e-12]
-        sizes = np.abs(kept).round(12)  # means over readers tie in all but their last bits
         if not len(kept):
-            tests.append((first, second, "none: all differences are zero", difference, None, None))
+            tests.append(PairTest(first, second, "none: all differences are zero", mean))
             continue
+        sizes = np.abs(kept).round(12)  # means over readers tie in all but their last bits
         exact = len(difference) < _LARGEST_EXACT and len(kept) == len(difference) == len(set(sizes.tolist()))
-        result = wilcoxon(
-            np.sign(kept) * sizes, zero_method="wilcox", correction=not exact, method="exact" if exact else "approx"
-        )
-        positive = float(rankdata(sizes)[kept > 0].sum())
-        words = "Wilcoxon, exact" if exact else "Wilcoxon, normal approximation with continuity correction"
-        tests.append((first, second, words, difference, positive, float(result.pvalue)))
+        method, words = ("exact", "exact") if exact else ("approx", "normal approximation with continuity correction")
+        p = float(wilcoxon(np.sign(kept) * sizes, correction=not exact, method=method).pvalue)
+        statistic = float(rankdata(sizes)[kept > 0].sum())
+        tests.append(PairTest(first, second, f"Wilcoxon, {words}", mean, statistic, p))
     return _corrected(tests)
 
 
@@ -120,10 +119,5 @@ def _differences(ranks: NDArray[np.float64]) -> list[tuple[int, int, NDArray[np.
     return [(first, second, ranks[:, first] - ranks[:, second]) for first, second in pairs]
 
 
-def _corrected(
-    tests: list[tuple[int, int, str, NDArray[np.float64], float | None, float | None]],
-) -> list[PairTest]:
-    return [
-        PairTest(first, second, words, float(d.mean()), statistic, p, None if p is None else min(1.0, p * len(tests)))
-        for first, second, words, d, statistic, p in tests
-    ]
+def _corrected(tests: list[PairTest]) -> list[PairTest]:
+    return [test if test.p is None else replace(test, p_bonferroni=min(1.0, test.p * len(tests))) for test in tests]
