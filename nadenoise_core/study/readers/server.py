@@ -70,9 +70,13 @@ class AnswerStore:
         path = self.path(reader)
         if not path.exists():
             return Results(study=self._study, reader=reader).sealed()
-        results = read_results(path)
+        try:
+            results = read_results(path)
+        except BadInputError as error:
+            _log.error("%s", error)
+            raise BadInputError(f"the answers of {reader} on the server are damaged; ask the organiser") from None
         if (results.study, results.reader) != (self._study, reader):
-            raise BadInputError(f"{path.name}: belongs to another study or reader; move it away")
+            raise BadInputError(f"the answers of {reader} on the server are of another study; ask the organiser")
         return results
 
     def save(self, reader: str, showing: str, ranks: dict[str, int]) -> Results:
@@ -177,8 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
         except BadInputError as error:
             status, kind, content = HTTPStatus.CONFLICT, "application/json", _json({"error": str(error)})
         except NadenoiseError as error:
-            _log.error("%s", error)
-            status, kind, content = HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", _json({"error": str(error)})
+            _log.error("%s", error)  # it names a folder, which is no reader's business
+            words = "the server cannot write the answer; ask the organiser"
+            status, kind, content = HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", _json({"error": words})
         if status != HTTPStatus.OK:
             self.close_connection = True  # what is left of the body is no request
         self._send(status, kind, content)
@@ -197,10 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.FORBIDDEN, "answers are taken from the page of this server only")
         if self.headers.get_content_type() != "application/json":
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "an answer is application/json")
-        sent = parse_json(self._body(), "the answer")
-        if not isinstance(sent, dict) or set(sent) != {"showing", "ranks"} or not isinstance(sent["showing"], str):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "an answer has a showing and ranks, and nothing else")
-        answer = parsed(Answer, {"ranks": sent["ranks"]}, "the answer", "answer")
+        try:
+            sent = parse_json(self._body(), "the answer")
+            if not isinstance(sent, dict) or set(sent) != {"showing", "ranks"} or not isinstance(sent["showing"], str):
+                raise BadInputError("an answer has a showing and ranks, and nothing else")
+            answer = parsed(Answer, {"ranks": sent["ranks"]}, "the answer", "answer")
+        except BadInputError as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         results = self.server.store.save(reader, sent["showing"], answer.ranks)
         return "application/json", _json({"answers": len(results.answers)})
 
