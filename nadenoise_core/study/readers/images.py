@@ -18,7 +18,7 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".ima")
 
 _PERCENTILES = (1.0, 99.5)  # those of the window that our DICOM images carry
-_BLANK = 0.995  # of the pixels at one end of the window: nothing can be seen
+_BLANK = 0.05  # of the window between those percentiles of an image: nothing can be seen
 _MOST_PIXELS = 4096 * 4096
 
 
@@ -135,12 +135,12 @@ def draw_png(pixels: NDArray[np.float64], window: tuple[float, float], source: s
     from PIL import Image
 
     low, high = window
-    scaled = np.nan_to_num((pixels - low) / (high - low), nan=0.0)
-    if np.mean(scaled <= 0) > _BLANK or np.mean(scaled >= 1) > _BLANK:
+    scaled = np.nan_to_num((pixels - low) / (high - low), nan=0.0).clip(0, 1)
+    if np.ptp(np.percentile(scaled, _PERCENTILES)) < _BLANK:
         raise BadInputError(
             f"{source}: is blank on the window of its case, {low:.4g} to {high:.4g}; "
             "give all images of a case in the same units"
         )
     stored = BytesIO()
-    Image.fromarray(np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)).save(stored, "PNG", optimize=True)
+    Image.fromarray(np.rint(scaled * 255).astype(np.uint8)).save(stored, "PNG", optimize=True)
     return stored.getvalue()

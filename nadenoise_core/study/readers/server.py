@@ -101,6 +101,7 @@ class ReaderServer(ThreadingHTTPServer):
     """The server of one study; `serve_forever` runs it."""
 
     daemon_threads = True
+    request_queue_size = 128  # connections that wait; with socketserver's 5, readers who answer together are reset
 
     def __init__(self, page: bytes, store: AnswerStore, host: str, port: int) -> None:
         self.page, self.store = page, store
