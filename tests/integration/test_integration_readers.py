@@ -108,6 +108,7 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
 def begin(page: Any, name: str) -> None:
     page.get_by_label("Your name as a reader").fill(name)
     page.keyboard.press("Enter")
+    expect(page.locator("#reading")).to_be_visible()  # the answers so far have come from the server
 
 
 def case_number(page: Any) -> int:

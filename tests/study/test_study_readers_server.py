@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.study.readers.analyse import analyse_study
 from nadenoise_core.study.readers.build import build_study
 from nadenoise_core.study.readers.cases import find_cases
-from nadenoise_core.study.readers.formats import read_results
-from nadenoise_core.study.readers.server import LARGEST_BODY, ReaderServer, open_server
+from nadenoise_core.study.readers.formats import PageStudy, Showing, ShownImage, read_results
+from nadenoise_core.study.readers.server import LARGEST_BODY, AnswerStore, ReaderServer, open_server
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,16 @@ class TestKeeps:
         assert replies == [200] * 8 * len(answers)
         assert len(read_results(client.results / "reader_r.json").answers) == len(answers)
         assert client.files() == ["reader_r.json"]
+
+    def test_none_of_many_answers_is_lost(self, tmp_path):
+        showings = tuple(
+            Showing(id=f"{n:012x}", images=(ShownImage(id=f"{n:011x}a", png=""), ShownImage(id=f"{n:011x}b", png="")))
+            for n in range(64)
+        )
+        store = AnswerStore(PageStudy(study="0" * 12, showings=showings), tmp_path)
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda showing: store.save("r", showing.id, {showing.images[0].id: 1}), showings))
+        assert set(read_results(tmp_path / "reader_r.json").answers) == {showing.id for showing in showings}
 
     def test_what_the_analysis_takes(self, client, answers, built):
         for sent in answers:
