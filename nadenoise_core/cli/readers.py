@@ -122,7 +122,7 @@ def comparison_table(analysis: Analysis, group: Group) -> Table:
     words = (
         "Friedman: none"
         if friedman.chi_square is None
-        else f"Friedman chi2({friedman.degrees}) = {friedman.chi_square:.2f}, p = {_p(friedman.p)}"
+        else f"Friedman chi2({friedman.degrees}) = {friedman.chi_square:.2f}, p {_p(friedman.p)}"
     )
     table = Table("methods", "mean difference", "paired t", "Wilcoxon", title=f"{_averages(group)} averages; {words}")
     for t_test, signed_rank in zip(group.t_tests, group.wilcoxon, strict=True):
