@@ -104,6 +104,12 @@ def changed() -> Callable[..., ismrmrd.Acquisition]:
     return change
 
 
+@pytest.fixture(scope="session")
+def chain_text() -> Callable[..., str]:
+    """The XML of a chain file of stages, one sequence of them a node."""
+    return chain_xml
+
+
 @pytest.fixture
 def chain_file(tmp_path) -> Callable[..., Path]:
     """A chain file of stages, one sequence of them a node."""

@@ -6,14 +6,11 @@ import hashlib
 import json
 import logging
 import math
-import os
 import platform
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.runner import StageClock, run
 from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.study.overview import draw_overview
+from nadenoise_core.study.results import ImagesFile, folder_in_progress
 
 _REPORTED_PACKAGES = ("numpy", "scipy", "finufft", "torch", "ismrmrd", "gadgetron", "pydicom", "cufinufft", "cupy")
 
@@ -72,12 +70,13 @@ def replay(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    with RawFile(raw, group) as file, _folder_in_progress(final) as folder, _named(raw):
+    with RawFile(raw, group) as file, folder_in_progress(final) as folder, _named(raw):
         scan = read_scan(parse_header(file.header_xml))
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
         with _recorded_warnings() as warnings:
-            images = _run(file, run(gadgets, _counted(file, progress), clock), folder / "images.h5")
+            with ImagesFile(folder / "images.h5", file.header_xml) as stored:
+                images = stored.all_of(run(gadgets, counted(file, progress), clock))
             report = {
                 "raw": {"file": raw.name, "acquisitions": len(file), "sha256": _sha256(raw)},
                 "versions": _versions(),
@@ -91,21 +90,8 @@ def replay(
     return ReplayResult(final, report)
 
 
-def _run(file: RawFile, items: Iterator[Any], path: Path) -> list[ismrmrd.Image]:
-    """Run the stream to its end; every image goes into the file of images."""
-    images = []
-    stored = BytesIO()  # HDF5 does not survive a disc that fills: it writes to memory, and what it wrote goes to disc
-    with closing(ismrmrd.Dataset(stored, "dataset", create_if_needed=True)) as dataset:
-        dataset.write_xml_header(file.header_xml)
-        for item in items:
-            if isinstance(item, ismrmrd.Image):
-                dataset.append_image(f"image_{item.getHead().image_series_index}", item)
-                images.append(item)
-    path.write_bytes(stored.getbuffer())
-    return images
-
-
-def _counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
+def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
+    """The acquisitions of a file; progress is told after each."""
     total = len(file)
     for number, acquisition in enumerate(file.acquisitions(), 1):
         yield acquisition
@@ -174,31 +160,6 @@ def _regions(image: ismrmrd.Image) -> list[dict[str, Any]]:
     columns = {name: told_numbers(image, f"region_{name}") for name in names}
     regions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [{**region, "label": int(region["label"])} for region in regions]
-
-
-@contextmanager
-def _folder_in_progress(final: Path) -> Iterator[Path]:
-    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not."""
-    folder = final.with_name(f".{final.name}.part")
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        yield folder
-        if final.exists():
-            retired = final.with_name(f".{final.name}.old")
-            shutil.rmtree(retired, ignore_errors=True)
-            os.replace(final, retired)
-            os.replace(folder, final)
-            shutil.rmtree(retired)
-        else:
-            os.replace(folder, final)
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        reason = error.strerror or (str(error).splitlines() or ["unknown"])[0]
-        raise OutputError(f"cannot write {final}: {reason}; check the folder and its free space") from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""Where results go: a folder that appears when it is whole, and the ISMRMRD file of images in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+
+from nadenoise_core.errors import OutputError
+
+
+@contextmanager
+def folder_in_progress(final: Path) -> Iterator[Path]:
+    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not."""
+    folder = final.with_name(f".{final.name}.part")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+        if final.exists():
+            retired = final.with_name(f".{final.name}.old")
+            shutil.rmtree(retired, ignore_errors=True)
+            os.replace(final, retired)
+            os.replace(folder, final)
+            shutil.rmtree(retired)
+        else:
+            os.replace(folder, final)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = error.strerror or (str(error).splitlines() or ["unknown"])[0]
+        raise OutputError(f"cannot write {final}: {reason}; check the folder and its free space") from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class ImagesFile:
+    """An ISMRMRD file of images, `image_<series>` in the group "dataset"; a context manager that writes it at its end.
+
+    HDF5 does not survive a disc that fills: it writes to memory, and what it wrote goes to disc.
+    """
+
+    def __init__(self, path: Path, header_xml: bytes | str) -> None:
+        self._path = path
+        self._memory = BytesIO()
+        self._dataset = ismrmrd.Dataset(self._memory, "dataset", create_if_needed=True)
+        self._dataset.write_xml_header(header_xml)
+
+    def add(self, image: ismrmrd.Image) -> None:
+        """Store an image with its words."""
+        self._dataset.append_image(f"image_{image.getHead().image_series_index}", image)
+
+    def all_of(self, items: Iterable[Any]) -> list[ismrmrd.Image]:
+        """Store the images of a stream, and give them."""
+        images = []
+        for item in items:
+            if isinstance(item, ismrmrd.Image):
+                self.add(item)
+                images.append(item)
+        return images
+
+    def __enter__(self) -> ImagesFile:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._dataset.close()
+        if error is None:
+            self._path.write_bytes(self._memory.getbuffer())
