@@ -31,11 +31,14 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The DICOM validator and the PACS are Debian packages; without them the tests that need them skip, and say so.
+# The DICOM validator, the PACS and the browser are Debian packages; without them the tests that need them skip, and say so.
 system:
 	@{ command -v dciodvfy && command -v storescp && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so; } >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && sh tests/install_system_packages.sh; } || \
 		echo "dicom3tools, dcmtk or orthanc is not installed: the tests that need them will be skipped"
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "chromium is not installed: the tests that read in a browser will be skipped"
 
 bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole exam.
 	@command -v bart >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
