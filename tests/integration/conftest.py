@@ -128,17 +128,17 @@ def node_xml() -> Callable[[Iterable[Any]], str]:
     return node_configuration
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium, as playwright drives it."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("chromium is not installed: what a browser shows is not tried")
-    playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
-    running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-    yield running
-    running.close()
-    playwright.stop()
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 @pytest.fixture
