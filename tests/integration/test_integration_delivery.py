@@ -66,6 +66,9 @@ class Program:
             for line in stream:
                 self.output += line
 
+    def wait_until_up(self) -> None:
+        """Wait until it can be talked to."""
+
     def says(self, words: str) -> None:
         until(lambda: words in self.output, f"{words!r} in {self.output!r}")
 
@@ -94,6 +97,8 @@ class Orthanc(Program):
         (folder / "orthanc.json").write_text(json.dumps(configuration))
         super().__init__([ORTHANC, folder / "orthanc.json"])
         self._headers = {"Authorization": "Basic bmE6Y2w="} if "RegisteredUsers" in settings else {}
+
+    def wait_until_up(self) -> None:
         until(lambda: self.get("system"), "Orthanc is up")
 
     def get(self, path: str) -> bytes:
@@ -114,6 +119,8 @@ class Storescp(Program):
         self.address = f"STORESCP@127.0.0.1:{self.port}"
         folder.mkdir(exist_ok=True)
         super().__init__(["storescp", "-od", folder, *options, self.port])
+
+    def wait_until_up(self) -> None:
         until(lambda: f":{self.port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text(), "storescp listens")
 
     def stored(self) -> list[pydicom.Dataset]:
@@ -127,6 +134,7 @@ def start(tmp_path) -> Iterator[Callable[..., Any]]:
 
     def start_one(kind: type[Program], *arguments: Any, name: str = "peer", **options: Any) -> Any:
         started.append(kind(tmp_path / name, *arguments, **options))
+        started[-1].wait_until_up()
         return started[-1]
 
     yield start_one
