@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from training.document import Document, Keys
+from nadenoise_core.configuration.document import Document, Keys
 
 _NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
