@@ -94,9 +94,7 @@ def parse_document(text: str, source: str) -> Document:
     """As `read_document`, from the text of a file."""
     parsed = _parse(text, source)
     if not isinstance(parsed.value, dict):
-        raise ConfigError(
-            f"{source}: is no table of keys and values; write sections, each with its keys"
-        )
+        raise ConfigError(f"{source}: is no table of keys and values; write sections, each with its keys")
     return Document(source, parsed.value, parsed.places)
 
 
