@@ -77,9 +77,9 @@ def true_regions(calf: Calf, matrix: int) -> Regions:
         skin_share=_share(calf, "skin", skin),
     )
     origin = (
-        f"from the truth: muscle one pixel from every edge, {100 * truth.muscle_share:.0f} % of its area is muscle; skin "
-        f"by the centres of pixels, {100 * truth.skin_share:.0f} % of its area is skin (partial volume); background "
-        f"{_BACKGROUND_MARGIN:g} pixels from leg and tubes"
+        f"from the truth: muscle one pixel from every edge, {100 * truth.muscle_share:.0f} % of its area is muscle; "
+        f"skin by the centres of pixels, {100 * truth.skin_share:.0f} % of its area is skin (partial volume); "
+        f"background {_BACKGROUND_MARGIN:g} pixels from leg and tubes"
     )
     return _checked(Regions(muscle, skin, background, origin, truth), f"virtual calf {calf.seed}")
 
