@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nadenoise_core import __version__
-from nadenoise_core.cli import chain, demo, model, replay, simulate
+from nadenoise_core.cli import chain, demo, model, replay, simulate, study
 from nadenoise_core.cli.console import print_error
 from nadenoise_core.errors import NadenoiseError
 
@@ -24,6 +24,7 @@ app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.add_typer(chain.app, name="chain")
 app.add_typer(model.app, name="model")
+app.add_typer(study.app, name="study")
 
 _debug = False
 

@@ -65,12 +65,14 @@ class Products:
         averages: of the reference.
         seconds: an image takes by each method, set-up included; CNN is on top of NUFFT.
         bundles: networks used, as name, version and sha256.
+        seconds_per_average: acquisition time; None where the header does not tell the repetition time.
     """
 
     images: Mapping[tuple[Method, int], Product]
     averages: int
     seconds: Mapping[str, float]
     bundles: tuple[dict[str, str], ...]
+    seconds_per_average: float | None
 
     @property
     def reference(self) -> Product:
@@ -154,13 +156,9 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
     scan = read_scan(parse_header(source.header_xml))
     levels = sorted(averages for averages in methods.averages if averages < source.averages)
     data = _averaged(source, chains.head, scan, levels)
-    reference = _with_properties(_without(chains.plain, "denoise"), "quantify", maps="all")
     images: dict[tuple[Method, int], Product] = {}
-    _collect(images, run(build(reference, scan), data[-1:]), "reference")
-    whole = images["reference", source.averages]
-    if whole.atsc is None:
-        raise CalibrationError(f"the reference has no aTSC map: {'; '.join(whole.comments)}")
-    tubes = _tube_properties(whole.atsc, chains.plain) if methods.tubes == "reference" else {}
+    whole = images["reference", source.averages] = _reference(chains, scan, data[-1])
+    tubes = _tube_properties(whole, chains.plain) if methods.tubes == "reference" else {}
     clocks = {"plain": StageClock(), "cs": StageClock()}
     for name, chosen in _by_bundle(methods, levels).items():
         network = {"bundle": name} | ({"bundle_sha256": methods.bundle_sha256} if methods.bundle_sha256 else {})
@@ -169,7 +167,21 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
         _collect(images, run(build(plain, scan), items, clocks["plain"]), "NUFFT")
     cs = _with_properties(chains.cs, "quantify", **tubes)
     _collect(images, run(build(cs, scan), data[:-1], clocks["cs"]), "CS")
-    return Products(images, source.averages, _seconds(clocks, len(levels)), _networks(images))
+    return Products(
+        images,
+        source.averages,
+        _seconds(clocks, len(levels)),
+        _networks(images),
+        _seconds_per_average(scan, source),
+    )
+
+
+def make_reference(source: Source, chains: Chains) -> Products:
+    """Make the image of all averages alone; errors as `make_products`."""
+    scan = read_scan(parse_header(source.header_xml))
+    (data,) = _averaged(source, chains.head, scan, ())
+    images: dict[tuple[Method, int], Product] = {("reference", source.averages): _reference(chains, scan, data)}
+    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source))
 
 
 def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
@@ -192,6 +204,21 @@ def _averaged(source: Source, head: Chain, scan: Scan, levels: Sequence[int]) ->
             "one slice, contrast and repetition"
         )
     return data
+
+
+def _reference(chains: Chains, scan: Scan, data: ReconData) -> Product:
+    """The NUFFT image of all averages, with its map."""
+    images: dict[tuple[Method, int], Product] = {}
+    _collect(images, run(build(_without(chains.plain, "denoise"), scan), [data]), "reference")
+    (product,) = images.values()
+    if product.atsc is None:
+        raise CalibrationError(f"the reference has no aTSC map: {'; '.join(product.comments)}")
+    return product
+
+
+def _seconds_per_average(scan: Scan, source: Source) -> float | None:
+    times = getattr(scan.header.sequenceParameters, "TR", None)
+    return 1e-3 * float(times[0]) * source.readouts / source.averages if times and source.averages else None
 
 
 def _collect(images: dict[tuple[Method, int], Product], items: Iterable[Any], method: Method) -> None:
@@ -218,14 +245,14 @@ def _bundle_name(methods: MethodSettings, averages: int) -> str:
     return methods.bundle.replace("{averages}", str(averages))
 
 
-def _tube_properties(atsc: ismrmrd.Image, chain: Chain) -> dict[str, str]:
+def _tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
     """Where the reference shows the tubes, as properties of `quantify`; what the chain itself says stays."""
     given = next(stage for stage in chain.stages if stage.name == "quantify").properties
     if "label_map" in given or "tube_positions" in given:
         return {}
-    x, y, diameters = (told_numbers(atsc, f"tube_{name}") for name in ("x", "y", "diameter"))
+    x, y, diameters = (told_numbers(reference.atsc, f"tube_{name}") for name in ("x", "y", "diameter"))
     return {
-        "concentrations": ", ".join(map(repr, told_numbers(atsc, "tube_concentration"))),
+        "concentrations": ", ".join(map(repr, told_numbers(reference.atsc, "tube_concentration"))),
         "tube_positions": ", ".join(f"{a!r}, {b!r}" for a, b in zip(x, y, strict=True)),
         "tube_diameter": repr(diameters[0]),
     }

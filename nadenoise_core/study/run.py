@@ -62,7 +62,8 @@ def run_study(
     """
     subjects = list_subjects(config.subjects)
     folders = {subject.name: out / "volunteers" / subject.name for subject in subjects}
-    marks, failures = {}, {}
+    marks: dict[str, str] = {}
+    failures: dict[str, NadenoiseError] = {}
     for subject in subjects:
         try:
             marks[subject.name] = fingerprint(subject, config.methods)
@@ -74,10 +75,10 @@ def run_study(
     done = len(skipped)
     if progress is not None:
         progress("", done, len(subjects))
-    for name, error in _evaluated(waiting, config.methods, folders, marks, jobs):
+    for name, failure in _evaluated(waiting, config.methods, folders, marks, jobs):
         done += 1
-        if error is not None:
-            failures[name] = error
+        if failure is not None:
+            failures[name] = failure
         if progress is not None:
             progress(name, done, len(subjects))
     names = [subject.name for subject in subjects if subject.name not in failures]

@@ -26,11 +26,13 @@ class Source:
         header_xml: the ISMRMRD header.
         acquisitions: in order; to be read once.
         averages: how many averages there are.
+        readouts: how many acquisitions there are.
     """
 
     header_xml: str | bytes
     acquisitions: Iterator[ismrmrd.Acquisition]
     averages: int
+    readouts: int
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Subject:
         """
         if self.measurement is not None:
             made = self.measurement
-            yield Source(made.header_xml(), made.acquisitions(), made.averages)
+            yield Source(made.header_xml(), made.acquisitions(), made.averages, made.acquisition_count())
             return
         assert self.raw is not None
         with RawFile(self.raw) as file:
             # What the header announces is not always what came.
             numbers = {getattr(acquisition.idx, average_counter) for acquisition in file.acquisitions()}
-            yield Source(file.header_xml, file.acquisitions(), len(numbers))
+            yield Source(file.header_xml, file.acquisitions(), len(numbers), len(file))
 
     def described(self) -> dict[str, Any]:
         """All that decides the scan and its regions, as plain data; no path, which may name a patient."""

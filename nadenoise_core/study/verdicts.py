@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scipy import stats
+
 from nadenoise_core.study import paper
-from nadenoise_core.study.statistics import BlandAltman
+from nadenoise_core.study.statistics import ALPHA, BlandAltman
 from nadenoise_core.study.tables import QUALITIES, AgreementRow, QualityRow, Tables
 
 _ROUNDING = 0.005  # the paper's numbers have two digits behind the point
@@ -125,11 +127,11 @@ def _worse_agreement(row: AgreementRow, tables: Tables, virtual: bool) -> Iterat
         )
         yield Worse(table, row.averages, row.method, "bias", ours.bias, published.bias, why)
     if ours.half_width > published.half_width + _ROUNDING:
-        narrowest = (ours.upper_interval.low - ours.lower_interval.high) / 2
+        p = _variance_p(ours, published.half_width)
         why = (
-            f"within chance: with {ours.n} volunteers the confidence intervals of our limits allow for "
-            f"{max(narrowest, 0):.2f}"
-            if narrowest <= published.half_width
+            f"within chance: p {p:.2f} in an F-test of the two variances, ours of {ours.n} volunteers and the paper's "
+            f"of {paper.VOLUNTEERS}"
+            if p >= ALPHA
             else _why_wide(row, tables)
         )
         yield Worse(
@@ -137,13 +139,20 @@ def _worse_agreement(row: AgreementRow, tables: Tables, virtual: bool) -> Iterat
         )
 
 
+def _variance_p(ours: BlandAltman, half_width: float) -> float:
+    """Two-sided p of the F-test that differences scatter alike here and in the paper."""
+    ratio = (ours.half_width / half_width) ** 2
+    tail = float(stats.f.sf(ratio, ours.n - 1, paper.VOLUNTEERS - 1))
+    return min(1.0, 2 * min(tail, 1 - tail))
+
+
 def _why_biased(row: AgreementRow, tables: Tables, virtual: bool) -> str:
     if row.region == "skin" and virtual and row.method != "NUFFT":
         share = tables.truth["skin_share"].median if "skin_share" in tables.truth else float("nan")
         return (
             "the skin of virtual volunteers is 1.5 to 2.5 mm thin, less than a pixel, and its region, the pixels whose "
-            f"centres lie in it, is {100 * share:.0f} % skin; at this noise the method takes part of so thin a line for "
-            "noise. The paper's regions were drawn by hand on real skin, of which less may be lost"
+            f"centres lie in it, is {100 * share:.0f} % skin; at this noise the method takes part of so thin a line "
+            "for noise. The paper's regions were drawn by hand on real skin, of which less may be lost"
         )
     if row.region == "skin" and row.method != "NUFFT":
         return "skin is thinner than a pixel: at this noise the method takes part of it for noise"

@@ -74,7 +74,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
     """
     chains = read_chains(methods)
     named = named_in_errors(subject.raw or Path(subject.name))
-    with named, subject.open(_average_counter(chains)) as source, recorded_warnings() as warnings:
+    with named, subject.open(average_counter(chains)) as source, recorded_warnings() as warnings:
         products = make_products(source, methods, chains)
         regions = _regions(subject, products)
         rows = list(measure_all(subject.name, products, regions))
@@ -88,6 +88,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
         "bundles": list(products.bundles),
         "versions": versions(),
         "seconds": dict(products.seconds),
+        "seconds_per_average": products.seconds_per_average,
         "pixel": list(pixel_size(products.reference.image)),
         "comments": {f"{method} {averages}": image.comments for (method, averages), image in products.images.items()},
         "warnings": warnings,
@@ -134,16 +135,31 @@ def export_nifti(folder: Path, products: Products, regions: Regions | None) -> N
             write_nifti(folder / f"{stem}_atsc.nii.gz", product.concentration, products.affine, "aTSC, mmol/L")
     if regions is not None:
         write_nifti(folder / "labels.nii.gz", regions.label_map(), products.affine, "1 muscle, 2 skin, 3 background")
+    write_label_names(folder / "labels.txt")
+
+
+def write_label_names(path: Path) -> None:
+    """Write what the labels are called, as ITK-SNAP reads it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     lines = [
         f'{number:5d} {red:4d} {green:4d} {blue:4d} {int(number > 0)} 1 1 "{LABEL_NAMES.get(number, "Clear Label")}"'
         for number, (red, green, blue) in _LABEL_COLOURS.items()
     ]
-    write_text(folder / "labels.txt", "\n".join(["# ITK-SNAP label description", *lines]) + "\n")
+    write_text(path, "\n".join(["# ITK-SNAP label description", *lines]) + "\n")
 
 
 def nifti_stem(method: str, averages: int) -> str:
     """Name of an image's file without its suffix; that of its map has "_atsc" behind it."""
     return f"{method.lower()}_{averages:03d}"
+
+
+def average_counter(chains: Chains) -> str:
+    """The acquisition counter that counts averages."""
+    accumulate = next(stage for stage in chains.head.stages if stage.name == "accumulate")
+    return str(accumulate.parameters().model_dump()["average_counter"])
 
 
 def _of_map(product: Product, regions: Regions, centre: tuple[float, float], radius: float) -> dict[str, float]:
@@ -177,8 +193,3 @@ def _said_of(regions: Regions) -> dict[str, Any]:
         "pixels": {name: int(np.count_nonzero(getattr(regions, name))) for name in LABEL_NAMES.values()},
         "truth": None if regions.truth is None else asdict(regions.truth),
     }
-
-
-def _average_counter(chains: Chains) -> str:
-    accumulate = next(stage for stage in chains.head.stages if stage.name == "accumulate")
-    return str(accumulate.parameters().model_dump()["average_counter"])
