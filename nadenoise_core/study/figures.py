@@ -119,7 +119,7 @@ def draw_agreement(measures: Measures, region: str, averages: int) -> bytes:
             (limits.upper, limits.upper_interval, "--"),
         ):
             below.axhline(value, color="0.3", linestyle=style, linewidth=0.9)
-            below.axhspan(interval.low, interval.high, color="0.6", alpha=0.15, linewidth=0)
+            below.axhspan(interval.low, interval.high, 0.965, 1, color="0.5", alpha=0.35, linewidth=0)
         below.axhline(0, color="0.75", linewidth=0.6)
     axes[0, 0].set_ylabel(f"{region} aTSC, mmol/L")
     axes[1, 0].set_ylabel("method - reference, mmol/L")

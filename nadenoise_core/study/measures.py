@@ -30,10 +30,11 @@ class Row:
 
     Attributes:
         volunteer: its name.
-        method: "truth" for what is true of a virtual volunteer, with averages 0.
+        method: "truth" for what is true of a virtual volunteer, with averages 0; its SNR and sharpness are those of a
+            noiseless image.
         averages: of the image.
         measure: snr, sharpness (mmol/L per mm), atsc_muscle, atsc_skin (mmol/L), noise_std, slope, intercept, r2,
-            tube_<concentration> (signal).
+            tube_<concentration> (signal); muscle_share, skin_share (of the region's area, of the truth).
         value: NaN where it could not be measured.
     """
 

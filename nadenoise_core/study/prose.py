@@ -39,7 +39,7 @@ def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str
     versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
     place = "where the reference shows them" if methods.tubes == "reference" else "found anew in every image"
     return [
-        f"Subjects: {_who(config, run, tables)} Regions: {first['regions']['origin']}.",
+        f"Subjects: {_who(config, run, tables)} Regions: {_regions(run)}.",
         f"Images: each scan was read once and averaged at {', '.join(map(str, methods.averages))} averages and at all. "
         f"NUFFT and network by the chain {methods.chain}, compressed sensing (total variation) by {methods.cs_chain}; "
         f"network: {networks or 'none'}. The reference is the NUFFT image of all averages. Tubes are {place}.",
@@ -54,10 +54,12 @@ def sharpness_note(config: StudyConfig, tables: Tables) -> str:
     ours, papers = tables.reference["sharpness"], paper.TABLE_2_REFERENCE["sharpness"]
     if not config.virtual:
         return ""
+    noiseless = tables.truth["sharpness"].median if "sharpness" in tables.truth else ours.median
     return (
-        f"Edge sharpness of the reference is {ours.median:.1f} here and {papers.middle:.1f} mmol/L per mm in the "
-        "paper: virtual tubes have no wall, no tilt against the slice and no relaxation during the readout, so their "
-        "edges are as steep as the k-space that was sampled allows. Only differences from the reference compare."
+        f"Edge sharpness of the reference is {ours.median:.1f} here, {noiseless:.1f} in a noiseless image, and "
+        f"{papers.middle:.1f} mmol/L per mm in the paper: virtual tubes have no wall, no tilt against the slice and no "
+        "relaxation during the readout, so their edges are as steep as the k-space that was sampled allows. Only "
+        "differences from the reference compare."
     )
 
 
@@ -95,3 +97,21 @@ def _who(config: StudyConfig, run: StudyRun, tables: Tables) -> str:
         f"and SD). Noise of one average {subjects.noise:g} mmol/L; the reference's estimated SNR with it is "
         f"{tables.reference['snr'].median:.1f}, the paper's {paper.TABLE_2_REFERENCE['snr'].middle:g}."
     )
+
+
+def _regions(run: StudyRun) -> str:
+    """How regions were made; of virtual volunteers, how much of them is another tissue."""
+    truths = [record["regions"]["truth"] for record in run.records]
+    if any(truth is None for truth in truths):
+        return str(run.records[0]["regions"]["origin"])
+    muscle, skin = ([100 * truth[f"{name}_share"] for truth in truths] for name in ("muscle", "skin"))
+    return (
+        f"from the truth. Muscle lies one pixel from every edge, {_range(muscle)} % of its area is muscle. Skin is "
+        "thinner than a pixel; its region is the pixels whose centres lie in it, of whose area "
+        f"{_range(skin)} % is skin (partial volume). Background lies three pixels from leg and tubes"
+    )
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low} to {high}"

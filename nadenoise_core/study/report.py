@@ -227,7 +227,7 @@ def _figures(report: Report) -> Iterator[dict[str, str]]:
         yield _figure(
             f"Figure 4{letter}: {region} aTSC at {count} averages",
             "Above: correlation with the reference, and the line of identity. Below: Bland-Altman plot with bias "
-            "(solid), limits of agreement (dashed) and their 95 % confidence intervals (grey).",
+            "(solid), limits of agreement (dashed) and their 95 % confidence intervals (grey, at the right).",
             draw_agreement(run.measures, region, count),
             "svg",
         )

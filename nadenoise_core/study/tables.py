@@ -88,7 +88,7 @@ class Tables:
         volunteers: their names.
         reference_averages: of the references.
         reference: by measure.
-        truth: medians of what is true of virtual volunteers, by measure; else empty.
+        truth: what is true of virtual volunteers, by measure; SNR and sharpness of noiseless images; else empty.
         accuracy: reference against truth, by region, of virtual volunteers.
         quality: Table 2.
         agreement: Tables 4 and 5.

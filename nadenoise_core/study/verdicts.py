@@ -16,7 +16,12 @@ _ROUNDING = 0.005  # the paper's numbers have two digits behind the point
 
 @dataclass(frozen=True)
 class Worse:
-    """A number of ours that is worse than the paper's of the same method and averages."""
+    """A number of ours that is worse than the paper's of the same method and averages.
+
+    Attributes:
+        why: the reason, in the same words wherever it is the same.
+        detail: the number that the reason rests on, if any.
+    """
 
     table: int
     averages: int
@@ -25,6 +30,7 @@ class Worse:
     ours: float
     papers: float
     why: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def worse_than_paper(tables: Tables, virtual: bool) -> tuple[Worse, ...]:
     """
     found: list[Worse] = []
     for quality in tables.quality:
-        found += _worse_quality(quality)
+        found += _worse_quality(quality, tables)
     for row in tables.agreement:
         found += _worse_agreement(row, tables, virtual)
     return tuple(found)
@@ -58,6 +64,7 @@ def _aims(tables: Tables) -> Iterator[Aim]:
     for region, number in (("muscle", 4), ("skin", 5)):
         published = paper.TABLES_4_5[region, "CNN", 30]
         at_30, at_10 = (_found(tables, region, "CNN", averages) for averages in (30, 10))
+        nufft = _found(tables, region, "NUFFT", 10)
         limit = abs(published.bias)
         yield Aim(
             f"{region}, CNN at 30 averages: bias within {limit:.2f} mmol/L (Table {number})",
@@ -72,7 +79,7 @@ def _aims(tables: Tables) -> Iterator[Aim]:
         yield Aim(
             f"{region}, CNN at 10 averages: limits of agreement within the paper's at 30 averages, "
             f"{published.lower:.2f} to {published.upper:.2f} mmol/L",
-            "not measured" if at_10 is None else f"{at_10.lower:.2f} to {at_10.upper:.2f} mmol/L",
+            "not measured" if at_10 is None else f"{at_10.lower:.2f} to {at_10.upper:.2f} mmol/L{_beside(nufft)}",
             None if at_10 is None else at_10.lower >= published.lower and at_10.upper <= published.upper,
         )
         rows = [row for row in tables.agreement if (row.region, row.method) == (region, "CS") and row.published]
@@ -90,26 +97,36 @@ def _found(tables: Tables, region: str, method: str, averages: int) -> BlandAltm
     return None if row is None else row.agreement
 
 
-def _worse_quality(row: QualityRow) -> Iterator[Worse]:
+def _beside(nufft: BlandAltman | None) -> str:
+    """What the averages alone allow for, without a network."""
+    return "" if nufft is None else f" (NUFFT of the same data: {nufft.lower:.2f} to {nufft.upper:.2f})"
+
+
+def _worse_quality(row: QualityRow, tables: Tables) -> Iterator[Worse]:
     for method, published in row.published.items():
         if method == "reference":
             continue
         ours = row.spreads[method].median
         if ours < published.middle - 10 * _ROUNDING:
             within = abs(ours - published.middle) <= published.spread
-            why = "within the paper's interquartile range; " if within else ""
+            detail = "within the paper's range" if within else ""
             if row.measure == "snr" and method == "NUFFT":
-                why += (
-                    "SNR of NUFFT is that of the scan: noise and muscle of these volunteers, not the software, set it"
-                )
+                why = "that of the scan: noise and muscle of these volunteers set it, not the software"
             elif row.measure == "snr":
-                why += (
-                    "background keeps the ringing of tubes and leg, which is signal and no noise, and what noise is "
-                    "left is not flattened further: a higher SNR would cost thin structures"
-                )
+                why = "noise is left in the background, as in muscle" + _noiseless(tables)
             else:
-                why += "tubes are softer than in the reference: fewer averages make the method smooth more"
-            yield Worse(2, row.averages, method, QUALITIES[row.measure], ours, published.middle, why)
+                why = "tubes are softer than in the reference: fewer averages make the method smooth more"
+            yield Worse(2, row.averages, method, QUALITIES[row.measure], ours, published.middle, why, detail)
+
+
+def _noiseless(tables: Tables) -> str:
+    """What estimated SNR would be without any noise, where that is known."""
+    if "snr" not in tables.truth:
+        return ""
+    return (
+        f"; the ringing of tubes and leg in the background limits estimated SNR too: a noiseless image of these "
+        f"volunteers reads {tables.truth['snr'].median:.0f}"
+    )
 
 
 def _worse_agreement(row: AgreementRow, tables: Tables, virtual: bool) -> Iterator[Worse]:
@@ -119,24 +136,21 @@ def _worse_agreement(row: AgreementRow, tables: Tables, virtual: bool) -> Iterat
     table = 4 if row.region == "muscle" else 5
     if abs(ours.bias) > abs(published.bias) + _ROUNDING:
         within = ours.bias_interval.low <= abs(published.bias) and -abs(published.bias) <= ours.bias_interval.high
-        why = (
-            f"within chance: the confidence interval of our bias, {ours.bias_interval.low:.2f} to "
-            f"{ours.bias_interval.high:.2f}, meets the paper's"
-            if within
-            else _why_biased(row, tables, virtual)
-        )
-        yield Worse(table, row.averages, row.method, "bias", ours.bias, published.bias, why)
+        why = "within chance: the confidence interval of our bias meets the paper's bias"
+        interval = f"CI {ours.bias_interval.low:.2f} to {ours.bias_interval.high:.2f}"
+        why, detail = (why, interval) if within else (_why_biased(row, tables, virtual), "")
+        yield Worse(table, row.averages, row.method, "bias", ours.bias, published.bias, why, detail)
     if ours.half_width > published.half_width + _ROUNDING:
         p = _variance_p(ours, published.half_width)
         why = (
-            f"within chance: p {p:.2f} in an F-test of the two variances, ours of {ours.n} volunteers and the paper's "
-            f"of {paper.VOLUNTEERS}"
+            f"within chance: an F-test does not tell the variances apart, ours of {ours.n} volunteers and the "
+            f"paper's of {paper.VOLUNTEERS}"
             if p >= ALPHA
-            else _why_wide(row, tables)
+            else _why_wide(row)
         )
-        yield Worse(
-            table, row.averages, row.method, "half width of the limits", ours.half_width, published.half_width, why
-        )
+        half_widths = ours.half_width, published.half_width
+        detail = f"p {p:.2f}" if p >= ALPHA else _nufft_beside(row, tables)
+        yield Worse(table, row.averages, row.method, "half width of the limits", *half_widths, why, detail)
 
 
 def _variance_p(ours: BlandAltman, half_width: float) -> float:
@@ -163,11 +177,11 @@ def _why_biased(row: AgreementRow, tables: Tables, virtual: bool) -> str:
     )
 
 
-def _why_wide(row: AgreementRow, tables: Tables) -> str:
-    nufft = tables.find(row.region, "NUFFT", row.averages)
-    beside = nufft.agreement.half_width if nufft is not None and nufft.agreement is not None else float("nan")
+def _why_wide(row: AgreementRow) -> str:
     uneven = "; what is taken from thin skin differs between volunteers" if row.region == "skin" else ""
-    return (
-        f"NUFFT of the same data has {beside:.2f}: noise in the region and in the tubes sets most of it, and a smaller "
-        f"region has more{uneven}"
-    )
+    return f"noise in the region and in the tubes sets most of it, and a smaller region has more{uneven}"
+
+
+def _nufft_beside(row: AgreementRow, tables: Tables) -> str:
+    nufft = _found(tables, row.region, "NUFFT", row.averages)
+    return "" if nufft is None or row.method == "NUFFT" else f"NUFFT of the same data: {nufft.half_width:.2f}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +115,14 @@ def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterato
         values |= _of_map(product, regions, centre, places["diameter"][strongest] / 2)
         yield from (Row(volunteer, method, averages, measure, float(value)) for measure, value in values.items())
     if regions.truth is not None:
-        for measure, value in asdict(regions.truth).items():
-            name = measure if measure.endswith("share") else f"atsc_{measure}"
-            yield Row(volunteer, "truth", 0, name, value)
+        noiseless, pixel = regions.truth.noiseless, pixel_size(reference)
+        said = {
+            measure if measure.endswith("share") else f"atsc_{measure}": value
+            for measure, value in regions.truth.numbers().items()
+        }
+        said["snr"] = estimated_snr(np.abs(noiseless), regions.muscle, regions.background)
+        said["sharpness"] = edge_sharpness(noiseless, centre, places["diameter"][strongest] / 2, pixel)
+        yield from (Row(volunteer, "truth", 0, measure, value) for measure, value in said.items())
 
 
 def export_nifti(folder: Path, products: Products, regions: Regions | None) -> None:
@@ -191,5 +195,5 @@ def _said_of(regions: Regions) -> dict[str, Any]:
     return {
         "origin": regions.origin,
         "pixels": {name: int(np.count_nonzero(getattr(regions, name))) for name in LABEL_NAMES.values()},
-        "truth": None if regions.truth is None else asdict(regions.truth),
+        "truth": None if regions.truth is None else regions.truth.numbers(),
     }
