@@ -22,6 +22,7 @@ from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.study.folder import folder_in_progress
 from nadenoise_core.study.overview import draw_overview
 from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, sha256_of, versions
+from nadenoise_core.study.replay_page import replay_page
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def replay(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReplayResult:
-    """Run a chain over a raw file and write `dicom/`, `images.h5`, `report.json` and `overview.png`.
+    """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
 
     The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done.
 
@@ -80,6 +81,9 @@ def replay(
                 "warnings": warnings,
             }
         draw_overview(images, folder / "overview.png")
+        system = scan.header.acquisitionSystemInformation
+        page = replay_page(report, (folder / "overview.png").read_bytes(), getattr(system, "systemModel", None))
+        (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return ReplayResult(final, report)
 

@@ -111,9 +111,8 @@ class Tables:
 def compute_tables(measures: Measures) -> Tables:
     """The tables of a study; volunteers for whom a value is missing are left out of the test that needs it."""
     measured = (*QUALITIES, *(f"atsc_{region}" for region in REGIONS))
-    truths = {
-        name: measures.values(name, "truth") for name in ("atsc_muscle", "atsc_skin", "muscle_share", "skin_share")
-    }
+    known = ("atsc_muscle", "atsc_skin", "muscle_share", "skin_share", *QUALITIES)
+    truths = {name: measures.values(name, "truth") for name in known}
     accuracy = {}
     for region in REGIONS:
         reference, truth = _complete(measures.values(f"atsc_{region}", "reference"), truths[f"atsc_{region}"])

@@ -113,7 +113,7 @@ def _worse_quality(row: QualityRow, tables: Tables) -> Iterator[Worse]:
             if row.measure == "snr" and method == "NUFFT":
                 why = "that of the scan: noise and muscle of these volunteers set it, not the software"
             elif row.measure == "snr":
-                why = "noise is left in the background, as in muscle" + _noiseless(tables)
+                why = "the network leaves more of the noise in the background" + _noiseless(tables)
             else:
                 why = "tubes are softer than in the reference: fewer averages make the method smooth more"
             yield Worse(2, row.averages, method, QUALITIES[row.measure], ours, published.middle, why, detail)
@@ -123,10 +123,7 @@ def _noiseless(tables: Tables) -> str:
     """What estimated SNR would be without any noise, where that is known."""
     if "snr" not in tables.truth:
         return ""
-    return (
-        f"; the ringing of tubes and leg in the background limits estimated SNR too: a noiseless image of these "
-        f"volunteers reads {tables.truth['snr'].median:.0f}"
-    )
+    return f"; a noiseless image of these volunteers reads {tables.truth['snr'].median:.0f}"
 
 
 def _worse_agreement(row: AgreementRow, tables: Tables, virtual: bool) -> Iterator[Worse]:
