@@ -1,0 +1,58 @@
+"""`nadenoise study`: run, list, export, and how bad input is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+CONFIG = """\
+subjects: {kind: virtual, count: 3, averages: 8, noise: 15}
+methods: {averages: [4]}
+"""
+
+
+def test_run_writes_the_report_and_says_what_it_found(command, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG)
+    out, results = tmp_path / "out", tmp_path / "results.md"
+    first = command("study", "run", tmp_path / "my.yaml", "--out", out, "--jobs", 1, "--results", results)
+    assert first.status == 0 and first.err == ""
+    for words in ("against the reference, mmol/L", "what was to be reached", "3 volunteers", "report.html"):
+        assert words in first.out
+    assert (out / "report.html").is_file() and json.loads((out / "report.json").read_text())["virtual"]
+    assert f"    nadenoise study run {tmp_path / 'my.yaml'} --out {out}" in results.read_text()
+    again = command("study", "run", tmp_path / "my.yaml", "--out", out, "--jobs", 1)
+    assert again.status == 0 and "3 done before" in again.out
+
+
+def test_a_wrong_configuration_is_one_line(command, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("count", "cuont"))
+    command("study", "run", tmp_path / "my.yaml", "--out", tmp_path / "out").is_refused(
+        "my.yaml:1: there is no key subjects.cuont; did you mean 'count'?"
+    )
+    assert not (tmp_path / "out").exists()
+    command("study", "run", "papr").is_refused("no shipped configuration 'papr'; did you mean 'paper'?")
+
+
+def test_a_network_that_is_not_there_is_one_line(command, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("[4]", "[4], bundle: best"))
+    command("study", "run", tmp_path / "my.yaml", "--out", tmp_path / "out").is_refused("unknown bundle 'best'")
+
+
+def test_list_names_the_shipped_study(command) -> None:
+    outcome = command("study", "list")
+    assert outcome.status == 0 and "paper" in outcome.out
+
+
+def test_export_writes_what_itk_snap_opens(command, scan_file, tmp_path: Path) -> None:
+    raw = scan_file(averages=3, position=(10.0, -20.0, 30.0))
+    outcome = command("study", "export", raw, "--out", tmp_path / "nifti")
+    assert outcome.status == 0
+    names = sorted(path.name for path in (tmp_path / "nifti").iterdir())
+    assert names == ["labels.txt", "scan_003.nii.gz", "scan_003_atsc.nii.gz"]
+    image = nibabel.load(tmp_path / "nifti" / "scan_003.nii.gz")
+    assert image.shape == (80, 80, 1)
+    np.testing.assert_allclose(image.affine @ [40, 40, 0, 1], [-10, 20, 30, 1], atol=1e-4)  # RAS of LPS 10, -20, 30
+    command("study", "export", tmp_path / "no.h5").is_refused("no.h5: no such file")
