@@ -160,7 +160,7 @@ def test_results_are_markdown_tables_of_one_width_each(made, tmp_path: Path) -> 
 
 
 def test_table_3_is_taken_from_the_reader_study(made, tmp_path: Path) -> None:
-    ranks = [("reference", 1.5, 0.5), ("NUFFT", 3.6, 0.6), ("CS", 2.9, 0.4), ("CNN", 1.4, 0.7)]
+    ranks = [("reference", 1.5, 0.5), ("nufft", 3.6, 0.6), ("cs", 2.9, 0.4), ("cnn", 1.4, 0.7)]
     analysis = {
         "readers": ["A", "B"],
         "groups": [
@@ -169,10 +169,10 @@ def test_table_3_is_taken_from_the_reader_study(made, tmp_path: Path) -> None:
                 "cases": 3,
                 "methods": [{"method": m, "mean": mean, "sd": sd, "first": 1, "readings": 6} for m, mean, sd in ranks],
                 "t_tests": [
-                    {"first": "reference", "second": "NUFFT", "p_bonferroni": 0.001},
-                    {"first": "CNN", "second": "CS", "p_bonferroni": 0.01},
-                    {"first": "reference", "second": "CNN", "p_bonferroni": 1.0},
-                    {"first": "NUFFT", "second": "CNN", "p_bonferroni": None},
+                    {"first": "reference", "second": "nufft", "p_bonferroni": 0.001},
+                    {"first": "cnn", "second": "cs", "p_bonferroni": 0.01},
+                    {"first": "reference", "second": "cnn", "p_bonferroni": 1.0},
+                    {"first": "nufft", "second": "cnn", "p_bonferroni": None},
                 ],
             }
         ],
