@@ -53,7 +53,10 @@ class FileSubjects(Section):
     pattern: str = Field("*.h5", min_length=1, description="Which files in it.")
     regions: Path = Field(description="Folder of label maps, <name of the raw file>.nii.gz or .nii.")
     labels: LabelNumbers = LabelNumbers()
-    virtual: bool = Field(False, description="Whether the raw files are of virtual volunteers, which the report says.")
+    virtual: bool = Field(
+        False,
+        description="Whether the raw files are simulated; those of `nadenoise simulate` say so.",
+    )
 
 
 SubjectSettings = Annotated[VirtualSubjects | FileSubjects, Field(discriminator="kind")]
@@ -106,11 +109,6 @@ class StudyConfig(Section):
     subjects: SubjectSettings
     methods: MethodSettings = MethodSettings()
     report: ReportSettings = ReportSettings()
-
-    @property
-    def virtual(self) -> bool:
-        """Whether the subjects are virtual."""
-        return isinstance(self.subjects, VirtualSubjects) or self.subjects.virtual
 
     def plain(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""

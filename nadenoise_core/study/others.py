@@ -151,7 +151,9 @@ def table_3(path: Path) -> Ranking:
         marks = _marks(group)
         for rank in group.methods:
             theirs = published.get(_known(rank.method))
-            rows.append(RankRow(group.averages or 0, _known(rank.method), rank.mean, rank.sd, marks[rank.method], theirs))
+            rows.append(
+                RankRow(group.averages or 0, _known(rank.method), rank.mean, rank.sd, marks[rank.method], theirs)
+            )
     return Ranking(tuple(rows), len(found.readers))
 
 

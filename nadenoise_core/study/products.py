@@ -25,6 +25,7 @@ from nadenoise_core.stream.scan import Scan, parse_header, read_scan
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
 from nadenoise_core.study.subjects import Source
+from nadenoise_core.study.virtual import is_virtual
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Products:
         seconds: an image takes by each method, set-up included; CNN is on top of NUFFT.
         bundles: networks used, as name, version and sha256.
         seconds_per_average: acquisition time; None where the header does not tell the repetition time.
+        virtual: whether the header is that of a simulated scan.
     """
 
     images: Mapping[tuple[Method, int], Product]
@@ -73,6 +75,7 @@ class Products:
     seconds: Mapping[str, float]
     bundles: tuple[dict[str, str], ...]
     seconds_per_average: float | None
+    virtual: bool
 
     @property
     def reference(self) -> Product:
@@ -173,6 +176,7 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
         _seconds(clocks, len(levels)),
         _networks(images),
         _seconds_per_average(scan, source),
+        is_virtual(scan.header),
     )
 
 
@@ -181,7 +185,7 @@ def make_reference(source: Source, chains: Chains) -> Products:
     scan = read_scan(parse_header(source.header_xml))
     (data,) = _averaged(source, chains.head, scan, ())
     images: dict[tuple[Method, int], Product] = {("reference", source.averages): _reference(chains, scan, data)}
-    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source))
+    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source), is_virtual(scan.header))
 
 
 def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:

@@ -20,15 +20,16 @@ _STATISTICS = (
 )
 
 
-def subjects_line(config: StudyConfig, run: StudyRun) -> str:
+def subjects_line(run: StudyRun) -> str:
     """The first line of the report: whether the subjects are virtual."""
     count = len(run.measures.volunteers)
-    if config.virtual:
-        return (
-            f"These {count} subjects are virtual: scans simulated of computed calves, not of people. The numbers show "
-            "what the methods do where the truth is known; they are no evidence about patients."
-        )
-    return f"The {count} subjects are not virtual: the scans are raw files, which the configuration says are of people."
+    if run.virtual == 0:
+        return f"None of the {count} subjects is virtual, as far as their raw files and the configuration tell."
+    who = f"These {count} subjects are virtual" if run.virtual == count else f"{run.virtual} of {count} are virtual"
+    return (
+        f"{who}: scans simulated of computed calves, not of people. The numbers show what the methods do where "
+        "the truth is known; they are no evidence about patients."
+    )
 
 
 def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str]:
@@ -49,10 +50,10 @@ def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str
     ]
 
 
-def sharpness_note(config: StudyConfig, tables: Tables) -> str:
+def sharpness_note(run: StudyRun, tables: Tables) -> str:
     """Why the sharpness of virtual tubes is not that of the paper's."""
     ours, papers = tables.reference["sharpness"], paper.TABLE_2_REFERENCE["sharpness"]
-    if not config.virtual:
+    if not run.virtual:
         return ""
     noiseless = tables.truth["sharpness"].median if "sharpness" in tables.truth else ours.median
     return (

@@ -23,6 +23,7 @@ from nadenoise_core.study.folder import folder_in_progress
 from nadenoise_core.study.overview import draw_overview
 from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, sha256_of, versions
 from nadenoise_core.study.replay_page import replay_page
+from nadenoise_core.study.virtual import is_virtual
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ def replay(
                 "warnings": warnings,
             }
         draw_overview(images, folder / "overview.png")
-        system = scan.header.acquisitionSystemInformation
-        page = replay_page(report, (folder / "overview.png").read_bytes(), getattr(system, "systemModel", None))
+        page = replay_page(report, (folder / "overview.png").read_bytes(), is_virtual(scan.header))
         (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return ReplayResult(final, report)

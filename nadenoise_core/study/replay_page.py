@@ -6,19 +6,15 @@ from typing import Any
 
 from nadenoise_core.study.html import embedded, render
 
-VIRTUAL_SYSTEM = "virtual calf"
-"""What the header of a simulated scan says of the scanner's model."""
 
-
-def replay_page(report: dict[str, Any], picture: bytes, system: str | None) -> str:
+def replay_page(report: dict[str, Any], picture: bytes, virtual: bool) -> str:
     """A self-contained HTML page of one replay.
 
     Args:
         report: what `report.json` holds.
         picture: the PNG overview.
-        system: model of the scanner, as the header says it.
+        virtual: whether the scan was simulated.
     """
-    virtual = system == VIRTUAL_SYSTEM
     images = [{"calibration": None, "bundle": None, "regions": None, **image} for image in report["images"]]
     return render(
         "replay.html.j2",

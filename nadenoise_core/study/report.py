@@ -75,7 +75,7 @@ def make_report(config: StudyConfig, run: StudyRun) -> Report:
         networks=tuple(networks.values()),
         network_rows=table_1(networks.values()),
         ranking=table_3(config.report.readers) if config.report.readers else None,
-        worse=worse_than_paper(tables, config.virtual),
+        worse=worse_than_paper(tables, run.virtual > 0),
         aims=aims(tables),
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         commit=code_commit(),
@@ -106,8 +106,8 @@ def write_results(report: Report, path: Path, command: str) -> None:
 def report_data(report: Report) -> dict[str, Any]:
     """The report as plain data for JSON; what is not known is null."""
     said = {
-        "subjects": subjects_line(report.config, report.run),
-        "virtual": report.config.virtual,
+        "subjects": subjects_line(report.run),
+        "virtual": report.run.virtual > 0,
         "date": report.date,
         "commit": report.commit,
         "version": __version__,
@@ -146,8 +146,8 @@ def _context(report: Report) -> dict[str, Any]:
     tables = report.tables
     return {
         "title": report.config.title,
-        "subjects": subjects_line(report.config, report.run),
-        "virtual": report.config.virtual,
+        "subjects": subjects_line(report.run),
+        "virtual": report.run.virtual > 0,
         "version": __version__,
         "date": report.date,
         "commit": report.commit,
@@ -166,7 +166,7 @@ def _context(report: Report) -> dict[str, Any]:
         "paper_table_3": paper.TABLE_3,
         "ranking": report.ranking,
         "cases": "cases.csv",
-        "sharpness_note": sharpness_note(report.config, report.tables),
+        "sharpness_note": sharpness_note(report.run, report.tables),
         "worse": _grouped(report.worse),
         "worse_keys": {(worse.table, worse.averages, worse.method, worse.what) for worse in report.worse},
         "methods_text": methods_text(report.config, report.run, report.tables),

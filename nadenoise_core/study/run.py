@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nadenoise_core.errors import NadenoiseError, OutputError
-from nadenoise_core.study.config import MethodSettings, StudyConfig
+from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
 from nadenoise_core.study.folder import write_text
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
 from nadenoise_core.study.subjects import Subject, list_subjects
@@ -33,6 +33,7 @@ class StudyRun:
         records: `record.json` of each volunteer.
         failures: name of a volunteer that could not be evaluated, and why.
         skipped: volunteers that were done before.
+        virtual: how many of the volunteers measured are virtual.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class StudyRun:
     records: tuple[dict[str, Any], ...]
     failures: dict[str, str]
     skipped: tuple[str, ...]
+    virtual: int
 
 
 def run_study(
@@ -89,7 +91,9 @@ def run_study(
     write_text(out / "cases.csv", _cases(measures))
     records = tuple(json.loads((folders[name] / "record.json").read_text(encoding="utf-8")) for name in names)
     told = {name: str(error) for name, error in failures.items()}
-    return StudyRun(out, measures, records, told, tuple(skipped))
+    declared = isinstance(config.subjects, FileSubjects) and config.subjects.virtual
+    virtual = sum(declared or record["virtual"] for record in records)
+    return StudyRun(out, measures, records, told, tuple(skipped), virtual)
 
 
 def _evaluated(

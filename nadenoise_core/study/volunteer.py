@@ -81,6 +81,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
         "fingerprint": mark,
         "volunteer": subject.name,
         "subject": subject.described(),
+        "virtual": products.virtual,
         "averages": products.averages,
         "regions": _said_of(regions),
         "chains": chains.described(),

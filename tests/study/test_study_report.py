@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.study import paper
 from nadenoise_core.study.config import MethodSettings, ReportSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.html import number, p_value
+from nadenoise_core.study.prose import subjects_line, warnings_of
 from nadenoise_core.study.report import make_report, write_report, write_results
 from nadenoise_core.study.run import run_study
+from nadenoise_core.study.tables import compute_tables
 
 CONFIG = StudyConfig(
     title="Calves & <tubes>",
@@ -74,14 +77,9 @@ def test_the_first_line_says_that_subjects_are_virtual(made) -> None:
     assert data["virtual"] is True and data["subjects"] == page.words[0]
 
 
-def test_raw_files_are_not_called_virtual_unless_they_are(made, tmp_path: Path) -> None:
-    from nadenoise_core.study.config import FileSubjects
-    from nadenoise_core.study.prose import subjects_line
-
-    files = FileSubjects(kind="files", folder=tmp_path, regions=tmp_path)
-    for virtual, words in ((False, "The 3 subjects are not virtual"), (True, "These 3 subjects are virtual")):
-        config = StudyConfig(subjects=files.model_copy(update={"virtual": virtual}))
-        assert subjects_line(config, made[0]).startswith(words)
+def test_subjects_are_called_virtual_where_they_are(made) -> None:
+    for virtual, words in ((0, "None of the 3 subjects is"), (2, "2 of 3 are virtual"), (3, "These 3 subjects are")):
+        assert subjects_line(replace(made[0], virtual=virtual)).startswith(words)
 
 
 def test_the_page_needs_nothing_else(made) -> None:
@@ -201,11 +199,6 @@ def test_an_example_that_is_not_there_is_told(made, tmp_path: Path) -> None:
 
 
 def test_failures_and_warnings_are_listed(made) -> None:
-    from dataclasses import replace
-
-    from nadenoise_core.study.prose import warnings_of
-    from nadenoise_core.study.tables import compute_tables
-
     run = replace(made[0], failures={"virtual04": "the disc is full"})
     assert warnings_of(run, compute_tables(run.measures))[0] == "virtual04 was left out: the disc is full"
 

@@ -186,6 +186,7 @@ def test_raw_files_with_drawn_labels_give_what_virtual_volunteers_give(raw_study
     truths = [VirtualMeasurement(seed=seed).truth()["muscle"] for seed in (1, 2, 3)]
     np.testing.assert_allclose(found.measures.values("atsc_muscle", "reference"), truths, atol=1.0)
     assert found.records[0]["regions"]["truth"] is None
+    assert found.virtual == 3  # their headers say that they are simulated
     assert str(tmp_path) not in json.dumps(found.records)  # a path may name a patient
 
 
