@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo paper test lint bench system clean
+.PHONY: help env demo paper test lint bench system fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,21 +34,28 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The DICOM validator is a Debian package; without it the tests that need it skip, and say so.
+# The DICOM validator, the PACS and the browser are Debian packages; without them the tests that need them skip, and say so.
 system:
-	@command -v dciodvfy >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk >/dev/null; } || \
-		echo "dicom3tools is not installed: the tests that validate DICOM with dciodvfy will be skipped"
+	@{ command -v dciodvfy && command -v storescp && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && sh tests/install_system_packages.sh; } || \
+		echo "dicom3tools, dcmtk or orthanc is not installed: the tests that need them will be skipped"
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "chromium is not installed: the tests that read in a browser will be skipped"
 
 bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole exam.
 	@command -v bart >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bart >/dev/null; } || \
 		echo "bart is not installed: its lines of the table will say so"
 	$(BIN)/python -m benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.online
 
 $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
+
+fuzz: env  ## Try ten thousand inputs on each reader of messages; for the night.
+	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest tests/stream/test_stream_fuzz.py
 
 clean:  ## Remove the environment and all results.
 	rm -rf $(VENV) demo study results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

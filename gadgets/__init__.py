@@ -13,12 +13,6 @@ def chain(connection: Any) -> None:
     Args:
         connection: gadgetron.external.Connection.
     """
-    from nadenoise_core.stream.chain import build, read_node
-    from nadenoise_core.stream.node import told
-    from nadenoise_core.stream.runner import run
-    from nadenoise_core.stream.scan import read_scan
+    from nadenoise_core.stream.node import run_node
 
-    with told(connection):
-        stages = read_node(connection.raw_bytes.config or b"")
-        for item in run(build(stages, read_scan(connection.header)), connection):
-            connection.send(item)
+    run_node(connection)

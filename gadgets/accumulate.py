@@ -19,7 +19,7 @@ from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
 from nadenoise_core.stream.buffer import pack
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.scan import Scan
 
 Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
@@ -53,7 +53,9 @@ class Accumulate(Gadget):
 
     class Parameters(GadgetParameters):
         emit_at: tuple[int, ...] = Field(
-            (), description="numbers of averages to emit an image at, e.g. 5, 10, 30; empty: all averages only"
+            (),
+            json_schema_extra=CONSOLE,
+            description="numbers of averages to emit an image at, e.g. 5, 10, 30; empty: all averages only",
         )
         jackknife_groups: int = Field(
             0,
@@ -67,10 +69,13 @@ class Accumulate(Gadget):
         average_counter: Counter = Field("average", description="acquisition counter of the average")
         half_pulse_counter: Counter = Field("set", description="acquisition counter of the half-pulse")
         correct_half_pulse_phase: bool = Field(
-            False, description="turn the second half-pulse back by its bulk phase before the sum"
+            False,
+            json_schema_extra=CONSOLE,
+            description="turn the second half-pulse back by its bulk phase before the sum",
         )
         conjugate_kspace: bool = Field(
             False,
+            json_schema_extra=CONSOLE,
             description="take the complex conjugate of the samples, where vendor and converter count phase the other "
             "way round; the sign that it is needed is an image turned by 180 degrees",
         )
@@ -94,11 +99,13 @@ class Accumulate(Gadget):
             0,
             ge=-100,
             le=100,
+            json_schema_extra=CONSOLE,
             description="trajectory of the acquisitions: lag of the gradients behind the samples, us; the sample "
             "placed at k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
         )
         girf: str = Field(
             "",
+            json_schema_extra=PATH,
             description="text file of the gradient impulse response function, which corrects the trajectory, a "
             "designed one too: a first line frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im, then rising frequencies, one- "
             "or two-sided, with the responses of the scanner's axes (1 is ideal, a delay of t is exp(-2 pi i f t)); "

@@ -10,24 +10,47 @@ from typing import Any, Literal, cast
 
 import ismrmrd
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
+from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
-from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, to_dataset, write
+from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
+from nadenoise_core.dicom.outbox import Outbox
+from nadenoise_core.errors import OutputError
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.stream.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
+from nadenoise_core.stream.image import as_integers, history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.stream.scan import Scan, header_fingerprint
 
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
+_CONSOLE_LARGEST = 4095
+_CONSOLE_ATSC_STEP, _CONSOLE_ATSC_LEAST = 0.05, -20.0  # mmol/L: from -20 to 184.75
 
 
 class Deliver(Gadget):
     """Write every image as a DICOM object: one series a product. The images themselves go on unchanged."""
 
     class Parameters(GadgetParameters):
-        folder: str = Field("", description="where to write DICOM files; empty writes none")
-        laterality: Literal["", "L", "R", "B"] = Field("", description="which leg: L, R, B for both, empty for unknown")
+        folder: str = Field("", json_schema_extra=PATH, description="where to write DICOM files; empty writes none")
+        outbox: str = Field(
+            "",
+            json_schema_extra=PATH,
+            description="folder that `nadenoise deliver` sends to a PACS or DICOMweb; empty: none",
+        )
+        send: bool = Field(
+            False,
+            description="send the DICOM files down the stream, too, each after its image; for clients of `nadenoise "
+            "serve`, since Gadgetron takes none from inside a chain",
+        )
+        pixels: Literal["as they are", "12 bit"] = Field(
+            "as they are",
+            description="of the images that go on: as they are (complex, or mmol/L), or whole numbers of 12 bits with "
+            "their scale in the meta, as a Siemens console takes them",
+        )
+        laterality: Literal["", "L", "R", "B"] = Field(
+            "", json_schema_extra=CONSOLE, description="which leg: L, R, B for both, empty for unknown"
+        )
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 
     parameters: Parameters
@@ -42,11 +65,17 @@ class Deliver(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if self.parameters.folder and isinstance(item, ismrmrd.Image) and told(item, "kind"):
-                self._write(item)
-            yield item
+            wanted = self.parameters.folder or self.parameters.outbox or self.parameters.send
+            if not (isinstance(item, ismrmrd.Image) and told(item, "kind")):
+                yield item
+                continue
+            file = self._deliver(item) if wanted else None
+            yield self._for_console(item) if self.parameters.pixels == "12 bit" else item
+            if file is not None and self.parameters.send:
+                yield file
 
-    def _write(self, image: ismrmrd.Image) -> None:
+    def _deliver(self, image: ismrmrd.Image) -> DicomFile:
+        """The DICOM file of an image, which is written to the folder and the outbox, if there are any."""
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, head.image_index, head.repetition + 1)
@@ -63,16 +92,37 @@ class Deliver(Gadget):
         kind = words.get(product.kind) or f"atsc_{words[told(image, 'source') or 'plain']}"
         name = f"{kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
         dataset = to_dataset(product, geometry, study)
-        write(dataset, Path(self.parameters.folder), name)
         self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
+        if self.parameters.folder:
+            write(dataset, Path(self.parameters.folder), name)
+        if self.parameters.outbox:
+            self._put(dataset, Outbox(Path(self.parameters.outbox)))
+        return DicomFile(name, encode(dataset))
+
+    def _for_console(self, image: ismrmrd.Image) -> ismrmrd.Image:
+        if told(image, "kind") == "atsc":
+            return as_integers(image, _CONSOLE_ATSC_STEP, _CONSOLE_ATSC_LEAST, _CONSOLE_LARGEST)
+        return as_integers(
+            image, self._scale_of(np.asarray(np.abs(pixels_of(image)))) * 65536 / 4096, 0.0, _CONSOLE_LARGEST
+        )
+
+    def _scale_of(self, magnitude: NDArray[np.generic]) -> float:
+        """One step of 16 bits, a power of two: the same for all images of the measurement, whose numbers compare."""
+        if self._scale is None:
+            self._scale = float(2.0 ** np.ceil(np.log2(max(_HEADROOM * float(magnitude.max()), 1e-30) / 65535)))
+        return self._scale
+
+    def _put(self, dataset: Dataset, outbox: Outbox) -> None:
+        """Leave an object for delivery; what goes wrong there must not end the scan."""
+        try:
+            outbox.put(dataset)
+        except OutputError as error:
+            self.log.warning("an image will not be delivered: %s", error)
 
     def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
         kind = cast(Kind, told(image, "kind"))
         pixels = pixels_of(image)
         real = np.abs(pixels) if np.iscomplexobj(pixels) else pixels
-        if self._scale is None and kind != "atsc":
-            # A power of two, the same for all images of the measurement: their numbers compare.
-            self._scale = float(2.0 ** np.ceil(np.log2(max(_HEADROOM * float(real.max()), 1e-30) / 65535)))
         made_from = {"plain": None, "denoised": "plain", "atsc": told(image, "source")}[kind]
         source = self._delivered.get((index, made_from or ""))
         return Product(
@@ -80,7 +130,7 @@ class Deliver(Gadget):
             pixels=real,
             averages=int(told_number(image, "averages")),
             description=" ".join(words_of(image, "SeriesDescription")),
-            scale=self._scale or 1.0,
+            scale=self._scale_of(real) if kind != "atsc" else 1.0,
             instance_number=index,
             acquisition_number=repetition,
             method=told(image, "method") or "NUFFT",

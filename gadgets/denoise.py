@@ -9,12 +9,12 @@ import ismrmrd
 import numpy as np
 from pydantic import Field
 
-from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, is_path, noise_aware_bundles
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.errors import BundleError
 from nadenoise_core.recon.device import choose_device
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -42,6 +42,7 @@ class Denoise(Gadget):
         bundle: str = Field(
             "auto",
             min_length=1,
+            json_schema_extra=CONSOLE,
             description="auto: a network that is told the noise, for the averages; else the name of a bundle, such as "
             "paper_30, or its file",
         )
@@ -52,6 +53,9 @@ class Denoise(Gadget):
             "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
         )
 
+        def paths(self) -> dict[str, str]:
+            return {"bundle": self.bundle} if is_path(self.bundle) else {}
+
     parameters: Parameters
     takes = ismrmrd.Image
     gives = ismrmrd.Image
@@ -61,9 +65,7 @@ class Denoise(Gadget):
         self._device = str(choose_device(self.parameters.device))
         self._denoisers: dict[str, Denoiser] = {}
         if self.parameters.bundle == "auto":
-            # Those that are told the noise serve every number of averages; the paper's are chosen by name.
-            known = shipped_bundles()
-            self._bundles = [bundle for bundle in known if bundle.metadata.input.normalisation == "noise"]
+            self._bundles = noise_aware_bundles()
         else:
             self._bundles = [find_bundle(self.parameters.bundle, self.parameters.bundle_sha256)]
             misfit = self._bundles[0].misfit(scan.encoding.matrix)

@@ -19,6 +19,7 @@ from nadenoise_core.quantify.atsc import (
     TubeSetup,
     concentration_map,
     concentrations_again,
+    found_in,
     tubes_as_facts,
 )
 from nadenoise_core.quantify.nifti import read_label_map, read_map
@@ -26,7 +27,7 @@ from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
 from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -55,34 +56,51 @@ class Quantify(Gadget):
 
     class Parameters(GadgetParameters):
         concentrations: tuple[float, ...] = Field(
-            (10, 25, 50, 75, 100), min_length=3, description="concentrations of the reference tubes, mmol/L"
+            (10, 25, 50, 75, 100),
+            min_length=3,
+            json_schema_extra=CONSOLE,
+            description="concentrations of the reference tubes, mmol/L",
         )
-        tube_diameter: float = Field(0, ge=0, le=80, description="inner diameter of the tubes, mm; 0 finds it out")
+        tube_diameter: float = Field(
+            0, ge=0, le=80, json_schema_extra=CONSOLE, description="inner diameter of the tubes, mm; 0 finds it out"
+        )
         tube_positions: tuple[float, ...] = Field(
             (),
             description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, mm from the "
             "centre of the FOV along read and phase; empty finds them",
         )
         label_map: str = Field(
-            "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"
+            "",
+            json_schema_extra=PATH,
+            description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them",
         )
         intercept: Literal["zero", "fitted"] = Field(
             "zero",
+            json_schema_extra=CONSOLE,
             description="calibration line: zero goes through the 0 of air, which complex images have; fitted is the "
             "paper's line, and what a magnitude always gets",
         )
         maps: Literal["best", "all"] = Field(
-            "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
+            "best",
+            json_schema_extra=CONSOLE,
+            description="best: of the denoised image, or of the plain one where there is none; all: of both",
         )
         tissue_t1: float = Field(
             0,
             ge=0,
             le=10000,
+            json_schema_extra=CONSOLE,
             description="T1 of tissue, ms: corrects aTSC for its saturation against the tubes, with TR and flip angle "
             "of the header (spoiled steady state). The whole map is multiplied by one factor, which is right for "
             "tissue and not for the tubes in it. 0: off",
         )
-        tube_t1: float = Field(0, ge=0, le=10000, description="T1 of the tubes' solution, ms; goes with tissue_t1")
+        tube_t1: float = Field(
+            0,
+            ge=0,
+            le=10000,
+            json_schema_extra=CONSOLE,
+            description="T1 of the tubes' solution, ms; goes with tissue_t1",
+        )
         tissue_t2_star: tuple[float, ...] = Field(
             (),
             description="short and long T2* of tissue, ms, e.g. 3, 15: corrects aTSC for its decay at the header's TE "
@@ -97,17 +115,20 @@ class Quantify(Gadget):
         )
         b1_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the flip angle relative to the nominal one (1 = nominal): "
             "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
             "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
         )
         roi_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI label map of regions to read, such as muscle and skin, on the image's matrix: mean aTSC "
             "of every label, with its standard error where 'accumulate' has jackknife_groups. Empty: the tubes alone",
         )
         receive_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
             "by it (over its median), with the same exception. Empty: off",
         )
@@ -147,6 +168,7 @@ class Quantify(Gadget):
         )
 
         self._rois = read_label_map(Path(given.roi_map), scan.encoding.matrix) if given.roi_map else None
+        self._plain: ismrmrd.Image | None = None
         self._factors = self._relaxation_factors()
         self._correction = self._signal_correction()
 
@@ -155,6 +177,8 @@ class Quantify(Gadget):
             if not isinstance(item, ismrmrd.Image):
                 yield item
                 continue
+            if told(item, "kind") == "plain":
+                self._plain = item
             if not self._is_wanted(item):
                 yield without_replicas(item)
                 continue
@@ -221,7 +245,7 @@ class Quantify(Gadget):
         result = concentration_map(
             pixels_of(image),
             pixel_size(image),
-            self._setup,
+            self._setup_for(image),
             k_max if np.isfinite(k_max) else None,
             noise_std if known else None,
             through_zero=self.parameters.intercept == "zero",
@@ -257,6 +281,14 @@ class Quantify(Gadget):
         paths = {"label_map", "roi_map", "b1_map", "receive_map"}
         add_to_history(atsc, self.name(), self.parameters.model_dump(exclude=paths))
         return atsc
+
+    def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
+        """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
+        plain = self._plain
+        if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
+            return self._setup
+        k_max = told_number(plain, "k_max")
+        return found_in(pixels_of(plain), pixel_size(plain), self._setup, k_max if np.isfinite(k_max) else None)
 
     def _errors(self, image: ismrmrd.Image, result: ConcentrationMap) -> _Errors | None:
         """Standard errors by the image's replicas; None where it has none."""

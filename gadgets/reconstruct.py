@@ -18,7 +18,7 @@ from nadenoise_core.recon.device import choose_device
 from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction, Settings
 from nadenoise_core.recon.total_variation import TotalVariation
 from nadenoise_core.stream.buffer import AveragedReadouts, unpack
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.stream.image import (
     add_to_history,
     comment,
@@ -39,6 +39,7 @@ class Reconstruct(Gadget):
     class Parameters(GadgetParameters):
         method: Literal["gridding", "least_squares", "total_variation"] = Field(
             "gridding",
+            json_schema_extra=CONSOLE,
             description="gridding: adjoint NUFFT of weighted samples; least_squares: conjugate gradients, for signal "
             "in the corners of the field of view; total_variation: compressed sensing",
         )
@@ -62,6 +63,7 @@ class Reconstruct(Gadget):
         )
         b0_map: str = Field(
             "",
+            json_schema_extra=PATH,
             description="NIfTI map of off-resonance in Hz on the image's grid, to be corrected, without NaN; a spin at "
             "+f has the phase exp(-2 pi i f t); empty corrects nothing",
         )

@@ -45,3 +45,7 @@ class OutputError(NadenoiseError):
 
 class ConnectionFailed(NadenoiseError):
     """The peer vanished, or sent what cannot be understood."""
+
+
+class ScanFailed(NadenoiseError):
+    """A server said that a scan has failed."""

@@ -12,6 +12,8 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import ismrmrd
+import nibabel
+import numpy as np
 import pytest
 
 from nadenoise_core.stream.chain import build, read_chain
@@ -102,6 +104,12 @@ def changed() -> Callable[..., ismrmrd.Acquisition]:
     return change
 
 
+@pytest.fixture(scope="session")
+def chain_text() -> Callable[..., str]:
+    """The XML of a chain file of stages, one sequence of them a node."""
+    return chain_xml
+
+
 @pytest.fixture
 def chain_file(tmp_path) -> Callable[..., Path]:
     """A chain file of stages, one sequence of them a node."""
@@ -158,3 +166,24 @@ def smoothing_chain(bundle_file) -> list[Stage]:
     path, sha256 = bundle_file("return 0.5 * x + 0.25 * (x.roll(1, 3) + x.roll(-1, 3))")
     network = {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"}
     return ["accumulate", "reconstruct", ("denoise", network), ("quantify", {"tube_diameter": "20"}), "deliver"]
+
+
+@pytest.fixture(scope="session")
+def reader_cases() -> Callable[..., Path]:
+    """Write a folder of cases for readers: NIfTI images of a leg and tubes, one noise level a method."""
+
+    def write(folder: Path, subjects: int = 2, averages: Iterable[int] = (10, 30)) -> Path:
+        random = np.random.default_rng(7)
+        rows, columns = np.mgrid[-40:40, -40:40]
+        leg = 20.0 * (np.hypot(rows, columns) < 26)
+        for angle, concentration in enumerate((10, 25, 50, 75, 100)):
+            leg += concentration * (np.hypot(rows - 33 * np.sin(angle), columns - 33 * np.cos(angle)) < 4)
+        for subject, number in itertools.product(range(1, subjects + 1), averages):
+            case = folder / f"Volunteer{subject}" / f"{number}avg"
+            case.mkdir(parents=True)
+            for method, noise in {"reference": 3, "nufft": 12, "cs": 6, "cnn": 2}.items():
+                pixels = np.abs(leg + random.normal(0, noise, leg.shape)).astype(np.float32)
+                nibabel.save(nibabel.Nifti1Image(pixels.T[..., None], np.eye(4)), case / f"{method}.nii.gz")
+        return folder
+
+    return write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -11,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from nadenoise_core.cli.console import output
-from nadenoise_core.denoise.bundle import find_bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import find_bundle, noise_aware_bundles
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream.chain import Chain, Stage, chain_files, find_chain, read_chain
+from nadenoise_core.stream.openrecon_label import describe_container, label_text
 from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.registry import gadget_class, gadget_names
 from nadenoise_core.stream.scan import parse_header, read_scan
@@ -73,6 +75,16 @@ def describe(gadget: Annotated[str | None, typer.Argument(help="Name of a gadget
         output.print(table)
 
 
+@app.command("openrecon")
+def openrecon(
+    chain: Annotated[str, typer.Argument(help="Chain file, or name of a chain.")] = "sodium_calf",
+    as_label: Annotated[bool, typer.Option("--label", help="As the container's label carries it, in base64.")] = False,
+) -> None:
+    """The description of an OpenRecon container that runs a chain, with the parameters that an operator sets."""
+    described = describe_container(read_chain(find_chain(chain)), [path.stem for path in chain_files()])
+    typer.echo(label_text(described) if as_label else json.dumps(described, indent=2))
+
+
 def _needs(stage: Stage, chain: Chain, matrix: tuple[int, int] | None) -> str:
     """What a stage needs beside items; a bundle must be there and fit.
 
@@ -84,7 +96,7 @@ def _needs(stage: Stage, chain: Chain, matrix: tuple[int, int] | None) -> str:
     parameters = stage.parameters().model_dump()
     levels = [level for before in chain.stages for level in before.parameters().model_dump().get("emit_at", ())]
     if parameters["bundle"] == "auto":
-        bundles = shipped_bundles()
+        bundles = noise_aware_bundles()
     else:
         bundles = [find_bundle(parameters["bundle"], parameters["bundle_sha256"])]
     for averages in levels or [None]:

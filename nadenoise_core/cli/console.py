@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +22,13 @@ def progress_bar() -> Progress:
         console=errors,
         disable=not errors.is_terminal,
     )
+
+
+def show_log(level: int) -> None:
+    """Show log messages from a level on; the console of a command shows errors alone, unless it is told."""
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(min(level, handler.level))
+    logging.getLogger("nadenoise").setLevel(level)
 
 
 def print_error(error: Exception) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nadenoise_core import __version__
-from nadenoise_core.cli import chain, demo, model, replay, simulate, study
+from nadenoise_core.cli import chain, deliver, demo, model, replay, send, serve, simulate, stream, study
 from nadenoise_core.cli.console import print_error
 from nadenoise_core.errors import NadenoiseError
 
@@ -22,6 +22,10 @@ app = typer.Typer(
 app.command("simulate")(simulate.simulate)
 app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("send")(send.send)
+app.command("stream")(stream.stream)
+app.command("deliver")(deliver.deliver)
 app.add_typer(chain.app, name="chain")
 app.add_typer(model.app, name="model")
 app.add_typer(study.app, name="study")

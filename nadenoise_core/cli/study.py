@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from nadenoise_core.cli import readers
 from nadenoise_core.cli.console import errors, output, progress_bar
 from nadenoise_core.study.config import StudyConfig, load_study, shipped_studies
 from nadenoise_core.study.export import export_scan
@@ -20,6 +21,7 @@ from nadenoise_core.study.report import Report, make_report, write_report, write
 from nadenoise_core.study.run import StudyRun, run_study
 
 app = typer.Typer(help="The paper's evaluation: tables, figures and statistics of many scans.", no_args_is_help=True)
+app.add_typer(readers.app, name="readers")
 
 
 @app.command("run")
@@ -30,15 +32,15 @@ def run(
     ),
     jobs: Annotated[int, typer.Option(min=0, help="Volunteers at once, a process each; 0: one for every core.")] = 0,
     results: Annotated[Path | None, typer.Option(help="Markdown file to write the tables to, too.")] = None,
-    readers: Annotated[
-        Path | None, typer.Option(help="readers.json of `nadenoise study readers analyse`, for Table 3.")
+    ranks: Annotated[
+        Path | None, typer.Option("--readers", help="readers.json of `nadenoise study readers analyse`, for Table 3.")
     ] = None,
 ) -> None:
     """Evaluate every volunteer, and write the report."""
     start = perf_counter()
     chosen = load_study(config)
-    if readers is not None:
-        chosen = chosen.model_copy(update={"report": chosen.report.model_copy(update={"readers": readers})})
+    if ranks is not None:
+        chosen = chosen.model_copy(update={"report": chosen.report.model_copy(update={"readers": ranks})})
     done = _run_with_progress(chosen, out, jobs or _cores())
     report = make_report(chosen, done)
     page, data = write_report(report, out)

@@ -109,6 +109,16 @@ def shipped_bundles() -> list[Bundle]:
     return list(bundles.values())
 
 
+def noise_aware_bundles() -> list[Bundle]:
+    """The shipped bundles that are told the noise, and so serve a range of averages; the others are chosen by name."""
+    return [bundle for bundle in shipped_bundles() if bundle.metadata.input.normalisation == "noise"]
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a bundle is that of a file, not of a shipped bundle."""
+    return name.endswith(tuple(SUFFIXES.values()))
+
+
 def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     """A bundle by the name of a shipped one, or by path.
 
@@ -119,7 +129,7 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     Raises:
         BundleError: unknown, missing, damaged, or not trusted.
     """
-    if not name.endswith(tuple(SUFFIXES.values())):
+    if not is_path(name):
         shipped = {bundle.name: bundle for bundle in shipped_bundles()}
         if name not in shipped:
             raise BundleError(

@@ -153,6 +153,26 @@ def concentrations_again(
     return np.array(maps), np.array(readings)
 
 
+def found_in(
+    image: NDArray[np.generic], pixel: tuple[float, float], setup: TubeSetup, k_max: float | None
+) -> TubeSetup:
+    """A setup with the tubes where they are in this image, for another image of the same scan; else itself.
+
+    A complex image shows weak tubes that are hidden in a magnitude by the floor that noise makes there.
+    """
+    if setup.labels is not None or setup.centres is not None:
+        return setup
+    try:
+        tubes = locate_tubes(in_phase(image, pixel), pixel, setup, k_max or 0.5 / max(pixel))
+    except CalibrationError:
+        return setup
+    return TubeSetup(
+        concentrations=tuple(tube.concentration for tube in tubes),
+        diameter=float(np.median([tube.diameter for tube in tubes])),
+        centres=tuple(tube.centre for tube in tubes),
+    )
+
+
 def locate_tubes(
     signal: NDArray[np.float64], pixel: tuple[float, float], setup: TubeSetup, k_max: float
 ) -> tuple[Tube, ...]:

@@ -132,21 +132,35 @@ def read_chain(path: Path) -> Chain:
     """Read a chain file and check all of its properties.
 
     Raises:
-        ChainError: not XML, not a chain of Gadgetron's version 2, no stage of ours, or a wrong property.
+        ChainError: as `parse_chain`, or the file cannot be read.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ChainError(f"{path}: cannot be read ({error.strerror})") from None
-    root = _parse(text, str(path))
+    return parse_chain(text, path.stem, str(path))
+
+
+def parse_chain(text: bytes, name: str, source: str) -> Chain:
+    """A chain from its XML, with all of its properties checked.
+
+    Args:
+        text: the XML.
+        name: of the chain.
+        source: what errors call the document.
+
+    Raises:
+        ChainError: not XML, not a chain of Gadgetron's version 2, no stage of ours, or a wrong property.
+    """
+    root = _parse(text, source)
     if root.tag != "configuration":
-        raise ChainError(f"{path}:{root.sourceline}: the document is <{root.tag}>; a chain file is a <configuration>")
+        raise ChainError(f"{source}:{root.sourceline}: the document is <{root.tag}>; a chain file is a <configuration>")
     version = root.findtext("version")
     if (version or "").strip() != "2":
-        raise ChainError(f"{path}:{root.sourceline}: <version> is {version or 'missing'}; write <version>2</version>")
+        raise ChainError(f"{source}:{root.sourceline}: <version> is {version or 'missing'}; write <version>2</version>")
     streams = root.findall("stream")
     if len(streams) != 1:
-        raise ChainError(f"{path}:{root.sourceline}: there are {len(streams)} <stream> elements; write one")
+        raise ChainError(f"{source}:{root.sourceline}: there are {len(streams)} <stream> elements; write one")
     stages: list[Stage] = []
     foreign: list[tuple[int, str]] = []
     nodes = 0
@@ -156,18 +170,18 @@ def read_chain(path: Path) -> Chain:
             execute = element.find("execute")
             if execute is not None and (execute.get("target"), execute.get("type")) != ("chain", "python"):
                 raise ChainError(
-                    f'{path}:{execute.sourceline}: Gadgetron cannot start this node; write <execute name="gadgets" '
+                    f'{source}:{execute.sourceline}: Gadgetron cannot start this node; write <execute name="gadgets" '
                     'target="chain" type="python"/>'
                 )
-            stages.extend(_stages(element.find("configuration"), str(path), element.sourceline))
+            stages.extend(_stages(element.find("configuration"), source, element.sourceline))
         else:
             foreign.append((element.sourceline, _words(element)))
     if not stages:
         raise ChainError(
-            f'{path}: no stage of nadenoise; write <external><execute name="gadgets" target="chain" '
+            f'{source}: no stage of nadenoise; write <external><execute name="gadgets" target="chain" '
             'type="python"/><configuration> with a <gadget name="..."> a stage'
         )
-    chain = Chain(path.stem, str(path), tuple(stages), nodes, tuple(foreign))
+    chain = Chain(name, source, tuple(stages), nodes, tuple(foreign))
     check_order(chain)
     for stage in stages:
         stage.parameters()
@@ -183,7 +197,11 @@ def read_node(configuration: bytes, source: str = "configuration") -> Chain:
     root = _parse(configuration.rstrip(b"\0 \n"), source)
     stages = _stages(root, source, root.sourceline)
     for stage in stages:
-        stage.parameters()
+        if getattr(stage.parameters(), "send", False):
+            raise ChainError(
+                f"{source}:{stage.line}: gadget '{stage.name}', property 'send': Gadgetron takes no DICOM from "
+                "inside a chain; leave it out, and deliver to a folder"
+            )
     return Chain("node", source, tuple(stages), 1)
 
 

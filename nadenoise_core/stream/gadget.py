@@ -5,21 +5,45 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, get_origin
 
 import ismrmrd
 from gadgetron.types.recon_data import ReconData
 from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.config import JsonDict
 
 from nadenoise_core.stream.scan import Scan
 
-Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image"
+
+@dataclass(frozen=True)
+class DicomFile:
+    """A DICOM file on its way down the stream: its name and its bytes."""
+
+    name: str
+    content: bytes
+
+
+Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image | DicomFile"
+
+
+PATH: JsonDict = {"format": "path"}
+"""`json_schema_extra` of a property that names a file or a folder: what comes over a network may not set it freely."""
+
+
+CONSOLE: JsonDict = {"console": True}
+"""`json_schema_extra` of a property that an operator may set at the scanner (OpenRecon)."""
 
 
 class GadgetParameters(BaseModel):
     """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def paths(self) -> dict[str, str]:
+        """The properties that name a file or a folder, where they are set; they are declared with `PATH`."""
+        names = [name for name, field in type(self).model_fields.items() if field.json_schema_extra == PATH]
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     @model_validator(mode="before")
     @classmethod

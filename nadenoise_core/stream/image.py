@@ -19,6 +19,11 @@ Kind = Literal["plain", "denoised", "atsc"]
 SERIES: dict[Kind, int] = {"plain": 1, "denoised": 2, "atsc": 3}
 
 _PREFIX = "nadenoise_"
+_DATA_TYPES = {
+    "c": ismrmrd.DATATYPE_CXFLOAT,
+    "f": ismrmrd.DATATYPE_FLOAT,
+    "u": ismrmrd.DATATYPE_USHORT,
+}
 
 
 def new_image(
@@ -116,6 +121,27 @@ def comment(image: ismrmrd.Image, text: str) -> None:
     image.meta["GADGETRON_ImageComment"] = comments
 
 
+def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:
+    """The image as whole numbers, as a Siemens console takes them; FIRE's meta tells their scale.
+
+    Args:
+        image: real, or complex, of which the magnitude is taken.
+        scale: of one step, in the image's unit.
+        offset: what the number 0 stands for, in the image's unit.
+        largest: number; what is beyond is cut.
+    """
+    pixels = pixels_of(image)
+    real = np.abs(pixels) if np.iscomplexobj(pixels) else np.asarray(pixels, np.float32)
+    steps = np.clip(np.rint((real - offset) / scale), 0, largest).astype(np.uint16)
+    whole = image_beside(image, steps)
+    if np.iscomplexobj(pixels):
+        head = whole.getHead()
+        head.image_type = ismrmrd.IMTYPE_MAGNITUDE
+        whole.setHead(head)
+    whole.meta["RescaleSlope"], whole.meta["RescaleIntercept"] = _text(scale), _text(offset)
+    return whole
+
+
 def window(image: ismrmrd.Image, centre: float, width: float) -> None:
     """Say how to show an image: window centre and width in its own unit."""
     for prefix in ("", "GADGETRON_"):
@@ -197,7 +223,7 @@ def _with_pixels(
     rows, columns = pixels.shape
     head.matrix_size[:] = (columns, rows, 1)
     head.channels = len(planes)
-    head.data_type = ismrmrd.DATATYPE_CXFLOAT if pixels.dtype.kind == "c" else ismrmrd.DATATYPE_FLOAT
+    head.data_type = _DATA_TYPES[pixels.dtype.kind]
     image = ismrmrd.Image(head)
     for channel, values in enumerate(planes):
         image.data[channel, 0] = values

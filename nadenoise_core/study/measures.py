@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.study.folder import write_text
+from nadenoise_core.study.results import write_text
 
 Method = Literal["reference", "NUFFT", "CS", "CNN", "truth"]
 METHODS: tuple[Method, ...] = ("NUFFT", "CS", "CNN")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ from nadenoise_core.stream.image import told, told_number, told_numbers, words_o
 from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.runner import StageClock, run
 from nadenoise_core.stream.scan import parse_header, read_scan
-from nadenoise_core.study.folder import folder_in_progress
 from nadenoise_core.study.overview import draw_overview
 from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, sha256_of, versions
 from nadenoise_core.study.replay_page import replay_page
+from nadenoise_core.study.results import ImagesFile, folder_in_progress
 from nadenoise_core.study.virtual import is_virtual
 
 
@@ -72,7 +70,8 @@ def replay(
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
         with recorded_warnings() as warnings:
-            images = _run(file, run(gadgets, _counted(file, progress), clock), folder / "images.h5")
+            with ImagesFile(folder / "images.h5", file.header_xml) as stored:
+                images = stored.all_of(run(gadgets, counted(file, progress), clock))
             report = {
                 "raw": {"file": raw.name, "acquisitions": len(file), "sha256": sha256_of(raw)},
                 "versions": versions(),
@@ -88,21 +87,8 @@ def replay(
     return ReplayResult(final, report)
 
 
-def _run(file: RawFile, items: Iterator[Any], path: Path) -> list[ismrmrd.Image]:
-    """Run the stream to its end; every image goes into the file of images."""
-    images = []
-    stored = BytesIO()  # HDF5 does not survive a disc that fills: it writes to memory, and what it wrote goes to disc
-    with closing(ismrmrd.Dataset(stored, "dataset", create_if_needed=True)) as dataset:
-        dataset.write_xml_header(file.header_xml)
-        for item in items:
-            if isinstance(item, ismrmrd.Image):
-                dataset.append_image(f"image_{item.getHead().image_series_index}", item)
-                images.append(item)
-    path.write_bytes(stored.getbuffer())
-    return images
-
-
-def _counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
+def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
+    """The acquisitions of a file; progress is told after each."""
     total = len(file)
     for number, acquisition in enumerate(file.acquisitions(), 1):
         yield acquisition

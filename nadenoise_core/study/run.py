@@ -15,8 +15,8 @@ from typing import Any
 
 from nadenoise_core.errors import NadenoiseError, OutputError
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
-from nadenoise_core.study.folder import write_text
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
+from nadenoise_core.study.results import write_text
 from nadenoise_core.study.subjects import Subject, list_subjects
 from nadenoise_core.study.volunteer import evaluate, fingerprint, is_done, nifti_stem
 

@@ -1,23 +1,23 @@
-"""Folders and files of results that appear when they are whole."""
+"""Where results go: folders and files that appear when they are whole, and the ISMRMRD file of images."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+
+import ismrmrd
 
 from nadenoise_core.errors import OutputError
 
 
 @contextmanager
 def folder_in_progress(final: Path) -> Iterator[Path]:
-    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not."""
     folder = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,3 +55,37 @@ def write_text(path: Path, text: str) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
+
+
+class ImagesFile:
+    """An ISMRMRD file of images, `image_<series>` in the group "dataset"; a context manager that writes it at its end.
+
+    HDF5 does not survive a disc that fills: it writes to memory, and what it wrote goes to disc.
+    """
+
+    def __init__(self, path: Path, header_xml: bytes | str) -> None:
+        self._path = path
+        self._memory = BytesIO()
+        self._dataset = ismrmrd.Dataset(self._memory, "dataset", create_if_needed=True)
+        self._dataset.write_xml_header(header_xml)
+
+    def add(self, image: ismrmrd.Image) -> None:
+        """Store an image with its words."""
+        self._dataset.append_image(f"image_{image.getHead().image_series_index}", image)
+
+    def all_of(self, items: Iterable[Any]) -> list[ismrmrd.Image]:
+        """Store the images of a stream, and give them."""
+        images = []
+        for item in items:
+            if isinstance(item, ismrmrd.Image):
+                self.add(item)
+                images.append(item)
+        return images
+
+    def __enter__(self) -> ImagesFile:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._dataset.close()
+        if error is None:
+            self._path.write_bytes(self._memory.getbuffer())

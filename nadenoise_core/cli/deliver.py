@@ -1,0 +1,88 @@
+"""`nadenoise deliver`: an outbox to a PACS or a DICOMweb server."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nadenoise_core.cli.console import errors, output, show_log
+from nadenoise_core.dicom.delivery import Delivery, Outcome, Sender
+from nadenoise_core.dicom.outbox import Outbox
+from nadenoise_core.errors import BadInputError
+
+_LIBRARIES = ("pynetdicom", "dicomweb_client", "urllib3")
+
+
+def deliver(
+    outbox: Annotated[Path, typer.Argument(help="Folder that a chain's gadget `deliver` puts DICOM files in.")],
+    pacs: Annotated[str | None, typer.Option(help="PACS to send to by C-STORE.", metavar="AET@HOST:PORT")] = None,
+    dicomweb: Annotated[
+        str | None,
+        typer.Option(
+            help="DICOMweb server to send to by STOW-RS. NADENOISE_DICOMWEB_USER and NADENOISE_DICOMWEB_PASSWORD, or "
+            "NADENOISE_DICOMWEB_TOKEN, in the environment let us in.",
+            metavar="URL",
+        ),
+    ] = None,
+    aet: Annotated[str, typer.Option(help="Our own AE title, as the PACS knows it.")] = "NADENOISE",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for a connection, and for an answer.")] = 30.0,
+    once: Annotated[bool, typer.Option("--once", help="Deliver what is there and end: status 0 if all was sent.")] = (
+        False
+    ),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Move what was sent to OUTBOX/sent; else it is removed.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send again what lies in OUTBOX/refused.")] = False,
+) -> None:
+    """Deliver what waits in an outbox, and go on until stopped (SIGTERM, Ctrl-C).
+
+    What the peer refuses goes to OUTBOX/refused, each file with the reason in a text beside it. When the peer cannot be
+    reached, the files wait and are tried again, after 5 seconds, then less and less often, up to every five minutes.
+    """
+    sender = _sender(pacs, dicomweb, aet, timeout)
+    show_log(logging.WARNING)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        for library in _LIBRARIES:  # what they log of a failure is told in our words
+            logging.getLogger(library).setLevel(logging.CRITICAL)
+    box = Outbox(outbox)
+    stops: list[int] = []
+    with box.delivering():
+        if again:
+            errors.print(f"{box.recall()} refused files wait again", highlight=False)
+        delivery = Delivery(box, sender, keep=keep, told=_tell, stopped=lambda: bool(stops))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, frame: stops.append(received))
+        if not once:
+            errors.print(f"delivering {outbox} to {sender}", highlight=False, markup=False, soft_wrap=True)
+            delivery.watch()
+            errors.print("stopped", highlight=False)
+            return
+        done = delivery.once()
+        if done.waiting:
+            words = f"{done.waiting} files wait in {outbox} still: {done.trouble or 'stopped'}"
+            errors.print(words, highlight=False, markup=False, soft_wrap=True)
+        if done.waiting or done.refused:
+            raise typer.Exit(1)
+
+
+def _sender(pacs: str | None, dicomweb: str | None, aet: str, timeout: float) -> Sender:
+    """The peer; its library is loaded only where it is wanted."""
+    if (pacs is None) == (dicomweb is None):
+        raise BadInputError("say where to deliver: either --pacs AET@host:port or --dicomweb URL")
+    if pacs is not None:
+        from nadenoise_core.dicom.pacs import Pacs
+
+        return Pacs.at(pacs, aet, timeout)
+    from nadenoise_core.dicom.dicomweb import DicomWeb
+
+    return DicomWeb.at(dicomweb or "", timeout)
+
+
+def _tell(outcome: Outcome) -> None:
+    """A line a file, by the name of the object: no line names a patient."""
+    words = f"{outcome.fate.value} {outcome.name}" + (f": {outcome.reason}" if outcome.reason else "")
+    output.print(words, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""`nadenoise send`: a raw file to a server, as a scanner would send it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import ismrmrd
+import typer
+
+from nadenoise_core.cli.console import errors, output, progress_bar
+from nadenoise_core.errors import BadInputError, OutputError, RawDataError
+from nadenoise_core.stream.client import send_scan
+from nadenoise_core.stream.gadget import DicomFile
+from nadenoise_core.stream.image import words_of
+from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.stream.scan import parse_header
+from nadenoise_core.study.replay import counted
+from nadenoise_core.study.results import ImagesFile, folder_in_progress
+
+
+def send(
+    raw: Annotated[Path, typer.Argument(help="ISMRMRD file.")],
+    to: Annotated[str, typer.Option(help="Server: host:port.")] = "localhost:18000",
+    chain: Annotated[str, typer.Option(help="Name of a chain of the server, or path of a chain file here.")] = (
+        "sodium_calf"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of what returns; a folder in it for each raw file.")] = Path("sent"),
+    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="As fast as it was measured: one acquisition a TR.")] = (
+        False
+    ),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+) -> None:
+    """Send a raw file to a server (ours, or Gadgetron), and keep the images and DICOM files that return."""
+    address = parse_address(to)
+    final = out / raw.stem
+    if final.exists() and not overwrite:
+        raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
+    with RawFile(raw, group) as file, folder_in_progress(final) as folder, progress_bar() as progress:
+        header = file.header_xml.decode("utf-8")
+        task = progress.add_task(raw.name, total=len(file))
+        acquisitions = counted(file, lambda done, total: progress.update(task, completed=done))
+        interval = _repetition_time(header, raw) if realtime else 0.0
+        with ImagesFile(folder / "images.h5", header) as images:
+            for answer in send_scan(address, chain, header, acquisitions, interval=interval):
+                if isinstance(answer, ismrmrd.Image):
+                    images.add(answer)
+                    output.print(" ".join(words_of(answer, "SeriesDescription")), highlight=False, markup=False)
+                elif isinstance(answer, DicomFile):
+                    _keep(answer, folder / "dicom")
+                elif isinstance(answer, str):
+                    errors.print(answer, highlight=False, markup=False, soft_wrap=True)
+    output.print(f"results in {final}", highlight=False, markup=False, soft_wrap=True)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """(host, port) of "host:port"; an IPv6 address stands in brackets.
+
+    Raises:
+        BadInputError: not of this form.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise BadInputError(f"'{text}' is no address; write host:port, e.g. localhost:18000")
+    return host.strip("[]"), int(port)
+
+
+def _repetition_time(header_xml: str, raw: Path) -> float:
+    """Seconds between acquisitions."""
+    parameters = parse_header(header_xml).sequenceParameters
+    times = parameters.TR if parameters is not None else []
+    if not times or not times[0] > 0:
+        raise RawDataError(f"{raw}: the header has no TR, which --realtime needs; leave it out")
+    return 1e-3 * float(times[0])
+
+
+def _keep(file: DicomFile, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    name = Path(file.name).name or "image.dcm"  # a server's name must not lead out of the folder
+    (folder / name).write_bytes(file.content)

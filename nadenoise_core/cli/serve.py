@@ -1,0 +1,63 @@
+"""`nadenoise serve`: one warm server for scanners, Gadgetron and clients."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nadenoise_core.cli.console import errors, show_log
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.monitor.scans import Scans
+from nadenoise_core.monitor.web import Monitor
+from nadenoise_core.stream.capture import Capture
+from nadenoise_core.stream.server import Limits, Server
+from nadenoise_core.stream.session import ChainFolders, Observer
+from nadenoise_core.study.warm import warm_up
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. Any but the loopback address lets others use it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 18000,
+    chains: Annotated[
+        list[Path] | None, typer.Option(help="Folder of more chain files, and of what they open; may be repeated.")
+    ] = None,
+    max_scans: Annotated[int, typer.Option(min=1, max=256, help="Scans at once.")] = 8,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds without data after which a scan is given up.")] = 600.0,
+    max_message: Annotated[int, typer.Option(min=1, max=4096, help="Largest array of a message, MiB.")] = 256,
+    capture: Annotated[Path | None, typer.Option(help="Folder to write the raw data of every scan to.")] = None,
+    monitor: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of a web page, on this machine only, that shows scans.")
+    ] = None,
+) -> None:
+    """Serve scans until stopped: Gadgetron's client and FIRE with the name of a chain, Gadgetron's nodes with theirs.
+
+    SIGTERM and Ctrl-C take no more scans and let those that run come to their end.
+    """
+    for folder in chains or []:
+        if not folder.is_dir():
+            raise BadInputError(f"{folder}: no such folder of chain files")
+    show_log(logging.INFO)
+
+    scans = Scans() if monitor is not None else None
+
+    def observers(number: int) -> list[Observer]:
+        captures: list[Observer] = [Capture(capture, number)] if capture is not None else []
+        return [*captures, scans.watch(number)] if scans is not None else captures
+
+    limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20)
+    folders = ChainFolders(chains or ())
+    server = Server((host, port), folders, limits, observers)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, frame: server.stop())
+    warm_up(folders)
+    if scans is not None and monitor is not None:
+        errors.print(f"scans are shown at {Monitor(scans, monitor).url}", highlight=False, markup=False)
+    errors.print(f"listening at {server.address[0]}:{server.address[1]}", highlight=False, markup=False)
+    server.serve()
+    errors.print("stopped", highlight=False)

@@ -1,0 +1,1 @@
+"""A local web page that shows scans as they run."""

@@ -1,0 +1,175 @@
+"""What is known of the scans that run and ran: counts, images, and the estimates so far."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import ismrmrd
+import matplotlib.image
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.quantify.rois import distance_from
+from nadenoise_core.stream.image import pixel_size, pixels_of, told, told_number, told_numbers
+from nadenoise_core.stream.scan import Scan
+
+KINDS = ("plain", "denoised", "atsc")
+
+_KEPT = 8  # scans
+_WINDOW = 60.0  # mmol/L; skin and muscle, with the brightest tubes in white
+_LEAST = 6.0  # mmol/L; what is below is no tissue
+_TUBE_MARGIN = 2.0  # of the radius that is measured: tubes are left out of the leg with their blurred edges
+
+
+@dataclass
+class _View:
+    """One scan."""
+
+    number: int
+    readouts: int  # acquisitions of one average
+    announced: int  # averages
+    repetition_time: float  # s
+    began: float = field(default_factory=time.monotonic)
+    came: int = 0
+    images: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    slope: float = math.nan
+    history: list[dict[str, Any]] = field(default_factory=list)
+    ended: float | None = None
+    error: str = ""
+
+
+class Scans:
+    """The scans of a server, as those who look on tell of them; safe to be used from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._views: OrderedDict[int, _View] = OrderedDict()
+
+    def watch(self, number: int) -> Watcher:
+        """An observer of the scan of a number."""
+        return Watcher(self, number)
+
+    def add(self, number: int, view: _View) -> None:
+        """A scan begins; the oldest is forgotten."""
+        with self._lock:
+            self._views[number] = view
+            while len(self._views) > _KEPT:
+                self._views.popitem(last=False)
+
+    def state(self) -> list[dict[str, Any]]:
+        """All scans, the newest first, as plain data for JSON."""
+        with self._lock:
+            return [_described(view) for view in reversed(self._views.values())]
+
+    def png(self, number: int, kind: str) -> bytes | None:
+        """The newest image of a kind of a scan, None if there is none."""
+        with self._lock:
+            view = self._views.get(number)
+            pixels = view.images.get(kind) if view is not None else None
+            slope = view.slope if view is not None else math.nan
+        if pixels is None:
+            return None
+        largest = _WINDOW if kind == "atsc" else _WINDOW * slope
+        encoded = BytesIO()
+        colours = "viridis" if kind == "atsc" else "gray"
+        top = largest if math.isfinite(largest) else float(pixels.max()) or 1.0
+        matplotlib.image.imsave(encoded, pixels, cmap=colours, vmin=0, vmax=top, format="png")
+        return encoded.getvalue()
+
+
+class Watcher:
+    """Looks on one scan; an observer of `stream.session`."""
+
+    def __init__(self, scans: Scans, number: int) -> None:
+        self._scans = scans
+        self._number = number
+        self._view: _View | None = None
+
+    def begin(self, scan: Scan, header_xml: str) -> None:
+        timing = scan.header.sequenceParameters
+        self._view = _View(
+            number=self._number,
+            readouts=(scan.count("kspace_encode_step_1") or 0) * (scan.count("set") or 1),
+            announced=scan.count("average") or 0,
+            repetition_time=1e-3 * float(timing.TR[0]) if timing is not None and timing.TR else 0.0,
+        )
+        self._scans.add(self._number, self._view)
+
+    def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
+        if self._view is not None and not acquisition.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT):
+            self._view.came += 1
+
+    def image(self, image: ismrmrd.Image) -> None:
+        view, kind = self._view, told(image, "kind")
+        if view is None or kind not in KINDS:
+            return
+        pixels = pixels_of(image)
+        view.images[kind] = np.asarray(np.abs(pixels) if np.iscomplexobj(pixels) else pixels, np.float32)
+        if kind == "plain":
+            view.history.append({"averages": int(told_number(image, "averages")), "noise": _known(image, "noise_std")})
+        elif kind == "atsc" and view.history:
+            view.slope = told_number(image, "slope")
+            view.history[-1].update(_estimates(image, view.history[-1]["noise"]))
+
+    def end(self, error: Exception | None) -> None:
+        if self._view is not None:
+            self._view.ended = time.monotonic()
+            self._view.error = str(error) if error is not None else ""
+
+
+def _described(view: _View) -> dict[str, Any]:
+    averages = view.came // view.readouts if view.readouts else 0
+    left = max(view.readouts * view.announced - view.came, 0) * view.repetition_time
+    return {
+        "number": view.number,
+        "acquisitions": view.came,
+        "averages": averages,
+        "announced": view.announced,
+        "seconds_left": left if view.ended is None else 0.0,
+        "running": view.ended is None,
+        "error": view.error,
+        "images": sorted(view.images),
+        "history": list(view.history),
+    }
+
+
+def _estimates(image: ismrmrd.Image, noise: float | None) -> dict[str, Any]:
+    """What an aTSC map says: the leg's median with a pixel's error (1 SD, of the plain image), and the regions."""
+    slope = told_number(image, "slope")
+    leg = _leg(image)
+    found: dict[str, Any] = {}
+    if leg.size and slope > 0:
+        found["leg"] = float(np.median(leg))
+        if noise:
+            found["error"] = noise / slope
+            found["snr"] = found["leg"] * slope / noise
+    errors = told_numbers(image, "region_standard_error") or [math.nan] * len(told_numbers(image, "region_label"))
+    found["regions"] = [
+        {"label": int(label), "mean": mean, "error": error if math.isfinite(error) else None}
+        for label, mean, error in zip(
+            told_numbers(image, "region_label"), told_numbers(image, "region_mean"), errors, strict=False
+        )
+    ]
+    return found
+
+
+def _leg(image: ismrmrd.Image) -> NDArray[np.float32]:
+    """aTSC in the leg: what is above the least, without the tubes."""
+    pixels, size = np.asarray(pixels_of(image), np.float32), pixel_size(image)
+    tissue = pixels > _LEAST
+    columns = [told_numbers(image, f"tube_{name}") for name in ("x", "y", "pixels")]
+    for x, y, area in zip(*columns, strict=True):
+        radius = _TUBE_MARGIN * math.sqrt(area * size[0] * size[1] / math.pi)
+        tissue &= distance_from((x, y), (pixels.shape[0], pixels.shape[1]), size) > radius
+    return np.asarray(pixels[tissue])
+
+
+def _known(image: ismrmrd.Image, name: str) -> float | None:
+    value = told_number(image, name)
+    return value if math.isfinite(value) else None

@@ -1,0 +1,172 @@
+"""A scan that came over a connection: which chain it asks for, and the chain run over it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+import ismrmrd
+
+from nadenoise_core.errors import ChainError, ConnectionFailed
+from nadenoise_core.stream.chain import Chain, build, chain_files, check_runs_here, parse_chain, read_chain, read_node
+from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
+from nadenoise_core.stream.gadget import Item
+from nadenoise_core.stream.openrecon import CONFIG_ID, with_parameters
+from nadenoise_core.stream.registry import suggestion
+from nadenoise_core.stream.runner import run
+from nadenoise_core.stream.scan import Scan, parse_header, read_scan
+
+
+class Observer(Protocol):
+    """Who looks on as a scan runs; it is told on the scan's own thread, and must not fail."""
+
+    def begin(self, scan: Scan, header_xml: str) -> None:
+        """The scan begins."""
+
+    def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
+        """An acquisition has come."""
+
+    def image(self, image: ismrmrd.Image) -> None:
+        """An image has been sent."""
+
+    def end(self, error: Exception | None) -> None:
+        """The scan is over, or has failed."""
+
+
+class ChainFolders:
+    """The folders in which a peer may choose a chain by name, and that chains from a peer may open files in.
+
+    Args:
+        folders: beside that of the chains that came with nadenoise.
+    """
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        files = [*chain_files(), *(path for folder in folders for path in sorted(folder.glob("*.xml")))]
+        self._files = {path.stem: path for path in files}  # a site's chain goes before ours of the same name
+        self._folders = [folder.resolve() for folder in {*folders, *(path.parent for path in files)}]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all chains."""
+        return sorted(self._files)
+
+    def named(self, name: str) -> Chain:
+        """The chain of a name, with or without ".xml".
+
+        Raises:
+            ChainError: there is none, or its file is wrong.
+        """
+        known = name.removesuffix(".xml")
+        if known not in self._files:
+            raise ChainError(f"there is no chain '{name}'{suggestion(known, self.names)}")
+        return read_chain(self._files[known])
+
+    def check_paths(self, chain: Chain) -> None:
+        """Check that a chain that came over a connection opens files in these folders only.
+
+        Raises:
+            ChainError: it names a file or a folder elsewhere.
+        """
+        for stage in chain.stages:
+            for name, value in stage.parameters().paths().items():
+                if not any(Path(value).resolve().is_relative_to(folder) for folder in self._folders):
+                    raise ChainError(
+                        f"{stage.source}:{stage.line}: gadget '{stage.name}', property '{name}' is '{value}', outside "
+                        "the chain folders; put the file there, or the chain itself, and send its name"
+                    )
+
+
+def serve_scan(
+    connection: ScanConnection, opening: Opening, folders: ChainFolders, observers: Sequence[Observer] = ()
+) -> None:
+    """Run one scan of a peer: Gadgetron with a node's configuration, or a client with that of a whole chain.
+
+    Raises:
+        Exception: whatever went wrong, after the peer has been told.
+    """
+    if peer_of(opening) == "gadgetron":
+        with told(connection, "gadgetron"):
+            chain = read_node(opening.configuration.encode())
+            folders.check_paths(chain)
+            run_scan(connection, chain, opening.header_xml, observers)
+    else:
+        with told(connection, "client"), _warnings_to(connection):
+            chain = _chain_of_client(connection, opening, folders)
+            run_scan(connection, chain, opening.header_xml, observers)
+
+
+def run_scan(connection: ScanConnection, chain: Chain, header_xml: str, observers: Sequence[Observer] = ()) -> None:
+    """Run a chain over the items of a connection; what comes out is sent as it becomes ready.
+
+    Raises:
+        Exception: whatever went wrong.
+    """
+    check_runs_here(chain)
+    scan = read_scan(parse_header(header_xml))
+    gadgets = build(chain, scan)
+    for observer in observers:
+        observer.begin(scan, header_xml)
+    failure: Exception | None = None
+    try:
+        for item in run(gadgets, _observed(connection, observers)):
+            connection.send(item)
+            if isinstance(item, ismrmrd.Image):
+                for observer in observers:
+                    observer.image(item)
+    except Exception as error:
+        failure = error
+        raise
+    finally:
+        for observer in observers:
+            observer.end(failure)
+
+
+def peer_of(opening: Opening) -> Peer:
+    """Who opened: Gadgetron, with the gadgets of one node, or a client, with a whole chain."""
+    node = opening.configuration and "<stream" not in opening.configuration
+    return "gadgetron" if node else "client"
+
+
+def _chain_of_client(connection: ScanConnection, opening: Opening, folders: ChainFolders) -> Chain:
+    if opening.configuration:
+        chain = parse_chain(opening.configuration.encode(), "chain", "configuration")
+        folders.check_paths(chain)
+        return chain
+    connection.read_parameters()
+    name = connection.parameters.pop(CONFIG_ID, opening.name)
+    if not name:
+        raise ChainError(f"no configuration came; name a chain, of {', '.join(folders.names)}")
+    return with_parameters(folders.named(name), connection.parameters)
+
+
+def _observed(items: Iterable[Item], observers: Sequence[Observer]) -> Iterator[Item]:
+    for item in items:
+        if isinstance(item, ismrmrd.Acquisition):
+            for observer in observers:
+                observer.acquisition(item)
+        yield item
+
+
+@contextmanager
+def _warnings_to(connection: ScanConnection) -> Iterator[None]:
+    """Send what gadgets of this scan's thread warn of as text."""
+    thread = threading.get_ident()
+
+    class Sender(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread and not record.name.startswith(("nadenoise.connection", "nadenoise.server")):
+                with suppress(ConnectionFailed):  # the scan finds out by itself
+                    words = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
+                    connection.send_text(f"{'ERR' if record.levelno >= logging.ERROR else 'WRN'} {words}")
+
+    sender = Sender(logging.WARNING)
+    logger = logging.getLogger("nadenoise")
+    logger.addHandler(sender)
+    try:
+        yield
+    finally:
+        logger.removeHandler(sender)

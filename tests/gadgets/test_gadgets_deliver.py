@@ -1,0 +1,49 @@
+"""What `deliver` lets go on: the images as they are, or as a console takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nadenoise_core.stream.gadget import DicomFile
+from nadenoise_core.stream.image import pixels_of, told, words_of
+
+
+@pytest.fixture
+def images(measured, run_chain, smoothing_chain):
+    """The images of a scan, with these properties of `deliver`."""
+    measurement, acquisitions = measured(averages=4, noise=10.0)
+
+    def run(**properties: str):
+        stages = [("accumulate", {"emit_at": "2, 4"}), *smoothing_chain[1:-1], ("deliver", properties)]
+        return run_chain(stages, measurement.header_xml(), acquisitions)
+
+    return run
+
+
+def test_whole_numbers_and_their_scale_give_the_image_back(images) -> None:
+    real, whole = images(), images(pixels="12 bit")
+    assert [told(image, "kind") for image in whole] == 2 * ["plain", "denoised", "atsc"]
+    for before, after in zip(real, whole, strict=True):
+        steps = pixels_of(after)
+        assert steps.dtype == np.uint16 and 0 < steps.max() <= 4095
+        slope, intercept = (float(words_of(after, f"Rescale{name}")[0]) for name in ("Slope", "Intercept"))
+        values = np.abs(pixels_of(before)) if np.iscomplexobj(pixels_of(before)) else pixels_of(before)
+        np.testing.assert_allclose(steps * slope + intercept, np.clip(values, intercept, None), atol=0.501 * slope)
+        assert after.getHead().image_series_index == before.getHead().image_series_index
+
+
+def test_numbers_of_two_images_of_a_scan_compare(images) -> None:
+    scales = {
+        kind: {
+            tuple(words_of(image, "RescaleSlope")) for image in images(pixels="12 bit") if told(image, "kind") == kind
+        }
+        for kind in ("plain", "denoised", "atsc")
+    }
+    assert all(len(found) == 1 for found in scales.values()) and scales["plain"] == scales["denoised"]
+
+
+def test_dicom_of_whole_numbers_is_that_of_the_image(images) -> None:
+    real = [item.content for item in images(send="true") if isinstance(item, DicomFile)]
+    whole = [item.content for item in images(send="true", pixels="12 bit") if isinstance(item, DicomFile)]
+    assert len(real) == 6 and real == whole

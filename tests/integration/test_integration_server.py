@@ -1,0 +1,446 @@
+"""The server: a scan is answered with images, anything else with a sentence, and no one else notices."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ismrmrd
+import numpy as np
+import pytest
+
+from nadenoise_core.errors import ConnectionFailed, ScanFailed
+from nadenoise_core.stream import messages
+from nadenoise_core.stream.capture import Capture
+from nadenoise_core.stream.client import send_scan
+from nadenoise_core.stream.gadget import DicomFile
+from nadenoise_core.stream.image import told
+from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.stream.server import Limits, Server
+from nadenoise_core.stream.session import ChainFolders
+
+pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave a PEP3118:RuntimeWarning")
+
+CONFIG_FILE, CONFIG, HEADER, CLOSE, TEXT, ERROR, ACQUISITION = 1, 2, 3, 4, 5, 8, 1008
+ALL_KINDS = ["plain", "denoised", "atsc"]
+
+
+def text(message: int, words: str, end: bytes = b"") -> bytes:
+    content = words.encode() + end
+    return struct.pack("<HI", message, len(content)) + content
+
+
+def named(name: str) -> bytes:
+    return struct.pack("<H1024s", CONFIG_FILE, name.encode())
+
+
+def bytes_of(acquisitions) -> bytes:
+    return b"".join(struct.pack("<H", ACQUISITION) + acquisition.to_bytes() for acquisition in acquisitions)
+
+
+@pytest.fixture(scope="module")
+def scan(measured):
+    measurement, acquisitions = measured(averages=3)
+    return measurement.header_xml(), acquisitions
+
+
+@pytest.fixture
+def chains(tmp_path, smoothing_chain, chain_file) -> ChainFolders:
+    """A folder of chains: "all" of smoothing stages, and that with images so far."""
+    folder = tmp_path / "chains"
+    folder.mkdir()
+    chain_file(smoothing_chain).rename(folder / "all.xml")
+    chain_file([("accumulate", {"emit_at": "2, 3"}), *smoothing_chain[1:]]).rename(folder / "live.xml")
+    chain_file([*smoothing_chain[:-1], ("deliver", {"send": "true"})]).rename(folder / "dicom.xml")
+    return ChainFolders([folder])
+
+
+@pytest.fixture
+def serve(chains) -> Iterator[Callable[..., tuple[str, int]]]:
+    """Start a server: its address."""
+    running: list[tuple[Server, threading.Thread]] = []
+
+    def start(limits: Limits | None = None, **options) -> tuple[str, int]:
+        server = Server(("127.0.0.1", 0), chains, limits, **options)
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        running.append((server, thread))
+        return server.address
+
+    yield start
+    for server, thread in running:
+        server.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def images(address, scan, chain="all") -> list[ismrmrd.Image]:
+    header, acquisitions = scan
+    return [answer for answer in send_scan(address, chain, header, acquisitions) if isinstance(answer, ismrmrd.Image)]
+
+
+def answer(address: tuple[str, int], *sent: bytes, vanish: bool = False) -> tuple[list[str], list[str], int]:
+    """What comes back to bytes: errors, texts, and how many images; up to the end of the connection."""
+    errors, texts, count = [], [], 0
+    with socket.create_connection(address, timeout=60) as link:
+        try:
+            for part in sent:
+                link.sendall(part)
+            if vanish:
+                return errors, texts, count
+            with link.makefile("rb") as stream:
+                while (identifier := stream.read(2)) and (message := struct.unpack("<H", identifier)[0]) != CLOSE:
+                    if message == ERROR:
+                        errors.append(stream.read(struct.unpack("<Q", stream.read(8))[0]).decode())
+                    elif message == TEXT:
+                        texts.append(stream.read(struct.unpack("<I", stream.read(4))[0]).decode())
+                    else:
+                        assert message == 1022
+                        ismrmrd.Image.deserialize_from(stream.read)
+                        count += 1
+        except ConnectionResetError:
+            pass
+    return errors, texts, count
+
+
+def next_image(stream) -> ismrmrd.Image:
+    """The next image of a connection; warnings may come before it."""
+    while (message := struct.unpack("<H", stream.read(2))[0]) == TEXT:
+        stream.read(struct.unpack("<I", stream.read(4))[0])
+    assert message == 1022
+    return ismrmrd.Image.deserialize_from(stream.read)
+
+
+def test_a_client_gets_the_images_of_the_chain_that_it_names(serve, scan, run_chain, smoothing_chain) -> None:
+    header, acquisitions = scan
+    received = images(serve(), scan)
+    assert [told(image, "kind") for image in received] == ALL_KINDS
+    here = run_chain(smoothing_chain, header, acquisitions)
+    assert [image.to_bytes() for image in received] == [image.to_bytes() for image in here]
+
+
+def test_a_client_may_bring_its_own_chain(serve, scan, chain_file) -> None:
+    received = images(serve(), scan, str(chain_file(["accumulate", "reconstruct"])))
+    assert [told(image, "kind") for image in received] == ["plain"]
+
+
+def test_gadgetron_gets_the_images_of_a_node(serve, scan, node_xml, peer) -> None:
+    with socket.create_connection(serve()) as link:
+        received = peer(link).talk(node_xml(["accumulate", "reconstruct"]), *scan)
+    assert [told(image, "kind") for image in received] == ["plain"]
+
+
+def test_images_so_far_come_before_the_scan_goes_on(serve, scan) -> None:
+    header, acquisitions = scan
+    per_average = len(acquisitions) // 3
+    with socket.create_connection(serve(), timeout=60) as link:
+        link.sendall(named("live.xml") + text(HEADER, header))
+        with link.makefile("rb") as stream:
+            link.sendall(bytes_of(acquisitions[:per_average]))
+            for average in (1, 2):
+                # Nothing of the next average has been sent: what comes back was not waited for.
+                link.sendall(bytes_of(acquisitions[average * per_average : (average + 1) * per_average]))
+                for kind in ALL_KINDS:
+                    image = next_image(stream)
+                    assert (told(image, "kind"), told(image, "averages")) == (kind, str(average + 1))
+            link.sendall(struct.pack("<H", CLOSE))
+            assert stream.read() == struct.pack("<H", CLOSE)
+
+
+def test_dicom_goes_down_the_stream_if_the_chain_asks(serve, scan) -> None:
+    header, acquisitions = scan
+    answers = list(send_scan(serve(), "dicom", header, acquisitions))
+    files = [item for item in answers if isinstance(item, DicomFile)]
+    assert len(files) == 3 and all(file.content[128:132] == b"DICM" for file in files)
+    assert len({file.name for file in files}) == 3 and all(file.name.endswith(".dcm") for file in files)
+
+
+class TestFire:
+    """Siemens' dialect: texts end with a NUL, the configuration is a name, parameters come as JSON."""
+
+    def test_a_name_and_parameters(self, serve, scan) -> None:
+        header, acquisitions = scan
+        parameters = {"config": "all", "accumulateEmitAt": "1, 2", "accumulateConjugateKspace": "False", "other": "3"}
+        errors, texts, count = answer(
+            serve(),
+            text(CONFIG, "openrecon", b"\0"),
+            text(HEADER, header, b"\0"),
+            text(TEXT, json.dumps({"parameters": parameters}), b"\0"),
+            bytes_of(acquisitions),
+            struct.pack("<H", CLOSE),
+        )
+        assert errors == [] and count == 4 + 1  # of one average alone the noise is unknown: it is not denoised
+        assert all(line.startswith("WRN ") and line.endswith("\0") for line in texts)
+
+    def test_an_error_is_a_text_that_ends_with_a_nul(self, serve, scan) -> None:
+        header, acquisitions = scan
+        errors, texts, count = answer(
+            serve(),
+            text(CONFIG, "al", b"\0"),
+            text(HEADER, header, b"\0"),
+            bytes_of(acquisitions[:1]),
+            struct.pack("<H", CLOSE),
+        )
+        assert errors == [] and count == 0
+        (line,) = texts
+        assert line.startswith("ERR there is no chain 'al'; did you mean 'all'?") and line.endswith("\0")
+
+    def test_a_parameter_with_a_wrong_value_is_told(self, serve, scan) -> None:
+        header, acquisitions = scan
+        parameters = {"parameters": {"accumulateEmitAt": "often"}}
+        _, (line,), _ = answer(
+            serve(),
+            text(CONFIG, "all", b"\0"),
+            text(HEADER, header, b"\0"),
+            text(TEXT, json.dumps(parameters), b"\0"),
+            struct.pack("<H", CLOSE),
+        )
+        assert "property 'emit_at' is 'often'" in line
+
+
+def test_a_warning_comes_as_a_text_of_its_own_scan(serve, scan) -> None:
+    header, acquisitions = scan
+    address = serve()
+    short = acquisitions[: len(acquisitions) // 3]
+    texts = [item for item in send_scan(address, "all", header, short) if isinstance(item, str)]
+    assert sum("WRN accumulate: the scan has 1 averages, 3 were expected" in item for item in texts) == 1
+    whole = [item for item in send_scan(address, "all", header, acquisitions) if isinstance(item, str)]
+    assert not any("accumulate" in item for item in whole)
+
+
+def test_a_client_without_a_scan_is_answered(serve) -> None:
+    assert answer(serve(), named("all.xml"), struct.pack("<H", CLOSE)) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    "place", ["/etc/passwd", "../secret.csv", "/proc/self/environ"], ids=["absolute", "relative", "proc"]
+)
+def test_a_chain_from_the_network_opens_no_file_outside_the_chain_folders(place, serve, scan, chain_file) -> None:
+    with pytest.raises(ScanFailed, match="outside the chain folders"):
+        images(serve(), scan, str(chain_file([("accumulate", {"girf": place}), "reconstruct"])))
+    with pytest.raises(ScanFailed, match="outside the chain folders"):
+        images(serve(), scan, str(chain_file(["accumulate", "reconstruct", ("deliver", {"folder": place})])))
+
+
+@pytest.mark.parametrize("name", ["../chains/all", "/etc/passwd", "all.xml/..", "", "os", "."])
+def test_a_name_is_a_name_of_a_chain_and_nothing_else(name, serve, scan) -> None:
+    with pytest.raises(ScanFailed, match="there is no chain|name a chain"):
+        header, acquisitions = scan
+        list(send_scan(serve(), name, header, acquisitions))
+
+
+BAD = {
+    "nothing at all": b"",
+    "half an identifier": b"\x01",
+    "garbage": bytes(range(7, 256)) * 40,
+    "http": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an unknown message": struct.pack("<H", 60000),
+    "an acquisition first": struct.pack("<H", ACQUISITION) + bytes(340),
+    "a configuration of 2^32 bytes": struct.pack("<HI", CONFIG, 2**32 - 1),
+    "half a configuration": struct.pack("<HI", CONFIG, 1000) + b"<configuration>",
+    "two configurations": named("all.xml") + text(CONFIG, "<configuration/>"),
+    "a configuration that is no XML": text(CONFIG, "<configuration") + text(HEADER, "<a/>"),
+    "a configuration in no known text": struct.pack("<HI", CONFIG, 4) + b"\xff\xfe\xfd\xfc",
+    "no configuration": text(HEADER, "<a/>") + struct.pack("<H", CLOSE),
+    "a header that is none": named("all.xml") + text(HEADER, "hello") + struct.pack("<H", CLOSE),
+    "half a header": named("all.xml") + struct.pack("<HI", HEADER, 5000) + b"<?xml",
+}
+
+
+@pytest.mark.parametrize("vanish", [True, False], ids=["and goes", "and waits"])
+@pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
+def test_a_bad_client_takes_no_one_with_it(sent, vanish, serve, scan) -> None:
+    address = serve(Limits(idle=0.5))
+    errors, _, count = [], [], 0
+    if vanish or sent not in (BAD["nothing at all"], BAD["half an identifier"]):
+        waits = sent in (BAD["half a configuration"], BAD["half a header"], BAD["http"])
+        errors, _, count = answer(address, sent, vanish=vanish or waits)
+        assert count == 0 and (vanish or waits or len(errors) == 1 and len(errors[0]) > 20)
+    assert len(images(address, scan)) == 3
+
+
+def damaged(kind: str, scan) -> bytes:
+    header, acquisitions = scan
+    head = acquisitions[0].getHead()
+    begin = named("all.xml") + text(HEADER, header) + bytes_of(acquisitions[:5])
+    if kind == "in the middle of a message":
+        return begin + bytes_of(acquisitions[5:6])[:1000]
+    if kind == "an unknown message":
+        return begin + struct.pack("<H", 999)
+    if kind == "an acquisition of 34 GB":
+        head.number_of_samples = head.active_channels = 65535
+        return begin + struct.pack("<H", ACQUISITION) + bytes(head)
+    if kind == "an image of 2^60 bytes":
+        image = ismrmrd.ImageHeader()
+        image.data_type, image.channels, image.matrix_size[:] = 8, 65535, (65535, 65535, 65535)
+        return begin + struct.pack("<H", 1022) + bytes(image) + struct.pack("<Q", 0)
+    if kind == "a buffer of 2^63 dimensions":
+        return begin + struct.pack("<HQQ", 1023, 1, 2**63)
+    assert kind == "a text of 2^32 bytes"
+    return begin + struct.pack("<HI", TEXT, 2**32 - 1)
+
+
+DAMAGES = [
+    "in the middle of a message",
+    "an unknown message",
+    "an acquisition of 34 GB",
+    "an image of 2^60 bytes",
+    "a buffer of 2^63 dimensions",
+    "a text of 2^32 bytes",
+]
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_scan_that_goes_wrong_is_told_and_takes_no_one_with_it(kind, serve, scan) -> None:
+    address = serve()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sent = damaged(kind, scan)
+    if kind == "in the middle of a message":
+        answer(address, sent, vanish=True)
+    else:
+        errors, texts, _ = answer(address, sent)
+        assert len(errors) == 1 and texts[-1] == f"ERR {errors[0]}"
+        assert any(word in errors[0] for word in ("limit", "does not read"))
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    )  # kB: nothing was made for what did not come
+    assert len(images(address, scan)) == 3
+
+
+def test_a_scan_that_stalls_is_given_up(serve, scan) -> None:
+    header, acquisitions = scan
+    errors, _, _ = answer(serve(Limits(idle=0.3)), named("all.xml"), text(HEADER, header), bytes_of(acquisitions[:5]))
+    assert errors == ["the peer sent nothing for too long; the scan is given up"]
+
+
+def test_a_gadget_that_fails_is_told_and_the_rest_of_the_scan_taken(serve, scan, changed) -> None:
+    header, acquisitions = scan
+    address = serve()
+    wrong = changed(acquisitions[3], data=acquisitions[3].data * np.nan)
+    with pytest.raises(ScanFailed, match=r"acquisition 3 \(interleaf .*NaN"):
+        list(send_scan(address, "all", header, [*acquisitions[:3], wrong, *acquisitions[4:]]))
+    assert len(images(address, scan)) == 3
+
+
+def test_a_client_that_takes_nothing_is_given_up(serve, scan, chain_file) -> None:
+    header, acquisitions = scan
+    every = ", ".join(str(level) for level in range(1, 4))
+    xml = chain_file([("accumulate", {"emit_at": every}), "reconstruct"]).read_text()
+    address = serve(Limits(idle=0.5))
+    with socket.create_connection(address) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(text(CONFIG, xml) + text(HEADER, header) + bytes_of(acquisitions))
+        time.sleep(1.5)
+    assert len(images(address, scan)) == 3
+
+
+def test_eight_scans_at_once_give_what_one_gives(serve, measured) -> None:
+    scans = [(measurement.header_xml(), items) for measurement, items in (measured(seed=seed) for seed in range(8))]
+    address = serve()
+    alone = [[image.to_bytes() for image in images(address, one)] for one in scans]
+    found: dict[int, list[bytes]] = {}
+    threads = [
+        threading.Thread(target=lambda n=number: found.update({n: [i.to_bytes() for i in images(address, scans[n])]}))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert [found[number] for number in range(8)] == alone
+
+
+def test_a_scan_too_many_is_told_to_come_again(serve, scan) -> None:
+    header, acquisitions = scan
+    address = serve(Limits(scans=1))
+    with socket.create_connection(address) as link:
+        link.sendall(named("all.xml") + text(HEADER, header) + bytes_of(acquisitions[:1]))
+        time.sleep(0.3)
+        with pytest.raises(ScanFailed, match="1 scans, its limit; try again"):
+            images(address, scan)
+    for _ in range(100):
+        try:
+            assert len(images(address, scan)) == 3
+            return
+        except ScanFailed:
+            time.sleep(0.05)
+    raise AssertionError("the place was not given back")
+
+
+def test_many_scans_leave_nothing_behind(serve, measured) -> None:
+    measurement, acquisitions = measured()
+    small = (measurement.header_xml(), acquisitions)
+    address = serve()
+
+    def used() -> tuple[int, int]:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize(), len(os.listdir("/proc/self/fd"))
+
+    for number in range(200):
+        assert len(images(address, small)) == 3
+        if number == 50:
+            memory, descriptors = used()
+    after, still = used()
+    assert still <= descriptors + 2
+    assert after - memory < 60e6  # 150 scans of 3 MB of samples and three images each: a leak would be larger
+
+
+def test_stop_lets_a_running_scan_come_to_its_end(chains, scan) -> None:
+    header, acquisitions = scan
+    server = Server(("127.0.0.1", 0), chains)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    half = len(acquisitions) // 2
+    with socket.create_connection(server.address, timeout=60) as link:
+        link.sendall(named("all.xml") + text(HEADER, header) + bytes_of(acquisitions[:half]))
+        time.sleep(0.2)
+        server.stop()
+        with pytest.raises(ConnectionFailed, match="no server answers"):
+            images(server.address, scan)
+        link.sendall(bytes_of(acquisitions[half:]) + struct.pack("<H", CLOSE))
+        with link.makefile("rb") as stream:
+            for _ in range(3):
+                next_image(stream)
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+class TestCapture:
+    @staticmethod
+    def wait_for(path: Path) -> Path:
+        for _ in range(600):
+            if found := list(path.glob("scan_*.h5")):
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError("no file was written")
+
+    def test_holds_what_came_bit_for_bit(self, serve, scan, tmp_path) -> None:
+        header, acquisitions = scan
+        address = serve(observers=lambda number: [Capture(tmp_path / "raw", number)])
+        sent = images(address, scan)
+        with RawFile(self.wait_for(tmp_path / "raw")) as file:
+            assert file.header_xml.decode() == header
+            assert list(file.acquisitions()) == acquisitions
+            again = images(address, (file.header_xml.decode(), list(file.acquisitions())))
+        assert [image.to_bytes() for image in again] == [image.to_bytes() for image in sent]
+
+    def test_a_folder_that_cannot_be_written_stops_the_capture_not_the_scan(self, serve, scan, tmp_path, caplog):
+        (tmp_path / "raw").write_text("a file, where a folder should be")
+        assert len(images(serve(observers=lambda number: [Capture(tmp_path / "raw", number)]), scan)) == 3
+        assert "are not captured" in caplog.text
+
+
+def test_the_messages_of_the_client_are_those_of_the_books() -> None:
+    assert messages.name_message("a.xml") == named("a.xml")
+    assert messages.text_message(HEADER, "<a/>") == text(HEADER, "<a/>")
+    assert messages.text_message(ERROR, "no") == struct.pack("<HQ", ERROR, 2) + b"no"
+    assert messages.close_message() == struct.pack("<H", CLOSE)
