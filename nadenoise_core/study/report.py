@@ -22,7 +22,7 @@ from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
 from nadenoise_core.study.html import embedded, render
 from nadenoise_core.study.measures import METHODS
-from nadenoise_core.study.others import METRICS, NetworkRow, Ranking, table_1, table_3
+from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import methods_text, sharpness_note, subjects_line, warnings_of
 from nadenoise_core.study.results import write_text

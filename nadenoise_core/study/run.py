@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,17 +106,30 @@ def _evaluated(
             yield subject.name, _attempt(subject, methods, folders[subject.name], marks[subject.name])
         return
     # Processes are started afresh, not forked: threads of numerical libraries do not survive a fork.
-    with _one_thread(), ProcessPoolExecutor(min(jobs, len(subjects)), get_context("spawn")) as pool:
+    count, fresh = min(jobs, len(subjects)), get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(count, fresh, initializer=_leave_interrupts) as pool:
         futures = {
             pool.submit(_attempt, subject, methods, folders[subject.name], marks[subject.name]): subject.name
             for subject in subjects
         }
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                reason = "its process was ended, most likely for want of memory; use fewer --jobs"
-                yield futures[future], OutputError(f"{futures[future]}: {reason}")
+        try:
+            for future in as_completed(futures):
+                yield futures[future], _outcome(future, futures[future])
+        except BaseException:  # an interrupt: volunteers that wait are not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _outcome(future: Future[NadenoiseError | None], name: str) -> NadenoiseError | None:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return OutputError(f"{name}: its process was ended, most likely for want of memory; use fewer --jobs")
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the first one tells the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _attempt(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> NadenoiseError | None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nibabel
 import numpy as np
+
+ROOT = Path(__file__).parents[2]
 
 CONFIG = """\
 subjects: {kind: virtual, count: 3, averages: 8, noise: 15}
@@ -56,3 +63,24 @@ def test_export_writes_what_itk_snap_opens(command, scan_file, tmp_path: Path) -
     assert image.shape == (80, 80, 1)
     np.testing.assert_allclose(image.affine @ [40, 40, 0, 1], [-10, 20, 30, 1], atol=1e-4)  # RAS of LPS 10, -20, 30
     command("study", "export", tmp_path / "no.h5").is_refused("no.h5: no such file")
+
+
+def test_an_interrupt_leaves_whole_volunteers_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("count: 3", "count: 8"))
+    volunteers = tmp_path / "out" / "volunteers"
+    line = [sys.executable, "-m", "nadenoise_core.cli.main", "study", "run", str(tmp_path / "my.yaml")]
+    line += ["--out", str(tmp_path / "out"), "--jobs", "2"]
+    # A group of its own, which gets the signal as from a terminal.
+    with subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as running:
+        while running.poll() is None and not (volunteers.is_dir() and any(volunteers.glob("[!.]*"))):
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        told, _ = running.communicate(timeout=120)
+    assert running.returncode == 130 and "Traceback" not in told, told
+    left = [path.name for path in volunteers.iterdir()]
+    assert 1 <= len(left) < 8 and not any(name.startswith(".") for name in left)
+    assert all((volunteers / name / "record.json").is_file() for name in left)
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    assert f"8 volunteers, {len(left)} done before" in again.stdout

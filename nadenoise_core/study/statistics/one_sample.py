@@ -58,7 +58,7 @@ def wilcoxon_signed_rank(first: ArrayLike, second: ArrayLike) -> Tested:
         form, reason = "normal approximation with continuity correction", ", ".join(against)
     else:
         form, reason = "exact", f"there are {n} pairs, without ties and without differences of 0"
-    found = stats.wilcoxon(change, correction=bool(against), method="asymptotic" if against else "exact")
+    found = stats.wilcoxon(change, correction=bool(against), method="approx" if against else "exact")
     test, p = f"Wilcoxon signed-rank, paired, {form}", min(float(found.pvalue), 1.0)
     return Tested(test, reason, _positive_ranks(change), p, n, median)
 
