@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -78,12 +78,13 @@ def run_study(
     done = len(skipped)
     if progress is not None:
         progress("", done, len(subjects))
-    for name, failure in _evaluated(waiting, config.methods, folders, marks, jobs):
-        done += 1
-        if failure is not None:
-            failures[name] = failure
-        if progress is not None:
-            progress(name, done, len(subjects))
+    with closing(_evaluated(waiting, config.methods, folders, marks, jobs)) as outcomes:
+        for name, failure in outcomes:
+            done += 1
+            if failure is not None:
+                failures[name] = failure
+            if progress is not None:
+                progress(name, done, len(subjects))
     names = [subject.name for subject in subjects if subject.name not in failures]
     if not names:
         raise next(iter(failures.values()))
@@ -99,7 +100,7 @@ def run_study(
 
 def _evaluated(
     subjects: Sequence[Subject], methods: MethodSettings, folders: dict[str, Path], marks: dict[str, str], jobs: int
-) -> Iterator[tuple[str, NadenoiseError | None]]:
+) -> Generator[tuple[str, NadenoiseError | None], None, None]:
     """Each volunteer as it is done, with what went wrong."""
     if jobs <= 1 or len(subjects) <= 1:
         for subject in subjects:
@@ -116,7 +117,7 @@ def _evaluated(
             for future in as_completed(futures):
                 yield futures[future], _outcome(future, futures[future])
         except BaseException:  # an interrupt: volunteers that wait are not begun
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
 
 
