@@ -27,7 +27,11 @@ from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
 
-pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave a PEP3118:RuntimeWarning")
+pytestmark = [
+    # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.
+    pytest.mark.filterwarnings("ignore:A builtin ctypes object gave a PEP3118:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:This function currently returns a result that is inconsistent:UserWarning"),
+]
 
 CONFIG_FILE, CONFIG, HEADER, CLOSE, TEXT, ERROR, ACQUISITION = 1, 2, 3, 4, 5, 8, 1008
 ALL_KINDS = ["plain", "denoised", "atsc"]
