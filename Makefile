@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo test lint bench system fuzz clean
+.PHONY: help env demo paper test lint bench system fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,9 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 demo: env  ## Simulate a two-minute scan of the virtual calf and take it from raw data to DICOM.
 	$(BIN)/nadenoise demo --out demo
+
+paper: env  ## Evaluate ten virtual volunteers as the paper does: all its tables and figures.
+	$(BIN)/nadenoise study run paper --out study
 
 test: env system lint  ## Check style and types, and run all tests.
 	$(BIN)/python -m pytest
@@ -55,4 +58,4 @@ fuzz: env  ## Try ten thousand inputs on each reader of messages; for the night.
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest tests/stream/test_stream_fuzz.py
 
 clean:  ## Remove the environment and all results.
-	rm -rf $(VENV) demo results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo study results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

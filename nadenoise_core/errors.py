@@ -25,6 +25,10 @@ class ChainError(BadInputError):
     """The chain file is wrong; the message names file, line, gadget and property."""
 
 
+class ConfigError(BadInputError):
+    """The configuration is wrong; the message names file, line, key and value."""
+
+
 class BundleError(BadInputError):
     """The model bundle is missing, damaged, untrusted, or does not fit the images."""
 

@@ -286,8 +286,8 @@ def _config(name: str, assignments: list[str] | None) -> Config:
 
 def _changed(plain: dict[str, Any] | None, assignments: list[str] | None, source: Path) -> Config:
     """A configuration that a file kept, with values set."""
+    from nadenoise_core.configuration import Document
     from training.config import check_document
-    from training.document import Document
 
     document = Document(str(source), plain or {}, {})
     for assignment in assignments or ():

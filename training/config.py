@@ -14,12 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from nadenoise_core.configuration import Document, Section, checked, find_shipped, parse_document, read_document
 from nadenoise_core.sampling import SpiralDesign
-from training.document import Document, parse_document, read_document
-from training.errors import ConfigError
-from training.explain import explain, suggestion
 
 Number = TypeVar("Number", int, float)
 
@@ -45,12 +43,6 @@ Count = Annotated[int, Field(ge=1)]
 Counts = Annotated[tuple[Count, Count], AfterValidator(_increasing)]
 Expression = Annotated[str, AfterValidator(_expression)]
 SLICES = "Slices of each series, evenly spread; 1: the middle one, 0: all."
-
-
-class Section(BaseModel):
-    """A part of the configuration: fixed once read, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SyntheticSettings(Section):
@@ -297,14 +289,7 @@ def find_config(name: str) -> Path:
     Raises:
         ConfigError: neither.
     """
-    shipped = shipped_configs()
-    if Path(name).is_file():
-        return Path(name)
-    if name in shipped:
-        return shipped[name]
-    if "/" in name or name.endswith((".yaml", ".yml")):
-        raise ConfigError(f"{name}: no such file")
-    raise ConfigError(f"there is no file and no shipped configuration '{name}'{suggestion(name, shipped)}")
+    return find_shipped(name, shipped_configs())
 
 
 def load_config(path: Path, assignments: Sequence[str] = ()) -> Config:
@@ -334,11 +319,7 @@ def check_document(document: Document) -> Config:
     Raises:
         ConfigError: as `load_config`.
     """
-    try:
-        # JSON is checked strictly, yet knows lists for tuples and text for paths, as YAML does.
-        return Config.model_validate_json(json.dumps(document.data), strict=True)
-    except ValidationError as error:
-        raise ConfigError(explain(error, document, Config)) from None
+    return checked(document, Config)
 
 
 def config_from_plain(plain: dict[str, Any], source: str) -> Config:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from nadenoise_core.errors import BadInputError
+from nadenoise_core.errors import BadInputError, ConfigError
 
-
-class ConfigError(BadInputError):
-    """The configuration is wrong; the message names file, line, key and value."""
+__all__ = ["ConfigError", "DataError"]
 
 
 class DataError(BadInputError):

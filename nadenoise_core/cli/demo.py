@@ -49,7 +49,7 @@ def demo(
     for name, words in {
         "dicom": "DICOM series",
         "images.h5": "ISMRMRD images",
-        "report.json": "report",
+        "report.html": "report",
         "overview.png": "picture",
     }.items():
         output.print(f"{words + ':':16}{result.folder / name}", highlight=False, soft_wrap=True)

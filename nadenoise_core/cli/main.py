@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nadenoise_core import __version__
-from nadenoise_core.cli import chain, deliver, demo, model, replay, send, serve, simulate, stream, study_readers
+from nadenoise_core.cli import chain, deliver, demo, model, replay, send, serve, simulate, stream, study
 from nadenoise_core.cli.console import print_error
 from nadenoise_core.errors import NadenoiseError
 
@@ -28,7 +28,7 @@ app.command("stream")(stream.stream)
 app.command("deliver")(deliver.deliver)
 app.add_typer(chain.app, name="chain")
 app.add_typer(model.app, name="model")
-app.add_typer(study_readers.app, name="study")
+app.add_typer(study.app, name="study")
 
 _debug = False
 

@@ -5,24 +5,34 @@ Array axis 0 of the file is the column (x) of the image, axis 1 the row (y), as 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.errors import BadInputError
+from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.quantify.geometry import check_geometry
 
 
-def read_label_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.int64]:
+def read_label_map(
+    path: Path, matrix: tuple[int, int], affine: NDArray[np.floating] | None = None
+) -> NDArray[np.int64]:
     """Read a label map drawn on an image of this matrix, (rows, columns).
+
+    Args:
+        path: of the file.
+        matrix: of the image.
+        affine: (4, 4) of the image (`geometry.nifti_affine`), which the file's must agree with; None: not checked.
 
     Returns:
         (rows, columns) integer labels, 0 for no label.
 
     Raises:
-        BadInputError: not a NIfTI file, more than one slice, another matrix, or labels that are not integers.
+        BadInputError: not a NIfTI file, more than one slice, another matrix, another geometry, or labels that are not
+            integers.
     """
-    labels = _read_plane(path, matrix, "label map")
+    labels = _read_plane(path, matrix, "label map", affine)
     if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.round(labels)):
         raise BadInputError(f"{path}: holds values that are not whole numbers; export a label map, not an image")
     return labels.astype(np.int64)
@@ -43,7 +53,34 @@ def read_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _read_plane(path: Path, matrix: tuple[int, int], what: str) -> NDArray[np.generic]:
+def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floating], unit: str = "") -> None:
+    """Write one slice, (rows, columns), as ITK-SNAP opens it beside others of the same geometry.
+
+    Args:
+        path: ends in .nii or .nii.gz; it appears under its name when it is whole.
+        values: integers (labels) or float32.
+        affine: (4, 4) of `geometry.nifti_affine`.
+        unit: of the values, for the header's description.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    import nibabel
+
+    image = nibabel.Nifti1Image(np.ascontiguousarray(values.T[..., None]), affine)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = unit.encode()[:79]
+    unfinished = path.with_name(f".part-{path.name}")
+    try:
+        image.to_filename(unfinished)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
+
+
+def _read_plane(
+    path: Path, matrix: tuple[int, int], what: str, affine: NDArray[np.floating] | None = None
+) -> NDArray[np.generic]:
     """The one slice of a file, (rows, columns)."""
     import zlib
 
@@ -52,7 +89,8 @@ def _read_plane(path: Path, matrix: tuple[int, int], what: str) -> NDArray[np.ge
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        data = np.asarray(nibabel.load(path).dataobj)
+        file = nibabel.load(path)
+        data = np.asarray(file.dataobj)
     except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
         raise BadInputError(f"{path}: cannot be read as a NIfTI {what} ({error})") from None
     plane = data.reshape(data.shape[:2] + (-1,)) if data.ndim >= 2 else data
@@ -61,4 +99,6 @@ def _read_plane(path: Path, matrix: tuple[int, int], what: str) -> NDArray[np.ge
             f"{path}: the {what} is {'x'.join(map(str, data.shape))}, the image {matrix[1]}x{matrix[0]}x1; "
             "make it on the image itself"
         )
+    if affine is not None:
+        check_geometry(path, file.affine, affine)
     return np.asarray(plane[:, :, 0].T)

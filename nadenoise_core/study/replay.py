@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 import math
-import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import ismrmrd
 
-from nadenoise_core import __version__
-from nadenoise_core.errors import OutputError, RawDataError
+from nadenoise_core.errors import OutputError
 from nadenoise_core.stream.chain import Chain, build, check_runs_here
 from nadenoise_core.stream.image import told, told_number, told_numbers, words_of
 from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.runner import StageClock, run
 from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.study.overview import draw_overview
+from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, sha256_of, versions
+from nadenoise_core.study.replay_page import replay_page
 from nadenoise_core.study.results import ImagesFile, folder_in_progress
-
-_REPORTED_PACKAGES = ("numpy", "scipy", "finufft", "torch", "ismrmrd", "gadgetron", "pydicom", "cufinufft", "cupy")
+from nadenoise_core.study.virtual import is_virtual
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def replay(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReplayResult:
-    """Run a chain over a raw file and write `dicom/`, `images.h5`, `report.json` and `overview.png`.
+    """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
 
     The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done.
 
@@ -70,22 +65,24 @@ def replay(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    with RawFile(raw, group) as file, folder_in_progress(final) as folder, _named(raw):
+    with RawFile(raw, group) as file, folder_in_progress(final) as folder, named_in_errors(raw):
         scan = read_scan(parse_header(file.header_xml))
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
-        with _recorded_warnings() as warnings:
+        with recorded_warnings() as warnings:
             with ImagesFile(folder / "images.h5", file.header_xml) as stored:
                 images = stored.all_of(run(gadgets, counted(file, progress), clock))
             report = {
-                "raw": {"file": raw.name, "acquisitions": len(file), "sha256": _sha256(raw)},
-                "versions": _versions(),
+                "raw": {"file": raw.name, "acquisitions": len(file), "sha256": sha256_of(raw)},
+                "versions": versions(),
                 "chain": {"name": chain.name, "stages": chain.describe()},
                 "images": [_described(image) for image in images],
                 "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
                 "warnings": warnings,
             }
         draw_overview(images, folder / "overview.png")
+        page = replay_page(report, (folder / "overview.png").read_bytes(), is_virtual(scan.header))
+        (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return ReplayResult(final, report)
 
@@ -160,56 +157,3 @@ def _regions(image: ismrmrd.Image) -> list[dict[str, Any]]:
     columns = {name: told_numbers(image, f"region_{name}") for name in names}
     regions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [{**region, "label": int(region["label"])} for region in regions]
-
-
-@contextmanager
-def _named(raw: Path) -> Iterator[None]:
-    """Say in errors about raw data which file they are about."""
-    try:
-        yield
-    except RawDataError as error:
-        if str(error).startswith(f"{raw}: "):
-            raise
-        raise type(error)(f"{raw}: {error}") from error
-
-
-@contextmanager
-def _recorded_warnings() -> Iterator[list[str]]:
-    """The warnings that gadgets log, as text; each once."""
-    messages: list[str] = []
-
-    class Recorder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
-            if message not in messages:
-                messages.append(message)
-
-    recorder = Recorder(logging.WARNING)
-    logger = logging.getLogger("nadenoise")
-    level = logger.level
-    if not logger.isEnabledFor(logging.WARNING):
-        logger.setLevel(logging.WARNING)
-    logger.addHandler(recorder)
-    try:
-        yield messages
-    finally:
-        logger.removeHandler(recorder)
-        logger.setLevel(level)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"nadenoise": __version__, "python": platform.python_version()}
-    for package in _REPORTED_PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

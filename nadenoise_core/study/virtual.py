@@ -34,6 +34,9 @@ from nadenoise_core.stream.scan import serialise_header
 # 6.7 at 150 averages and 3.6 at 30: mean of the magnitude over the standard deviation of the background's.
 PAPER_NOISE = 58.0
 
+SYSTEM_MODEL = "virtual calf"
+"""What the header says of the scanner: by this a simulated scan is known."""
+
 _FIELD_STRENGTH = 3.0  # T
 _REPETITION_TIME = 100.0  # ms
 _ECHO_TIME = 0.23  # ms
@@ -238,7 +241,7 @@ class VirtualMeasurement:
             ),
             acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
                 systemVendor="nadenoise",
-                systemModel="virtual calf",
+                systemModel=SYSTEM_MODEL,
                 systemFieldStrength_T=_FIELD_STRENGTH,
                 receiverChannels=self.coils,
                 relativeReceiverNoiseBandwidth=1.0,
@@ -255,6 +258,11 @@ class VirtualMeasurement:
                 TR=[_REPETITION_TIME], TE=[_ECHO_TIME], flipAngle_deg=[_FLIP_ANGLE]
             ),
         )
+
+
+def is_virtual(header: Any) -> bool:
+    """Whether a header (ismrmrd.xsd.ismrmrdHeader) is that of a simulated scan."""
+    return getattr(header.acquisitionSystemInformation, "systemModel", None) == SYSTEM_MODEL
 
 
 def _pixel() -> float:

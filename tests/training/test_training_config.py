@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nadenoise_core.configuration import parse_document
 from training.config import Config, config_from_plain, find_config, load_config, parse_config, shipped_configs
-from training.document import parse_document
 from training.errors import ConfigError
 
 MINIMAL = """\

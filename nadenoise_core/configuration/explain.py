@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from training.document import Document, Keys
+from nadenoise_core.configuration.document import Document, Keys
 
 _NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -132,6 +132,8 @@ def _allowed(field: FieldInfo) -> str:
 def _noun(annotation: Any, rules: list[Any]) -> str:
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
+        if parts[1:] == (Ellipsis,):
+            return f"a list of {_noun(parts[0], rules).removeprefix('a ')}s{_limits(_rules(parts[0]))}"
         return f"a list of {len(parts)} {_noun(parts[0], rules).removeprefix('a ')}s{_limits(_rules(parts[0]))}"
     for part in (annotation, *get_args(annotation)):
         if part in _NOUNS:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from training.errors import ConfigError
+from nadenoise_core.errors import ConfigError
 
 Keys = tuple[str, ...]
 
@@ -94,7 +94,7 @@ def parse_document(text: str, source: str) -> Document:
     """As `read_document`, from the text of a file."""
     parsed = _parse(text, source)
     if not isinstance(parsed.value, dict):
-        raise ConfigError(f"{source}: is no table of keys and values; it must have the sections data and pairs")
+        raise ConfigError(f"{source}: is no table of keys and values; write sections, each with its keys")
     return Document(source, parsed.value, parsed.places)
 
 

@@ -1,0 +1,123 @@
+"""`nadenoise study`: the paper's evaluation, from raw files or virtual volunteers to tables and figures."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from nadenoise_core.cli import readers
+from nadenoise_core.cli.console import errors, output, progress_bar
+from nadenoise_core.study.config import StudyConfig, load_study, shipped_studies
+from nadenoise_core.study.export import export_scan
+from nadenoise_core.study.report import Report, make_report, write_report, write_results
+from nadenoise_core.study.run import StudyRun, run_study
+
+app = typer.Typer(help="The paper's evaluation: tables, figures and statistics of many scans.", no_args_is_help=True)
+app.add_typer(readers.app, name="readers")
+
+
+@app.command("run")
+def run(
+    config: Annotated[str, typer.Argument(help="YAML file, or name of a configuration that came with nadenoise.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "study"
+    ),
+    jobs: Annotated[int, typer.Option(min=0, help="Volunteers at once, a process each; 0: one for every core.")] = 0,
+    results: Annotated[Path | None, typer.Option(help="Markdown file to write the tables to, too.")] = None,
+    ranks: Annotated[
+        Path | None, typer.Option("--readers", help="readers.json of `nadenoise study readers analyse`, for Table 3.")
+    ] = None,
+) -> None:
+    """Evaluate every volunteer, and write the report."""
+    start = perf_counter()
+    chosen = load_study(config)
+    if ranks is not None:
+        chosen = chosen.model_copy(update={"report": chosen.report.model_copy(update={"readers": ranks})})
+    done = _run_with_progress(chosen, out, jobs or _cores())
+    report = make_report(chosen, done)
+    page, data = write_report(report, out)
+    if results is not None:
+        write_results(report, results, _command())
+    output.print(_agreement_table(report))
+    output.print(_aims_table(report))
+    for name, reason in done.failures.items():
+        errors.print(f"warning: {name} was left out: {reason}", soft_wrap=True, highlight=False, markup=False)
+    skipped = f", {len(done.skipped)} done before" if done.skipped else ""
+    _say(f"{len(done.records)} volunteers{skipped}; {perf_counter() - start:.1f} s")
+    for words, path in {"report": page, "as JSON": data, "long table": out / "measures.csv"}.items():
+        _say(f"{words + ':':12}{path}")
+    if done.failures:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_studies() -> None:
+    """The configurations that come with nadenoise."""
+    table = Table("study", "file")
+    for name, path in shipped_studies().items():
+        table.add_row(name, str(path))
+    output.print(table)
+
+
+@app.command("export")
+def export(
+    raw: Annotated[Path, typer.Argument(help="ISMRMRD file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the NIfTI files.")] = Path("nifti"),
+    chain: Annotated[str, typer.Option(help="Chain that makes the image.")] = "sodium_calf",
+) -> None:
+    """Write the reference of a raw file, image and aTSC map, as NIfTI, to draw regions on in ITK-SNAP."""
+    for path in export_scan(raw, out, chain):
+        _say(str(path))
+    _say(f"draw muscle, skin and background with the labels of {out / 'labels.txt'}, save them as {raw.stem}.nii.gz")
+
+
+def _run_with_progress(config: StudyConfig, out: Path, jobs: int) -> StudyRun:
+    with progress_bar() as progress:
+        task = progress.add_task("volunteers", total=None)
+        return run_study(
+            config, out, jobs, lambda name, done, total: progress.update(task, completed=done, total=total)
+        )
+
+
+def _agreement_table(report: Report) -> Table:
+    """Tables 4 and 5 in short."""
+    columns = ("averages", "method", "muscle: bias (limits)", "skin: bias (limits)")
+    table = Table(*columns, title="against the reference, mmol/L")
+    for averages in report.run.measures.averages:
+        for method in ("NUFFT", "CS", "CNN"):
+            cells = []
+            for region in ("muscle", "skin"):
+                row = report.tables.find(region, method, averages)
+                found = row.agreement if row else None
+                cells.append(f"{found.bias:+.2f} ({found.lower:.2f} to {found.upper:.2f})" if found else "")
+            table.add_row(str(averages), method, *cells)
+    return table
+
+
+def _aims_table(report: Report) -> Table:
+    table = Table("aim", "found", "", title="what was to be reached")
+    words = {True: "reached", False: "not reached", None: "not judged"}
+    for aim in report.aims:
+        table.add_row(escape(aim.what), escape(aim.found), words[aim.reached])
+    return table
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _command() -> str:
+    """The command line as one would write it."""
+    return shlex.join(["nadenoise", *sys.argv[1:]])
+
+
+def _say(text: str) -> None:
+    output.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,41 @@
+"""The reference image of a raw file as NIfTI, to draw regions on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nadenoise_core.errors import OutputError
+from nadenoise_core.quantify.nifti import write_nifti
+from nadenoise_core.study.config import MethodSettings
+from nadenoise_core.study.products import make_reference, read_chains
+from nadenoise_core.study.provenance import named_in_errors
+from nadenoise_core.study.subjects import Subject
+from nadenoise_core.study.volunteer import average_counter, nifti_stem, write_label_names
+
+
+def export_scan(raw: Path, folder: Path, chain: str = "sodium_calf") -> list[Path]:
+    """Write the magnitude and the aTSC map of all averages, and the names of the labels for ITK-SNAP.
+
+    Args:
+        raw: ISMRMRD file.
+        folder: of the files; `<name of the raw file>_<averages>...nii.gz`.
+        chain: that makes the image; its network is left out.
+
+    Raises:
+        NadenoiseError: the raw file or the chain is not usable, or a file cannot be written.
+    """
+    chains = read_chains(MethodSettings(chain=chain, cs_chain=chain))
+    with named_in_errors(raw), Subject(raw.stem, raw=raw).open(average_counter(chains)) as source:
+        products = make_reference(source, chains)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
+    stem = nifti_stem(raw.stem, products.averages)
+    written = [folder / f"{stem}.nii.gz", folder / f"{stem}_atsc.nii.gz", folder / "labels.txt"]
+    reference = products.reference
+    write_nifti(written[0], reference.magnitude, products.affine, "magnitude, arbitrary unit")
+    assert reference.concentration is not None  # make_reference refuses a scan without
+    write_nifti(written[1], reference.concentration, products.affine, "aTSC, mmol/L")
+    write_label_names(written[2])
+    return written

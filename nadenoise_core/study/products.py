@@ -1,0 +1,300 @@
+"""All images of one scan: the reference, and NUFFT, compressed sensing and network at fewer averages.
+
+The scan is read once. Readouts are averaged at every number of averages as they come; the stages after `accumulate`
+then run over these averages, for each method its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ismrmrd
+import numpy as np
+from gadgetron.types.recon_data import ReconData
+from numpy.typing import NDArray
+
+from nadenoise_core.denoise.bundle import Bundle, find_bundle, shipped_bundles
+from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
+from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.stream.chain import Chain, build, check_runs_here, find_chain, read_chain
+from nadenoise_core.stream.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.stream.runner import StageClock, run
+from nadenoise_core.stream.scan import Scan, parse_header, read_scan
+from nadenoise_core.study.config import MethodSettings
+from nadenoise_core.study.measures import Method
+from nadenoise_core.study.subjects import Source
+from nadenoise_core.study.virtual import is_virtual
+
+
+@dataclass(frozen=True)
+class Product:
+    """One image and its aTSC map.
+
+    Attributes:
+        image: as the chain gave it.
+        atsc: its map; None where it could not be calibrated, which `comments` of the image say.
+    """
+
+    image: ismrmrd.Image
+    atsc: ismrmrd.Image | None
+
+    @property
+    def magnitude(self) -> NDArray[np.float32]:
+        """(rows, columns), in the unit of the scanner."""
+        return np.asarray(np.abs(pixels_of(self.image)), np.float32)
+
+    @property
+    def concentration(self) -> NDArray[np.float32] | None:
+        """(rows, columns), mmol/L."""
+        return None if self.atsc is None else np.asarray(pixels_of(self.atsc), np.float32)
+
+    @property
+    def comments(self) -> list[str]:
+        """What was remarked on image and map."""
+        own = words_of(self.atsc, "ImageComment") if self.atsc is not None else []
+        return list(dict.fromkeys([*words_of(self.image, "ImageComment"), *own]))
+
+
+@dataclass(frozen=True)
+class Products:
+    """The images of a scan.
+
+    Attributes:
+        images: by method and number of averages.
+        averages: of the reference.
+        seconds: an image takes by each method, set-up included; CNN is on top of NUFFT.
+        bundles: networks used, as name, version and sha256.
+        seconds_per_average: acquisition time; None where the header does not tell the repetition time.
+        virtual: whether the header is that of a simulated scan.
+    """
+
+    images: Mapping[tuple[Method, int], Product]
+    averages: int
+    seconds: Mapping[str, float]
+    bundles: tuple[dict[str, str], ...]
+    seconds_per_average: float | None
+    virtual: bool
+
+    @property
+    def reference(self) -> Product:
+        """The image of all averages."""
+        return self.images["reference", self.averages]
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4) of all images, for NIfTI."""
+        return affine_of(self.reference.image)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """What is run, cut where methods part.
+
+    Attributes:
+        head: up to `accumulate`.
+        plain: NUFFT and network; its stages after `accumulate`, without `deliver`.
+        cs: compressed sensing, likewise.
+    """
+
+    head: Chain
+    plain: Chain
+    cs: Chain
+
+    def described(self) -> dict[str, Any]:
+        """All properties of all stages, defaults included."""
+        return {name: getattr(self, name).describe() for name in ("head", "plain", "cs")}
+
+
+def read_chains(methods: MethodSettings) -> Chains:
+    """The chains of a study.
+
+    Raises:
+        ChainError: a chain is wrong, needs a Gadgetron server, or the two do not average alike.
+    """
+    plain, cs = (read_chain(find_chain(name)) for name in (methods.chain, methods.cs_chain))
+    heads = []
+    for chain in (plain, cs):
+        check_runs_here(chain)
+        names = [stage.name for stage in chain.stages]
+        for needed in ("accumulate", "reconstruct", "quantify"):
+            if needed not in names:
+                raise ChainError(f"{chain.source}: a study needs a stage '{needed}' in its chains")
+        heads.append(replace(chain, stages=chain.stages[: names.index("accumulate") + 1]))
+    if "denoise" not in [stage.name for stage in plain.stages]:
+        raise ChainError(f"{plain.source}: a study needs a stage 'denoise' in methods.chain")
+    if heads[0].describe() != heads[1].describe():
+        raise ChainError(f"{cs.source}: averages in another way than {plain.source}; methods would see different data")
+    return Chains(heads[0], _tail(plain), _tail(cs))
+
+
+def find_bundles(methods: MethodSettings) -> dict[int, Bundle]:
+    """The network that is asked for at each number of averages; `auto` is the widest of those told the noise.
+
+    Raises:
+        BundleError: there is no such bundle.
+    """
+    if methods.bundle == "auto":
+        aware = [bundle for bundle in shipped_bundles() if bundle.metadata.input.normalisation == "noise"]
+        widest = max(aware, key=lambda bundle: bundle.metadata.averages[1] - bundle.metadata.averages[0], default=None)
+        return {} if widest is None else dict.fromkeys(methods.averages, widest)
+    names = {averages: _bundle_name(methods, averages) for averages in methods.averages}
+    found = {name: find_bundle(name, methods.bundle_sha256) for name in dict.fromkeys(names.values())}
+    return {averages: found[name] for averages, name in names.items()}
+
+
+def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Products:
+    """Make all images of a scan.
+
+    Args:
+        source: the scan; read once.
+        methods: of the study.
+        chains: as `read_chains` gave them.
+
+    Raises:
+        CalibrationError: the reference gives no aTSC map.
+        NadenoiseError: the scan or a chain cannot be used.
+    """
+    scan = read_scan(parse_header(source.header_xml))
+    levels = sorted(averages for averages in methods.averages if averages < source.averages)
+    data = _averaged(source, chains.head, scan, levels)
+    images: dict[tuple[Method, int], Product] = {}
+    whole = images["reference", source.averages] = _reference(chains, scan, data[-1])
+    tubes = _tube_properties(whole, chains.plain) if methods.tubes == "reference" else {}
+    clocks = {"plain": StageClock(), "cs": StageClock()}
+    for name, chosen in _by_bundle(methods, levels).items():
+        network = {"bundle": name} | ({"bundle_sha256": methods.bundle_sha256} if methods.bundle_sha256 else {})
+        plain = _with_properties(_with_properties(chains.plain, "denoise", **network), "quantify", maps="all", **tubes)
+        items = [item for item, level in zip(data, levels, strict=False) if level in chosen]
+        _collect(images, run(build(plain, scan), items, clocks["plain"]), "NUFFT")
+    cs = _with_properties(chains.cs, "quantify", **tubes)
+    _collect(images, run(build(cs, scan), data[:-1], clocks["cs"]), "CS")
+    return Products(
+        images,
+        source.averages,
+        _seconds(clocks, len(levels)),
+        _networks(images),
+        _seconds_per_average(scan, source),
+        is_virtual(scan.header),
+    )
+
+
+def make_reference(source: Source, chains: Chains) -> Products:
+    """Make the image of all averages alone; errors as `make_products`."""
+    scan = read_scan(parse_header(source.header_xml))
+    (data,) = _averaged(source, chains.head, scan, ())
+    images: dict[tuple[Method, int], Product] = {("reference", source.averages): _reference(chains, scan, data)}
+    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source), is_virtual(scan.header))
+
+
+def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
+    """(4, 4) of an image, for NIfTI."""
+    head = image.getHead()
+    rows, columns = pixels_of(image).shape
+    height, width = pixel_size(image)
+    directions = np.array([head.read_dir[:], head.phase_dir[:], head.slice_dir[:]], np.float64)
+    return nifti_affine(list(head.position), directions, (height, width, head.field_of_view[2]), (rows, columns))
+
+
+def _averaged(source: Source, head: Chain, scan: Scan, levels: Sequence[int]) -> list[ReconData]:
+    """The averaged readouts at every level, then of all averages."""
+    emit_at = ", ".join(map(str, (*levels, source.averages)))
+    items = run(build(head.with_property("accumulate", "emit_at", emit_at), scan), source.acquisitions)
+    data = [item for item in items if isinstance(item, ReconData)]
+    if len(data) != len(levels) + 1:
+        raise RawDataError(
+            f"the scan gives {len(data)} images at {len(levels) + 1} numbers of averages; a study needs raw data of "
+            "one slice, contrast and repetition"
+        )
+    return data
+
+
+def _reference(chains: Chains, scan: Scan, data: ReconData) -> Product:
+    """The NUFFT image of all averages, with its map."""
+    images: dict[tuple[Method, int], Product] = {}
+    _collect(images, run(build(_without(chains.plain, "denoise"), scan), [data]), "reference")
+    (product,) = images.values()
+    if product.atsc is None:
+        raise CalibrationError(f"the reference has no aTSC map: {'; '.join(product.comments)}")
+    return product
+
+
+def _seconds_per_average(scan: Scan, source: Source) -> float | None:
+    times = getattr(scan.header.sequenceParameters, "TR", None)
+    return 1e-3 * float(times[0]) * source.readouts / source.averages if times and source.averages else None
+
+
+def _collect(images: dict[tuple[Method, int], Product], items: Iterable[Any], method: Method) -> None:
+    """Sort what a chain gives by method and averages; a denoised image is of the network."""
+    plain_method = method
+    for image in items:
+        if not isinstance(image, ismrmrd.Image):
+            continue
+        kind, averages = told(image, "kind"), int(told_number(image, "averages"))
+        denoised = kind == "denoised" or (kind == "atsc" and told(image, "source") == "denoised")
+        key: tuple[Method, int] = ("CNN" if denoised else plain_method, averages)
+        images[key] = replace(images[key], atsc=image) if kind == "atsc" else Product(image, None)
+
+
+def _by_bundle(methods: MethodSettings, levels: Sequence[int]) -> dict[str, list[int]]:
+    """The levels that each network serves."""
+    chosen: dict[str, list[int]] = {}
+    for level in levels:
+        chosen.setdefault(_bundle_name(methods, level), []).append(level)
+    return chosen
+
+
+def _bundle_name(methods: MethodSettings, averages: int) -> str:
+    return methods.bundle.replace("{averages}", str(averages))
+
+
+def _tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
+    """Where the reference shows the tubes, as properties of `quantify`; what the chain itself says stays."""
+    given = next(stage for stage in chain.stages if stage.name == "quantify").properties
+    if "label_map" in given or "tube_positions" in given:
+        return {}
+    x, y, diameters = (told_numbers(reference.atsc, f"tube_{name}") for name in ("x", "y", "diameter"))
+    return {
+        "concentrations": ", ".join(map(repr, told_numbers(reference.atsc, "tube_concentration"))),
+        "tube_positions": ", ".join(f"{a!r}, {b!r}" for a, b in zip(x, y, strict=True)),
+        "tube_diameter": repr(diameters[0]),
+    }
+
+
+def _tail(chain: Chain) -> Chain:
+    names = [stage.name for stage in chain.stages]
+    return _without(replace(chain, stages=chain.stages[names.index("accumulate") + 1 :]), "deliver")
+
+
+def _without(chain: Chain, gadget: str) -> Chain:
+    return replace(chain, stages=tuple(stage for stage in chain.stages if stage.name != gadget))
+
+
+def _with_properties(chain: Chain, gadget: str, **properties: str) -> Chain:
+    for name, value in properties.items():
+        chain = chain.with_property(gadget, name, value)
+    return chain
+
+
+def _seconds(clocks: Mapping[str, StageClock], images: int) -> dict[str, float]:
+    """Of one image by each method; several networks of one study are counted together."""
+    spent = {
+        name: sum(time for stage, time in clocks[clock].milliseconds().items() if stage.split()[0] == gadget)
+        for name, clock, gadget in (
+            ("NUFFT", "plain", "reconstruct"),
+            ("CNN", "plain", "denoise"),
+            ("CS", "cs", "reconstruct"),
+        )
+    }
+    return {name: time / 1e3 / images for name, time in spent.items()} if images else {}
+
+
+def _networks(images: Mapping[tuple[Method, int], Product]) -> tuple[dict[str, str], ...]:
+    found: dict[str, dict[str, str]] = {}
+    for (method, _), product in images.items():
+        sha256 = told(product.image, "bundle_sha256")
+        if method == "CNN" and sha256:
+            names = {"name": "bundle", "version": "bundle_version"}
+            found[sha256] = {key: told(product.image, word) or "" for key, word in names.items()} | {"sha256": sha256}
+    return tuple(found.values())

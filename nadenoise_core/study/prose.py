@@ -1,0 +1,118 @@
+"""What the report says in sentences: who was measured, how, and what limits the numbers."""
+
+from __future__ import annotations
+
+from nadenoise_core.study import paper
+from nadenoise_core.study.config import StudyConfig, VirtualSubjects
+from nadenoise_core.study.run import StudyRun
+from nadenoise_core.study.tables import Tables
+
+_MEASURES = (
+    "Measures: estimated SNR is the mean magnitude in muscle over the standard deviation in background. Edge sharpness "
+    "is the steepest fall of the aTSC map across the border of the strongest tube. aTSC is the mean of the map in a "
+    "region; signal was calibrated linearly by the tubes of the same image."
+)
+_STATISTICS = (
+    "Statistics (section 2.7, R's choices): Shapiro-Wilk; Friedman, then if p < 0.05 pairwise Wilcoxon signed-rank "
+    "tests (exact below 50 pairs without ties and zeros, else normal approximation with continuity correction) with "
+    "Bonferroni's correction; Bland-Altman with limits of agreement bias ± 1.96 SD and confidence intervals (Bland and "
+    "Altman 1999); one-sample t-test of the bias; Pearson's correlation with Fisher's interval."
+)
+
+
+def subjects_line(run: StudyRun) -> str:
+    """The first line of the report: whether the subjects are virtual."""
+    count = len(run.measures.volunteers)
+    if run.virtual == 0:
+        return f"None of the {count} subjects is virtual, as far as their raw files and the configuration tell."
+    who = f"These {count} subjects are virtual" if run.virtual == count else f"{run.virtual} of {count} are virtual"
+    return (
+        f"{who}: scans simulated of computed calves, not of people. The numbers show what the methods do where "
+        "the truth is known; they are no evidence about patients."
+    )
+
+
+def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str]:
+    """How it was done, with versions and seeds; a paragraph each."""
+    methods, first = config.methods, run.records[0]
+    used = {bundle["sha256"]: bundle for record in run.records for bundle in record["bundles"]}
+    networks = ", ".join(f"{b['name']} {b['version']} (sha256 {b['sha256'][:12]})" for b in used.values())
+    versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
+    place = "where the reference shows them" if methods.tubes == "reference" else "found anew in every image"
+    return [
+        f"Subjects: {_who(config, run, tables)} Regions: {_regions(run)}.",
+        f"Images: each scan was read once and averaged at {', '.join(map(str, methods.averages))} averages and at all. "
+        f"NUFFT and network by the chain {methods.chain}, compressed sensing (total variation) by {methods.cs_chain}; "
+        f"network: {networks or 'none'}. The reference is the NUFFT image of all averages. Tubes are {place}.",
+        _MEASURES,
+        _STATISTICS,
+        f"Software: {versions}.",
+    ]
+
+
+def sharpness_note(run: StudyRun, tables: Tables) -> str:
+    """Why the sharpness of virtual tubes is not that of the paper's."""
+    ours, papers = tables.reference["sharpness"], paper.TABLE_2_REFERENCE["sharpness"]
+    if not run.virtual:
+        return ""
+    noiseless = tables.truth["sharpness"].median if "sharpness" in tables.truth else ours.median
+    return (
+        f"Edge sharpness of the reference is {ours.median:.1f} here, {noiseless:.1f} in a noiseless image, and "
+        f"{papers.middle:.1f} mmol/L per mm in the paper: virtual tubes have no wall, no tilt against the slice and no "
+        "relaxation during the readout, so their edges are as steep as the k-space that was sampled allows. Only "
+        "differences from the reference compare."
+    )
+
+
+def warnings_of(run: StudyRun, tables: Tables) -> list[str]:
+    """What gadgets warned of, who could not be evaluated, and what else limits the numbers."""
+    found: dict[str, list[str]] = {}
+    for record in run.records:
+        for warning in record["warnings"]:
+            found.setdefault(warning, []).append(record["volunteer"])
+    told = [f"{name} was left out: {reason}" for name, reason in run.failures.items()]
+    told += [f"{warning} ({', '.join(names)})" for warning, names in found.items()]
+    if len(tables.reference_averages) > 1:
+        counts = ", ".join(map(str, tables.reference_averages))
+        told.append(f"the references have different numbers of averages: {counts}")
+    every = len(tables.volunteers)
+    if every < 3:
+        told.append(f"there are {every} volunteers; statistics need three")
+    told += [
+        f"{row.region} aTSC, {row.method} at {row.averages} averages: {row.spread.n} of {every} volunteers measured"
+        for row in tables.agreement
+        if row.spread.n < every
+    ]
+    return told
+
+
+def _who(config: StudyConfig, run: StudyRun, tables: Tables) -> str:
+    subjects = config.subjects
+    if not isinstance(subjects, VirtualSubjects):
+        return f"{len(run.measures.volunteers)} raw files (checksums in report.json)."
+    last = subjects.seed + subjects.count - 1
+    muscle, skin = (f"{mean:g} ± {deviation:g}" for mean, deviation in (subjects.muscle, subjects.skin))
+    return (
+        f"{subjects.count} virtual calves of seeds {subjects.seed} to {last}, whose k-space is known in closed form, "
+        f"with reference tubes of 10, 25, 50, 75 and 100 mmol/L. Muscle {muscle} and skin {skin} mmol/L (sample mean "
+        f"and SD). Noise of one average {subjects.noise:g} mmol/L; the reference's estimated SNR with it is "
+        f"{tables.reference['snr'].median:.1f}, the paper's {paper.TABLE_2_REFERENCE['snr'].middle:g}."
+    )
+
+
+def _regions(run: StudyRun) -> str:
+    """How regions were made; of virtual volunteers, how much of them is another tissue."""
+    truths = [record["regions"]["truth"] for record in run.records]
+    if any(truth is None for truth in truths):
+        return str(run.records[0]["regions"]["origin"])
+    muscle, skin = ([100 * truth[f"{name}_share"] for truth in truths] for name in ("muscle", "skin"))
+    return (
+        f"from the truth. Muscle lies one pixel from every edge, {_range(muscle)} % of its area is muscle. Skin is "
+        "thinner than a pixel; its region is the pixels whose centres lie in it, of whose area "
+        f"{_range(skin)} % is skin (partial volume). Background lies three pixels from leg and tubes"
+    )
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low} to {high}"

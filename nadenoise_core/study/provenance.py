@@ -1,0 +1,71 @@
+"""What results come from: checksums of files, versions of packages, warnings of gadgets."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from nadenoise_core import __version__
+from nadenoise_core.errors import RawDataError
+
+_REPORTED_PACKAGES = ("numpy", "scipy", "finufft", "torch", "ismrmrd", "gadgetron", "pydicom", "cufinufft", "cupy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of nadenoise, Python and the packages that results depend on."""
+    found = {"nadenoise": __version__, "python": platform.python_version()}
+    for package in _REPORTED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def recorded_warnings() -> Iterator[list[str]]:
+    """The warnings that gadgets log, as text; each once."""
+    messages: list[str] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
+            if message not in messages:
+                messages.append(message)
+
+    recorder = Recorder(logging.WARNING)
+    logger = logging.getLogger("nadenoise")
+    level = logger.level
+    if not logger.isEnabledFor(logging.WARNING):
+        logger.setLevel(logging.WARNING)
+    logger.addHandler(recorder)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(recorder)
+        logger.setLevel(level)
+
+
+@contextmanager
+def named_in_errors(raw: Path) -> Iterator[None]:
+    """Say in errors about raw data which file they are about."""
+    try:
+        yield
+    except RawDataError as error:
+        if str(error).startswith(f"{raw}: "):
+            raise
+        raise type(error)(f"{raw}: {error}") from error

@@ -1,0 +1,291 @@
+"""The report of a study: one HTML page, the same as JSON, and as Markdown for the documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nadenoise_core import __version__
+from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.study import paper
+from nadenoise_core.study.config import StudyConfig
+from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
+from nadenoise_core.study.html import embedded, render
+from nadenoise_core.study.measures import METHODS
+from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
+from nadenoise_core.study.products import find_bundles
+from nadenoise_core.study.prose import methods_text, sharpness_note, subjects_line, warnings_of
+from nadenoise_core.study.results import write_text
+from nadenoise_core.study.run import StudyRun
+from nadenoise_core.study.tables import QUALITIES, REGIONS, Tables, compute_tables
+from nadenoise_core.study.verdicts import Aim, Worse, aims, worse_than_paper
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the report says, before it is laid out.
+
+    Attributes:
+        config: of the study.
+        run: its volunteers.
+        tables: 2, 4 and 5.
+        networks: bundles used.
+        network_rows: Table 1.
+        ranking: Table 3, if readers have ranked.
+        worse: numbers worse than the paper's.
+        aims: what was to be reached.
+        date: of the report.
+        commit: of the code; empty where it is not known.
+    """
+
+    config: StudyConfig
+    run: StudyRun
+    tables: Tables
+    networks: tuple[Bundle, ...]
+    network_rows: tuple[NetworkRow, ...]
+    ranking: Ranking | None
+    worse: tuple[Worse, ...]
+    aims: tuple[Aim, ...]
+    date: str
+    commit: str
+
+
+def make_report(config: StudyConfig, run: StudyRun) -> Report:
+    """Compute everything that the report says, from the long table.
+
+    Raises:
+        BadInputError: the result of the reader study is not usable.
+    """
+    tables = compute_tables(run.measures)
+    networks = {bundle.sha256: bundle for bundle in find_bundles(config.methods).values()}
+    return Report(
+        config=config,
+        run=run,
+        tables=tables,
+        networks=tuple(networks.values()),
+        network_rows=table_1(networks.values()),
+        ranking=table_3(config.report.readers) if config.report.readers else None,
+        worse=worse_than_paper(tables, run.virtual > 0),
+        aims=aims(tables),
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        commit=code_commit(),
+    )
+
+
+def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `report.json`.
+
+    Raises:
+        NadenoiseError: an image cannot be read, or a file not be written.
+    """
+    page, data = folder / "report.html", folder / "report.json"
+    write_text(page, render("study.html.j2", **_context(report), figures=list(_figures(report))))
+    write_text(data, json.dumps(report_data(report), indent=2, allow_nan=False) + "\n")
+    return page, data
+
+
+def write_results(report: Report, path: Path, command: str) -> None:
+    """Write the figures as Markdown, with date, commit and command.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_text(path, render("results.md.j2", **_context(report), command=command))
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """The report as plain data for JSON; what is not known is null."""
+    said = {
+        "subjects": subjects_line(report.run),
+        "virtual": report.run.virtual > 0,
+        "date": report.date,
+        "commit": report.commit,
+        "version": __version__,
+        "config": _without_paths(report.config),
+        "table_1": [asdict(row) for row in report.network_rows],
+        "table_3": None if report.ranking is None else asdict(report.ranking),
+        "tables": asdict(report.tables),
+        "aims": [asdict(aim) for aim in report.aims],
+        "worse_than_paper": [asdict(worse) for worse in report.worse],
+        "methods": methods_text(report.config, report.run, report.tables),
+        "seconds": _seconds(report),
+        "volunteers": list(report.run.records),
+        "warnings": warnings_of(report.run, report.tables),
+    }
+    plain: dict[str, Any] = _plain(said)
+    return plain
+
+
+def code_commit() -> str:
+    """The commit of the code that runs, with "+" where files were changed since; empty where it is not known."""
+    here = Path(__file__).parent
+    try:
+        head, changed = (
+            subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, timeout=10, check=True)
+            for command in (
+                ["rev-parse", "--short=12", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no", "--", "."],
+            )
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _context(report: Report) -> dict[str, Any]:
+    tables = report.tables
+    return {
+        "title": report.config.title,
+        "subjects": subjects_line(report.run),
+        "virtual": report.run.virtual > 0,
+        "version": __version__,
+        "date": report.date,
+        "commit": report.commit,
+        "aims": report.aims,
+        "tables": tables,
+        "table_1": report.network_rows,
+        "networks": [bundle.metadata for bundle in report.networks],
+        "metrics": METRICS,
+        "qualities": QUALITIES,
+        "quality": {(row.measure, row.averages): row for row in tables.quality},
+        "methods": METHODS,
+        "averages_list": report.run.measures.averages,
+        "reference_averages": " or ".join(map(str, tables.reference_averages)),
+        "paper_reference": paper.TABLE_2_REFERENCE,
+        "paper_aTSC": paper.TABLES_4_5_REFERENCE,
+        "paper_table_3": paper.TABLE_3,
+        "ranking": report.ranking,
+        "cases": "cases.csv",
+        "sharpness_note": sharpness_note(report.run, report.tables),
+        "worse": _grouped(report.worse),
+        "worse_keys": {(worse.table, worse.averages, worse.method, worse.what) for worse in report.worse},
+        "methods_text": methods_text(report.config, report.run, report.tables),
+        "seconds": _seconds(report),
+        "paper_seconds": paper.SECONDS,
+        "volunteers": [_volunteer(record) for record in report.run.records],
+        "warnings": warnings_of(report.run, report.tables),
+    }
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Numbers that are worse for the same reason."""
+
+    table: int
+    method: str
+    what: str
+    why: str
+    entries: tuple[Worse, ...]
+
+
+def _grouped(worse: Sequence[Worse]) -> list[_Group]:
+    found: dict[tuple[int, str, str, str], list[Worse]] = {}
+    for one in worse:
+        found.setdefault((one.table, one.method, one.what, one.why), []).append(one)
+    return [_Group(*key, tuple(entries)) for key, entries in found.items()]
+
+
+def _figures(report: Report) -> Iterator[dict[str, str]]:
+    run, shown = report.run, report.config.report
+    names = run.measures.volunteers
+    example = shown.example or names[0]
+    if example not in names:
+        raise BadInputError(f"report.example is '{example}'; there are {', '.join(names)}")
+    record = next(record for record in run.records if record["volunteer"] == example)
+    reference, averages = int(record["averages"]), run.measures.averages
+    folder = run.folder / "volunteers" / example
+    magnitudes = read_images(folder, reference, averages, "")
+    top = float(np.percentile(magnitudes["reference", reference], 99.8))
+    seconds = record["seconds_per_average"]
+    timed = " (acquisition time, min:s)" if seconds else ""
+    yield _figure(
+        "Figure 2: images",
+        f"{example}: magnitudes of NUFFT, compressed sensing (CS) and network (CNN) by number of averages{timed}, all "
+        "in one window.",
+        draw_grid(magnitudes, reference, averages, (0, top), "signal", "gray", seconds),
+        "png",
+    )
+    maps = read_images(folder, reference, averages, "_atsc")
+    yield _figure(
+        "Figure 3: aTSC maps",
+        f"{example}: apparent tissue sodium concentration, of the same images, all in one window.",
+        draw_grid(maps, reference, averages, shown.map_window, "aTSC, mmol/L", "viridis", seconds),
+        "png",
+    )
+    count = shown.figure_averages if shown.figure_averages in averages else averages[0]
+    for region, letter in zip(REGIONS, "ab", strict=True):
+        yield _figure(
+            f"Figure 4{letter}: {region} aTSC at {count} averages",
+            "Above: correlation with the reference, and the line of identity. Below: Bland-Altman plot with bias "
+            "(solid), limits of agreement (dashed) and their 95 % confidence intervals (grey, at the right).",
+            draw_agreement(run.measures, region, count),
+            "svg",
+        )
+    yield _figure(
+        "Calibration",
+        "What the reference tubes of every volunteer read after calibration, against their concentration.",
+        draw_calibration(run.measures, count),
+        "svg",
+    )
+
+
+def _figure(title: str, caption: str, content: bytes, form: Literal["png", "svg"]) -> dict[str, str]:
+    mime = {"png": "image/png", "svg": "image/svg+xml"}[form]
+    return {"title": title, "caption": caption, "mime": mime, "data": embedded(content)}
+
+
+def _seconds(report: Report) -> dict[str, float]:
+    """Median over volunteers."""
+    names = [name for name in ("NUFFT", "CNN", "CS") if all(name in record["seconds"] for record in report.run.records)]
+    return {name: float(np.median([record["seconds"][name] for record in report.run.records])) for name in names}
+
+
+def _volunteer(record: dict[str, Any]) -> dict[str, str]:
+    subject = record["subject"]
+    if "measurement" in subject:
+        made = subject["measurement"]
+        scan = f"seed {made['seed']}, muscle {made['muscle']:.2f}, skin {made['skin']:.2f} mmol/L"
+    else:
+        scan = f"sha256 {subject['raw_sha256'][:12]}"
+    pixels = ", ".join(str(record["regions"]["pixels"][name]) for name in ("muscle", "skin", "background"))
+    return {
+        "name": record["volunteer"],
+        "scan": f"{scan}; {record['averages']} averages",
+        "pixels": pixels,
+        "origin": record["regions"]["origin"],
+    }
+
+
+def _without_paths(config: StudyConfig) -> dict[str, Any]:
+    """The configuration; of a path the last part only, for a path may name a patient or a machine."""
+
+    def last(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: last(inner) for key, inner in value.items()}
+        return Path(value).name if isinstance(value, str) and "/" in value else value
+
+    plain: dict[str, Any] = last(config.plain())
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """JSON's types: tuples as lists, NaN and infinity as null, keys as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

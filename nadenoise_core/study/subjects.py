@@ -1,0 +1,140 @@
+"""Whose scans a study is of: virtual volunteers, or raw files with a label map each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+import numpy as np
+
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.study.config import FileSubjects, LabelNumbers, SubjectSettings, VirtualSubjects
+from nadenoise_core.study.provenance import sha256_of
+from nadenoise_core.study.virtual import VirtualMeasurement
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scan as it comes.
+
+    Attributes:
+        header_xml: the ISMRMRD header.
+        acquisitions: in order; to be read once.
+        averages: how many averages there are.
+        readouts: how many acquisitions there are.
+    """
+
+    header_xml: str | bytes
+    acquisitions: Iterator[ismrmrd.Acquisition]
+    averages: int
+    readouts: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A volunteer: a virtual measurement, or a raw file with its label map.
+
+    Attributes:
+        name: unique in the study.
+        measurement: of a virtual volunteer.
+        raw, regions, labels: of a raw file: itself, its label map, and what the labels mean.
+    """
+
+    name: str
+    measurement: VirtualMeasurement | None = None
+    raw: Path | None = None
+    regions: Path | None = None
+    labels: LabelNumbers = LabelNumbers()
+
+    @contextmanager
+    def open(self, average_counter: str = "average") -> Iterator[Source]:
+        """The scan, ready to be read.
+
+        Args:
+            average_counter: the acquisition counter that counts averages.
+
+        Raises:
+            RawDataError: the raw file cannot be read.
+        """
+        if self.measurement is not None:
+            made = self.measurement
+            yield Source(made.header_xml(), made.acquisitions(), made.averages, made.acquisition_count())
+            return
+        assert self.raw is not None
+        with RawFile(self.raw) as file:
+            # What the header announces is not always what came.
+            numbers = {getattr(acquisition.idx, average_counter) for acquisition in file.acquisitions()}
+            yield Source(file.header_xml, file.acquisitions(), len(numbers), len(file))
+
+    def described(self) -> dict[str, Any]:
+        """All that decides the scan and its regions, as plain data; no path, which may name a patient."""
+        if self.measurement is not None:
+            return {"name": self.name, "measurement": asdict(self.measurement)}
+        assert self.raw is not None and self.regions is not None
+        return {
+            "name": self.name,
+            "raw_sha256": sha256_of(self.raw),
+            "regions_sha256": sha256_of(self.regions),
+            "labels": self.labels.model_dump(),
+        }
+
+
+def list_subjects(settings: SubjectSettings) -> tuple[Subject, ...]:
+    """The volunteers of a study, in order.
+
+    Raises:
+        BadInputError: no raw file, two of one name, or one without a label map.
+    """
+    return tuple(_virtual(settings) if isinstance(settings, VirtualSubjects) else _files(settings))
+
+
+def _virtual(settings: VirtualSubjects) -> Iterator[Subject]:
+    """Volunteers whose concentrations have the mean and SD asked for exactly, not by chance."""
+    rng = np.random.default_rng((settings.seed, 1))
+    muscle, skin = (
+        mean + deviation * _standard(rng, settings.count) for mean, deviation in (settings.muscle, settings.skin)
+    )
+    width = max(2, len(str(settings.count)))
+    for number in range(settings.count):
+        measurement = VirtualMeasurement(
+            seed=settings.seed + number,
+            averages=settings.averages,
+            noise=settings.noise,
+            muscle=float(muscle[number]),
+            skin=float(skin[number]),
+        )
+        if min(muscle[number], skin[number]) <= 0:
+            raise BadInputError("subjects.muscle or subjects.skin: the SD is so large that a concentration is below 0")
+        yield Subject(f"virtual{number + 1:0{width}d}", measurement)
+
+
+def _standard(rng: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Normal numbers whose sample mean is 0 and sample SD 1."""
+    drawn = rng.standard_normal(count)
+    return np.asarray((drawn - drawn.mean()) / drawn.std(ddof=1))
+
+
+def _files(settings: FileSubjects) -> Iterator[Subject]:
+    if not settings.folder.is_dir():
+        raise BadInputError(f"{settings.folder}: no such folder; set subjects.folder to where the raw files are")
+    raws = sorted(path for path in settings.folder.glob(settings.pattern) if path.is_file())
+    if not raws:
+        raise BadInputError(f"{settings.folder}: no file fits subjects.pattern '{settings.pattern}'")
+    names = [raw.stem for raw in raws]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInputError(f"{settings.folder}: several raw files are called {', '.join(twice)}; rename them")
+    template = Subject("", labels=settings.labels)
+    for name, raw in zip(names, raws, strict=True):
+        maps = [settings.regions / f"{name}{suffix}" for suffix in (".nii.gz", ".nii")]
+        drawn = next((path for path in maps if path.is_file()), None)
+        if drawn is None:
+            raise BadInputError(
+                f"{raw}: has no label map {maps[0]}; draw one in ITK-SNAP on the image that "
+                f"`nadenoise study export {raw.name}` writes, with the labels of subjects.labels"
+            )
+        yield replace(template, name=name, raw=raw, regions=drawn)

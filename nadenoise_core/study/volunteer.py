@@ -1,0 +1,200 @@
+"""One volunteer of a study: images, regions and measures, in a folder that holds all of it or is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nadenoise_core import __version__
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.quantify.nifti import write_nifti
+from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
+from nadenoise_core.stream.image import pixel_size, told_number, told_numbers
+from nadenoise_core.study.config import MethodSettings
+from nadenoise_core.study.measures import Row, write_measures
+from nadenoise_core.study.products import Chains, Product, Products, find_bundles, make_products, read_chains
+from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, versions
+from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
+from nadenoise_core.study.results import folder_in_progress, write_text
+from nadenoise_core.study.subjects import Subject
+
+FORMAT = 1
+"""Of a volunteer's folder; another one is made anew."""
+
+LABEL_NAMES = {1: "muscle", 2: "skin", 3: "background"}
+_LABEL_COLOURS = {0: (0, 0, 0), 1: (220, 60, 60), 2: (60, 140, 220), 3: (240, 200, 60)}
+
+
+def fingerprint(subject: Subject, methods: MethodSettings) -> str:
+    """Checksum of all that decides a volunteer's measures: scan, regions, chains, networks, version.
+
+    Raises:
+        NadenoiseError: a file, a chain or a bundle cannot be read.
+    """
+    said = {
+        "format": FORMAT,
+        "version": __version__,
+        "subject": subject.described(),
+        "methods": methods.model_dump(mode="json"),
+        "chains": read_chains(methods).described(),
+        "bundles": {str(averages): bundle.sha256 for averages, bundle in find_bundles(methods).items()},
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def is_done(folder: Path, mark: str) -> bool:
+    """Whether a volunteer's folder holds the results of this fingerprint."""
+    try:
+        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("fingerprint") == mark and (folder / "measures.csv").is_file()
+
+
+def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> None:
+    """Make the images of a volunteer, measure them, and write the folder.
+
+    It holds `measures.csv` (long table), `nifti/` (magnitudes and aTSC maps of all methods, and the label map) and
+    `record.json` (what was run on what).
+
+    Args:
+        subject: the volunteer.
+        methods: of the study.
+        folder: of the volunteer; replaced.
+        mark: the fingerprint.
+
+    Raises:
+        NadenoiseError: the scan, its label map or a chain cannot be used, or the folder not be written.
+    """
+    chains = read_chains(methods)
+    named = named_in_errors(subject.raw or Path(subject.name))
+    with named, subject.open(average_counter(chains)) as source, recorded_warnings() as warnings:
+        products = make_products(source, methods, chains)
+        regions = _regions(subject, products)
+        rows = list(measure_all(subject.name, products, regions))
+    record = {
+        "fingerprint": mark,
+        "volunteer": subject.name,
+        "subject": subject.described(),
+        "virtual": products.virtual,
+        "averages": products.averages,
+        "regions": _said_of(regions),
+        "chains": chains.described(),
+        "bundles": list(products.bundles),
+        "versions": versions(),
+        "seconds": dict(products.seconds),
+        "seconds_per_average": products.seconds_per_average,
+        "pixel": list(pixel_size(products.reference.image)),
+        "comments": {f"{method} {averages}": image.comments for (method, averages), image in products.images.items()},
+        "warnings": warnings,
+    }
+    with folder_in_progress(folder) as unfinished:
+        export_nifti(unfinished / "nifti", products, regions)
+        write_measures(unfinished / "measures.csv", rows)
+        write_text(unfinished / "record.json", json.dumps(record, indent=2) + "\n")
+
+
+def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterator[Row]:
+    """The rows of a volunteer's table (sections 2.5 and 2.6).
+
+    The tube of the largest concentration is where the reference shows it. Estimated SNR is of magnitudes; sharpness
+    and aTSC are of the maps.
+    """
+    reference = products.reference.atsc
+    assert reference is not None  # make_products refuses a scan without
+    places = {name: told_numbers(reference, f"tube_{name}") for name in ("concentration", "x", "y", "diameter")}
+    strongest = int(np.argmax(places["concentration"]))
+    centre = places["x"][strongest], places["y"][strongest]
+    for (method, averages), product in products.images.items():
+        values = {"snr": estimated_snr(product.magnitude, regions.muscle, regions.background)}
+        values["noise_std"] = told_number(product.image, "noise_std")
+        values |= _of_map(product, regions, centre, places["diameter"][strongest] / 2)
+        yield from (Row(volunteer, method, averages, measure, float(value)) for measure, value in values.items())
+    if regions.truth is not None:
+        noiseless, pixel = regions.truth.noiseless, pixel_size(reference)
+        said = {
+            measure if measure.endswith("share") else f"atsc_{measure}": value
+            for measure, value in regions.truth.numbers().items()
+        }
+        said["snr"] = estimated_snr(np.abs(noiseless), regions.muscle, regions.background)
+        said["sharpness"] = edge_sharpness(noiseless, centre, places["diameter"][strongest] / 2, pixel)
+        yield from (Row(volunteer, "truth", 0, measure, value) for measure, value in said.items())
+
+
+def export_nifti(folder: Path, products: Products, regions: Regions | None) -> None:
+    """Write magnitudes and aTSC maps as NIfTI, with the label map, so that ITK-SNAP opens them together.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for (method, averages), product in products.images.items():
+        stem = nifti_stem(method, averages)
+        write_nifti(folder / f"{stem}.nii.gz", product.magnitude, products.affine, "magnitude, arbitrary unit")
+        if product.concentration is not None:
+            write_nifti(folder / f"{stem}_atsc.nii.gz", product.concentration, products.affine, "aTSC, mmol/L")
+    if regions is not None:
+        write_nifti(folder / "labels.nii.gz", regions.label_map(), products.affine, "1 muscle, 2 skin, 3 background")
+    write_label_names(folder / "labels.txt")
+
+
+def write_label_names(path: Path) -> None:
+    """Write what the labels are called, as ITK-SNAP reads it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    lines = [
+        f'{number:5d} {red:4d} {green:4d} {blue:4d} {int(number > 0)} 1 1 "{LABEL_NAMES.get(number, "Clear Label")}"'
+        for number, (red, green, blue) in _LABEL_COLOURS.items()
+    ]
+    write_text(path, "\n".join(["# ITK-SNAP label description", *lines]) + "\n")
+
+
+def nifti_stem(method: str, averages: int) -> str:
+    """Name of an image's file without its suffix; that of its map has "_atsc" behind it."""
+    return f"{method.lower()}_{averages:03d}"
+
+
+def average_counter(chains: Chains) -> str:
+    """The acquisition counter that counts averages."""
+    accumulate = next(stage for stage in chains.head.stages if stage.name == "accumulate")
+    return str(accumulate.parameters().model_dump()["average_counter"])
+
+
+def _of_map(product: Product, regions: Regions, centre: tuple[float, float], radius: float) -> dict[str, float]:
+    """What the aTSC map says; NaN where there is none."""
+    values, atsc = product.concentration, product.atsc
+    if values is None or atsc is None:
+        return dict.fromkeys(("sharpness", "atsc_muscle", "atsc_skin", "slope", "intercept", "r2"), float("nan"))
+    said = {
+        "sharpness": edge_sharpness(values, centre, radius, pixel_size(atsc)),
+        "atsc_muscle": float(values[regions.muscle].mean()),
+        "atsc_skin": float(values[regions.skin].mean()),
+    }
+    said |= {name: told_number(atsc, name) for name in ("slope", "intercept", "r2")}
+    tubes = zip(told_numbers(atsc, "tube_concentration"), told_numbers(atsc, "tube_signal"), strict=True)
+    return said | {f"tube_{concentration:g}": signal for concentration, signal in tubes}
+
+
+def _regions(subject: Subject, products: Products) -> Regions:
+    rows, columns = products.reference.magnitude.shape
+    if subject.measurement is not None:
+        if rows != columns:
+            raise BadInputError(f"virtual calves need a square matrix, the chain gives {columns}x{rows}")
+        return true_regions(subject.measurement.calf(), rows)
+    assert subject.regions is not None
+    return drawn_regions(subject.regions, subject.labels, (rows, columns), products.affine)
+
+
+def _said_of(regions: Regions) -> dict[str, Any]:
+    return {
+        "origin": regions.origin,
+        "pixels": {name: int(np.count_nonzero(getattr(regions, name))) for name in LABEL_NAMES.values()},
+        "truth": None if regions.truth is None else regions.truth.numbers(),
+    }
