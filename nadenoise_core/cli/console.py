@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
@@ -29,6 +31,12 @@ def show_log(level: int) -> None:
     for handler in logging.getLogger().handlers:
         handler.setLevel(min(level, handler.level))
     logging.getLogger("nadenoise").setLevel(level)
+
+
+def when_stopped(action: Callable[[], object]) -> None:
+    """Do this at SIGTERM and at Ctrl-C, also where a shell has made a background job deaf to it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, frame: action())
 
 
 def print_error(error: Exception) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nadenoise_core.cli.console import errors, output, show_log
+from nadenoise_core.cli.console import errors, output, show_log, when_stopped
 from nadenoise_core.dicom.delivery import Delivery, Outcome, Sender
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import BadInputError
@@ -49,13 +48,12 @@ def deliver(
         for library in _LIBRARIES:  # what they log of a failure is told in our words
             logging.getLogger(library).setLevel(logging.CRITICAL)
     box = Outbox(outbox)
-    stops: list[int] = []
+    stops: list[bool] = []
     with box.delivering():
         if again:
             errors.print(f"{box.recall()} refused files wait again", highlight=False)
         delivery = Delivery(box, sender, keep=keep, told=_tell, stopped=lambda: bool(stops))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda received, frame: stops.append(received))
+        when_stopped(lambda: stops.append(True))
         if not once:
             errors.print(f"delivering {outbox} to {sender}", highlight=False, markup=False, soft_wrap=True)
             delivery.watch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from nadenoise_core.cli.console import errors, output, progress_bar
+from nadenoise_core.cli.console import errors, output, progress_bar, when_stopped
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.study.readers.analyse import Analysis, Group, analyse_study, write_analysis
 from nadenoise_core.study.readers.build import PAGE, build_study
@@ -81,10 +82,9 @@ def serve(
             )
         _say(f"readers open {server.url}")
         _say(f"answers go to {folder}; Ctrl-C ends")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            _say("ended")
+        when_stopped(lambda: threading.Thread(target=server.shutdown).start())  # it waits for the loop below
+        server.serve_forever()
+        _say("ended")
 
 
 @app.command("analyse")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nadenoise_core.cli.console import errors, show_log
+from nadenoise_core.cli.console import errors, show_log, when_stopped
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
@@ -53,8 +52,7 @@ def serve(
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20)
     folders = ChainFolders(chains or ())
     server = Server((host, port), folders, limits, observers)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, frame: server.stop())
+    when_stopped(server.stop)
     warm_up(folders)
     if scans is not None and monitor is not None:
         errors.print(f"scans are shown at {Monitor(scans, monitor).url}", highlight=False, markup=False)

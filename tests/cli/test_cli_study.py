@@ -70,10 +70,11 @@ def test_an_interrupt_leaves_whole_volunteers_and_the_same_command_goes_on(tmp_p
     volunteers = tmp_path / "out" / "volunteers"
     line = [sys.executable, "-m", "nadenoise_core.cli.main", "study", "run", str(tmp_path / "my.yaml")]
     line += ["--out", str(tmp_path / "out"), "--jobs", "2"]
-    # A group of its own, which gets the signal as from a terminal.
+    # A group of its own, which gets the signal as from a terminal; a job in the background would be deaf to it.
     with subprocess.Popen(
-        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as running:
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:  # fmt: skip
         while running.poll() is None and not (volunteers.is_dir() and any(volunteers.glob("[!.]*"))):
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGINT)
