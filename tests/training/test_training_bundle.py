@@ -37,13 +37,14 @@ def test_the_card_gives_the_figures_of_the_bundle() -> None:
         assert table in card
 
 
-def test_noise_falls_threefold_in_calves_and_muscle_keeps_its_concentration(noise: SpiralNoise) -> None:
+def test_at_two_minutes_noise_falls_and_muscle_skin_and_edges_stay(noise: SpiralNoise) -> None:
     model, _ = load_bundle(BUNDLE)
-    row = calves(model, noise, range(100, 106), (30,))[0]
-    bias, deviation = row.denoised.muscle
-    standard_error = deviation / 30**0.5
-    assert row.rmse_ratio > 3 and row.muscle_rmse_ratio > 3
-    assert abs(bias) < 0.5 + 2 * standard_error
+    scans = 30
+    row = calves(model, noise, range(100, 106), (scans,))[0]
+    assert row.rmse_ratio > 3 and row.muscle_rmse_ratio > 2.3
+    for (bias, deviation), allowed in ((row.denoised.muscle, 0.3), (row.denoised.skin, 0.8)):
+        assert abs(bias) < allowed + 2 * deviation / scans**0.5
+    assert abs(row.denoised_sharpness) < 3
 
 
 def test_means_of_tubes_and_muscle_are_kept(limbs: Images, noise: SpiralNoise) -> None:
