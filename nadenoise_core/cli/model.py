@@ -32,7 +32,7 @@ def list_models() -> None:
 
 @app.command("describe")
 def describe(
-    name: Annotated[str, typer.Argument(help="Name of a bundle, or path of a .pt file.")],
+    name: Annotated[str, typer.Argument(help="Name of a bundle, or path of a .pt or .pt2 file.")],
     sha256: Annotated[str | None, typer.Option(help="Checksum that a bundle given by path must have.")] = None,
 ) -> None:
     """What a bundle was trained for, how, and how well it did."""
