@@ -6,13 +6,17 @@ All functions take `ranks`, (observations, methods): a row is one case, read onc
 from __future__ import annotations
 
 import itertools
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_LARGEST_EXACT = 50  # observations below which R's wilcox.test is exact
+from nadenoise_core.study.statistics.one_sample import paired_t, wilcoxon_signed_rank
+from nadenoise_core.study.statistics.several import bonferroni, friedman
+from nadenoise_core.study.statistics.tested import Tested
+
+_DIGITS = 12  # means over readers tie in all but their last bits
 
 
 @dataclass(frozen=True)
@@ -62,43 +66,12 @@ def competition_ranks(given: ArrayLike) -> NDArray[np.int64]:
 
 def paired_t_tests(ranks: NDArray[np.float64]) -> list[PairTest]:
     """Student's paired t test of every pair, with Bonferroni's correction."""
-    from scipy.stats import t as student
-
-    tests = []
-    for first, second, difference in _differences(ranks):
-        count, mean = len(difference), float(difference.mean())
-        spread = float(difference.std(ddof=1)) if count > 1 else 0.0
-        if spread <= 1e-12:
-            tests.append(PairTest(first, second, "none: all differences are equal", mean))
-            continue
-        statistic = mean / (spread / math.sqrt(count))
-        p = 2 * float(student.sf(abs(statistic), count - 1))
-        tests.append(PairTest(first, second, f"paired t, {count - 1} degrees of freedom", mean, statistic, p))
-    return _corrected(tests)
+    return _pair_tests(ranks, paired_t)
 
 
 def wilcoxon_tests(ranks: NDArray[np.float64]) -> list[PairTest]:
-    """Wilcoxon's signed-rank test of every pair, with Bonferroni's correction and R's choices.
-
-    Zero differences are dropped. Exact with fewer than 50 observations if there is neither a zero nor a tie, else by
-    the normal approximation with continuity correction.
-    """
-    from scipy.stats import rankdata, wilcoxon
-
-    tests = []
-    for first, second, difference in _differences(ranks):
-        mean = float(difference.mean())
-        kept = difference[np.abs(difference) > 1e-12]
-        if not len(kept):
-            tests.append(PairTest(first, second, "none: all differences are zero", mean))
-            continue
-        sizes = np.abs(kept).round(12)  # means over readers tie in all but their last bits
-        exact = len(difference) < _LARGEST_EXACT and len(kept) == len(difference) == len(set(sizes.tolist()))
-        method, words = ("exact", "exact") if exact else ("approx", "normal approximation with continuity correction")
-        p = float(wilcoxon(np.sign(kept) * sizes, correction=not exact, method=method).pvalue)
-        statistic = float(rankdata(sizes)[kept > 0].sum())
-        tests.append(PairTest(first, second, f"Wilcoxon, {words}", mean, statistic, p))
-    return _corrected(tests)
+    """Wilcoxon's signed-rank test of every pair, with Bonferroni's correction and R's choices."""
+    return _pair_tests(ranks, wilcoxon_signed_rank)
 
 
 def friedman_test(ranks: NDArray[np.float64]) -> FriedmanTest:
@@ -107,17 +80,20 @@ def friedman_test(ranks: NDArray[np.float64]) -> FriedmanTest:
     none = FriedmanTest(None, methods - 1, None, None)
     if methods < 3 or rows < 2 or not np.ptp(ranks, axis=1).any():
         return none
-    from scipy.stats import friedmanchisquare
-
-    result = friedmanchisquare(*ranks.round(12).T)
-    chi_square = float(result.statistic)
-    return FriedmanTest(chi_square, methods - 1, float(result.pvalue), chi_square / (rows * (methods - 1)))
+    tested = friedman(ranks.round(_DIGITS))
+    return FriedmanTest(tested.statistic, methods - 1, tested.p, tested.statistic / (rows * (methods - 1)))
 
 
-def _differences(ranks: NDArray[np.float64]) -> list[tuple[int, int, NDArray[np.float64]]]:
-    pairs = itertools.combinations(range(ranks.shape[1]), 2)
-    return [(first, second, ranks[:, first] - ranks[:, second]) for first, second in pairs]
-
-
-def _corrected(tests: list[PairTest]) -> list[PairTest]:
-    return [test if test.p is None else replace(test, p_bonferroni=min(1.0, test.p * len(tests))) for test in tests]
+def _pair_tests(ranks: NDArray[np.float64], test: Callable[[ArrayLike, ArrayLike], Tested]) -> list[PairTest]:
+    pairs = list(itertools.combinations(range(ranks.shape[1]), 2))
+    tests = []
+    for first, second in pairs:
+        difference = (ranks[:, first] - ranks[:, second]).round(_DIGITS)
+        mean = float(difference.mean())
+        if not (np.ptp(difference) if test is paired_t else difference.any()):
+            tests.append(PairTest(first, second, "none: all differences are equal", mean))
+            continue
+        tested = test(difference, np.zeros_like(difference))
+        p = bonferroni(tested.p, len(pairs))
+        tests.append(PairTest(first, second, tested.test, mean, tested.statistic, tested.p, p))
+    return tests
