@@ -135,7 +135,7 @@ def _described(view: _View) -> dict[str, Any]:
         "running": view.ended is None,
         "error": view.error,
         "images": sorted(view.images),
-        "history": list(view.history),
+        "history": [dict(point) for point in list(view.history)],  # the scan's thread goes on writing
     }
 
 
