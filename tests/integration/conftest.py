@@ -136,7 +136,7 @@ def browser() -> Iterator[Any]:
         pytest.skip("chromium is not installed: what a browser shows is not tried")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        running = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield running
         running.close()
 
