@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -216,7 +217,19 @@ def test_a_run_goes_on_from_its_checkpoint_but_not_with_other_scans(
     assert (tmp_path / "parts" / CHECKPOINT).is_file()
 
 
-def test_the_shipped_bundle_gives_its_weights() -> None:
+@pytest.fixture
+def untold(tmp_path: Path) -> Path:
+    """The shipped bundle, as one that does not say how it was made."""
+    inside = {"metadata.json": ""}
+    network = torch.jit.load(str(SHIPPED), _extra_files=inside)  # type: ignore[no-untyped-call]
+    metadata = json.loads(inside["metadata.json"])
+    del metadata["training"]["configuration"]
+    path = tmp_path / "untold.pt"
+    torch.jit.save(network, str(path), _extra_files={"metadata.json": json.dumps(metadata)})  # type: ignore[no-untyped-call]
+    return path
+
+
+def test_the_shipped_bundle_gives_its_weights(untold: Path) -> None:
     config = load_config(shipped_configs()["noise_aware"])
     start = open_start(SHIPPED, config)
     assert start.described["bundle"] == "noise_aware" and start.described["keep"] > 0
@@ -227,8 +240,9 @@ def test_the_shipped_bundle_gives_its_weights() -> None:
     with torch.no_grad():
         difference = network(given) - torch.jit.load(str(SHIPPED))(given)  # type: ignore[no-untyped-call]
     assert float(difference.abs().max()) < 1e-3
+    assert open_start(SHIPPED).config.network == config.network
     with pytest.raises(ConfigError, match="give --config"):
-        open_start(SHIPPED)
+        open_start(untold)
     other = config.model_copy(update={"network": config.network.model_copy(update={"filters": 16})})
     with pytest.raises(DataError, match="folder of its run"):
         bundle_weights(SHIPPED, other)
@@ -258,6 +272,7 @@ def test_the_verb_makes_a_run_that_can_be_exported(scans: list[Path], small_run:
 
 def test_bad_input_is_one_sentence(
     scans: list[Path],
+    untold: Path,
     disturbed: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -285,7 +300,7 @@ def test_bad_input_is_one_sentence(
         ([scans[0]], magnitude, (), "only complex networks"),
         ([scans[0]], tmp_path / "nowhere", (), "no such run or bundle"),
         ([scans[0]], tmp_path, (), "holds no best.pt"),
-        ([scans[0]], SHIPPED, (), "give --config"),
+        ([scans[0]], untold, (), "give --config"),
         ([scans[0]], disturbed, ("--out", disturbed), "choose another --out"),
     ):
         words = ["nadenoise-train", "finetune", *files, "--from", start, "--out", tmp_path / "out", *more]
