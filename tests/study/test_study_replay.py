@@ -88,8 +88,8 @@ class TestFolder:
 
 @pytest.fixture(scope="module")
 def paper(scan_file, tmp_path_factory):
-    """The default chain over ten averages with the paper's noise: (report, truth)."""
-    options = {"averages": 10, "noise": 58.0, "seed": 11}
+    """The default chain over twenty averages with the paper's noise: (report, truth)."""
+    options = {"averages": 20, "noise": 58.0, "seed": 11}
     chain = read_chain(find_chain("sodium_calf"))
     report = replay(scan_file(**options), chain, tmp_path_factory.mktemp("out")).report
     return report, VirtualMeasurement(**options)
@@ -99,8 +99,8 @@ class TestReport:
     def test_noise_is_that_of_the_theory(self, paper):
         report, _ = paper
         (nufft,) = [image for image in report["images"] if image["kind"] == "plain"]
-        assert nufft["averages"] == 10
-        assert nufft["noise_std"] == pytest.approx(58 / math.sqrt(10), rel=0.02)
+        assert nufft["averages"] == 20
+        assert nufft["noise_std"] == pytest.approx(58 / math.sqrt(20), rel=0.02)
 
     def test_calibration_finds_the_tubes(self, paper):
         report, measurement = paper
@@ -116,7 +116,7 @@ class TestReport:
 
     def test_says_what_was_run_on_what(self, paper):
         report, _ = paper
-        assert report["raw"]["acquisitions"] == 400 and len(report["raw"]["sha256"]) == 64
+        assert report["raw"]["acquisitions"] == 800 and len(report["raw"]["sha256"]) == 64
         assert [stage["gadget"] for stage in report["chain"]["stages"]] == [
             "prewhiten", "accumulate", "reconstruct", "denoise", "quantify", "deliver"
         ]  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import nadenoise_core
 from training.cache import Images
 from training.config import SyntheticSettings
 from training.images import prepare_image
@@ -66,4 +68,17 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "small.yaml"
     path.write_text(SMALL_RUN.replace("CACHE", str(folder / "small.h5")))
     prepare(load_config(path).data, Journal())
+    return path
+
+
+@pytest.fixture
+def untold(tmp_path: Path) -> Path:
+    """The shipped bundle, as one that does not say how it was made."""
+    shipped = Path(nadenoise_core.__file__).parent / "models" / "noise_aware.pt"
+    inside = {"metadata.json": ""}
+    network = torch.jit.load(str(shipped), _extra_files=inside)  # type: ignore[no-untyped-call]
+    metadata = json.loads(inside["metadata.json"])
+    del metadata["training"]["configuration"]
+    path = tmp_path / "untold.pt"
+    torch.jit.save(network, str(path), _extra_files={"metadata.json": json.dumps(metadata)})  # type: ignore[no-untyped-call]
     return path

@@ -104,12 +104,9 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bundle_that_does_not_tell_its_images_needs_a_configuration(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    untold: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import nadenoise_core
-
-    bundle = Path(nadenoise_core.__file__).parent / "models" / "noise_aware.pt"
-    assert "give --config" in refusal(capsys, monkeypatch, "evaluate", bundle)[0]
+    assert "give --config" in refusal(capsys, monkeypatch, "evaluate", untold)[0]
 
 
 def test_an_interrupted_fit_says_how_to_go_on(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import nadenoise_core
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
 from training import cli, compare
 from training.calves import CALF_NOISE, SEED
@@ -33,7 +32,6 @@ from training.run import BEST, Run, build_network, save_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 
-SHIPPED = Path(nadenoise_core.__file__).parent / "models" / "noise_aware.pt"
 FEW = (
     Condition("usual", 10),
     Condition("other noise", 10, excess=1.25),
@@ -139,14 +137,14 @@ def test_pixels_too_large_are_refused() -> None:
         compare.compare(contest, range(1), FEW[:1])
 
 
-def test_runs_are_opened_and_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+def test_runs_are_opened_and_what_cannot_be_compared_is_refused(tmp_path: Path, untold: Path) -> None:
     aware = kept_run(tmp_path / "aware", config_of(None))
     ten, thirty = (kept_run(tmp_path / str(averages), config_of(averages)) for averages in (10, 30))
     contest = open_contest(aware, [thirty, ten])
     assert [one.averages for one in contest.singles] == [30, 10] and contest.design == PAPER_SPIRAL
     assert contest.aware.channels == "complex" and contest.singles[0].model.channels == "magnitude"
     # An older bundle does not tell its spiral: that of the others is taken.
-    assert open_contest(SHIPPED, [ten]).design == PAPER_SPIRAL
+    assert open_contest(untold, [ten]).design == PAPER_SPIRAL
     again = kept_run(tmp_path / "again", config_of(10))
     small = kept_run(tmp_path / "small", config_of(20, matrix=64))
     for model, against, expected in (
@@ -154,7 +152,7 @@ def test_runs_are_opened_and_what_cannot_be_compared_is_refused(tmp_path: Path) 
         (aware, [aware], "aware: is not for one number of averages"),
         (aware, [ten, small], "small: was made for another spiral or matrix than"),
         (aware, [small], "aware: was made for another spiral or matrix than"),
-        (aware, [SHIPPED], "does not say for how many averages"),
+        (aware, [untold], "does not say for how many averages"),
         (aware, [], "no network to compare with"),
     ):
         with pytest.raises(ConfigError, match=expected):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -215,18 +214,6 @@ def test_a_run_goes_on_from_its_checkpoint_but_not_with_other_scans(
     with pytest.raises(DataError, match="begun from another network or with other scans"):
         tuned(scans[:1], disturbed, tmp_path / "parts", epochs=2, schedule="constant")
     assert (tmp_path / "parts" / CHECKPOINT).is_file()
-
-
-@pytest.fixture
-def untold(tmp_path: Path) -> Path:
-    """The shipped bundle, as one that does not say how it was made."""
-    inside = {"metadata.json": ""}
-    network = torch.jit.load(str(SHIPPED), _extra_files=inside)  # type: ignore[no-untyped-call]
-    metadata = json.loads(inside["metadata.json"])
-    del metadata["training"]["configuration"]
-    path = tmp_path / "untold.pt"
-    torch.jit.save(network, str(path), _extra_files={"metadata.json": json.dumps(metadata)})  # type: ignore[no-untyped-call]
-    return path
 
 
 def test_the_shipped_bundle_gives_its_weights(untold: Path) -> None:
