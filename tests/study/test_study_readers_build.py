@@ -29,9 +29,9 @@ def chunks(png: bytes) -> list[str]:
     """Names of the chunks of a PNG (its standard, section 5.3); each with its checksum right."""
     place, names = 8, []
     while place < len(png):
-        length = int.from_bytes(png[place : place + 4])
+        length = int.from_bytes(png[place : place + 4], "big")
         names.append(png[place + 4 : place + 8].decode())
-        assert zlib.crc32(png[place + 4 : place + 8 + length]) == int.from_bytes(png[place + 8 + length :][:4])
+        assert zlib.crc32(png[place + 4 : place + 8 + length]) == int.from_bytes(png[place + 8 + length :][:4], "big")
         place += 12 + length
     return names
 
