@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from nadenoise_core.cli.console import output, progress_bar
-from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.stream.rawfile import write_raw_file
 from nadenoise_core.study.virtual import PAPER_NOISE, VirtualMeasurement
 
@@ -99,24 +98,14 @@ def write_measurement(measurement: VirtualMeasurement, raw: Path, truth: Path | 
         task = progress.add_task("simulate", total=measurement.acquisition_count())
         write_raw_file(raw, measurement.header_xml(), _advance(measurement.acquisitions(), progress, task))
     if truth is not None:
-        _write_text(truth, json.dumps(measurement.truth(), indent=2) + "\n")
+        text = json.dumps(measurement.truth(), indent=2) + "\n"
+        write_whole(truth, text.encode(), make_folders=False)
 
 
 def _advance(items: Iterable[Any], progress: Any, task: Any) -> Iterator[Any]:
     for item in items:
         yield item
         progress.advance(task)
-
-
-def _write_text(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
 
 
 def _triple(text: str, option: str) -> tuple[float, float, float]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 from pydicom.dataset import Dataset
 
-from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 
 
 def encode(dataset: Dataset) -> bytes:
@@ -33,38 +31,5 @@ def write(dataset: Dataset, folder: Path | str, name: str, *, durable: bool = Fa
     if name in ("", ".", "..") or Path(name).name != name:
         raise BadInputError(f"DICOM: {name!r} is not a plain file name")
     path = Path(folder) / name
-    content = encode(dataset)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, content, durable)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; check the folder and its free space"
-        ) from error
+    write_whole(path, encode(dataset), durable=durable)
     return path
-
-
-def _write_whole(path: Path, content: bytes, durable: bool) -> None:
-    unfinished = path.with_name(f".{uuid4().hex}.part")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(unfinished, path)
-        if durable:
-            _sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disc."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

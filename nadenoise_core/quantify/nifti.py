@@ -6,6 +6,7 @@ Array axis 0 of the file is the column (x) of the image, axis 1 the row (y), as 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,8 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floa
         image.to_filename(unfinished)
         os.replace(unfinished, path)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
 
 

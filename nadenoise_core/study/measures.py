@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.study.results import write_text
+from nadenoise_core.files import write_whole
 
 Method = Literal["reference", "NUFFT", "CS", "CNN", "truth"]
 METHODS: tuple[Method, ...] = ("NUFFT", "CS", "CNN")
@@ -87,7 +87,7 @@ def write_measures(path: Path, rows: Iterable[Row]) -> None:
     for row in rows:
         value = repr(row.value) if math.isfinite(row.value) else ""
         writer.writerow((row.volunteer, row.method, row.averages, row.measure, value))
-    write_text(path, text.getvalue())
+    write_whole(path, text.getvalue().encode())
 
 
 def read_measures(paths: Sequence[Path]) -> Measures:

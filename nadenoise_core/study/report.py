@@ -17,6 +17,7 @@ import numpy as np
 from nadenoise_core import __version__
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.study import paper
 from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
@@ -25,7 +26,6 @@ from nadenoise_core.study.measures import METHODS
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import methods_text, sharpness_note, subjects_line, warnings_of
-from nadenoise_core.study.results import write_text
 from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import QUALITIES, REGIONS, Tables, compute_tables
 from nadenoise_core.study.verdicts import Aim, Worse, aims, worse_than_paper
@@ -89,8 +89,8 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
         NadenoiseError: an image cannot be read, or a file not be written.
     """
     page, data = folder / "report.html", folder / "report.json"
-    write_text(page, render("study.html.j2", **_context(report), figures=list(_figures(report))))
-    write_text(data, json.dumps(report_data(report), indent=2, allow_nan=False) + "\n")
+    write_whole(page, render("study.html.j2", **_context(report), figures=list(_figures(report))).encode())
+    write_whole(data, (json.dumps(report_data(report), indent=2, allow_nan=False) + "\n").encode())
     return page, data
 
 
@@ -100,7 +100,7 @@ def write_results(report: Report, path: Path, command: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_text(path, render("results.md.j2", **_context(report), command=command))
+    write_whole(path, render("results.md.j2", **_context(report), command=command).encode())
 
 
 def report_data(report: Report) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from nadenoise_core.errors import NadenoiseError, OutputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
-from nadenoise_core.study.results import write_text
 from nadenoise_core.study.subjects import Subject, list_subjects
 from nadenoise_core.study.volunteer import evaluate, fingerprint, is_done, nifti_stem
 
@@ -90,7 +90,7 @@ def run_study(
         raise next(iter(failures.values()))
     measures = read_measures([folders[name] / "measures.csv" for name in names])
     write_measures(out / "measures.csv", measures.rows)
-    write_text(out / "cases.csv", _cases(measures))
+    write_whole(out / "cases.csv", _cases(measures).encode())
     records = tuple(json.loads((folders[name] / "record.json").read_text(encoding="utf-8")) for name in names)
     told = {name: str(error) for name, error in failures.items()}
     declared = isinstance(config.subjects, FileSubjects) and config.subjects.virtual

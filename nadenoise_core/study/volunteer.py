@@ -12,6 +12,7 @@ import numpy as np
 
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
 from nadenoise_core.stream.image import pixel_size, told_number, told_numbers
@@ -20,7 +21,7 @@ from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.products import Chains, Product, Products, find_bundles, make_products, read_chains
 from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, versions
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
-from nadenoise_core.study.results import folder_in_progress, write_text
+from nadenoise_core.study.results import folder_in_progress
 from nadenoise_core.study.subjects import Subject
 
 FORMAT = 1
@@ -96,7 +97,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
     with folder_in_progress(folder) as unfinished:
         export_nifti(unfinished / "nifti", products, regions)
         write_measures(unfinished / "measures.csv", rows)
-        write_text(unfinished / "record.json", json.dumps(record, indent=2) + "\n")
+        write_whole(unfinished / "record.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
 def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterator[Row]:
@@ -153,7 +154,7 @@ def write_label_names(path: Path) -> None:
         f'{number:5d} {red:4d} {green:4d} {blue:4d} {int(number > 0)} 1 1 "{LABEL_NAMES.get(number, "Clear Label")}"'
         for number, (red, green, blue) in _LABEL_COLOURS.items()
     ]
-    write_text(path, "\n".join(["# ITK-SNAP label description", *lines]) + "\n")
+    write_whole(path, ("\n".join(["# ITK-SNAP label description", *lines]) + "\n").encode())
 
 
 def nifti_stem(method: str, averages: int) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.study.readers.agreement import PairAgreement, kendall_w, pair_agreement
 from nadenoise_core.study.readers.comparison import (
     FriedmanTest,
@@ -25,7 +26,6 @@ from nadenoise_core.study.readers.comparison import (
     paired_t_tests,
     wilcoxon_tests,
 )
-from nadenoise_core.study.readers.files import write_whole
 from nadenoise_core.study.readers.formats import Key, Results, check_ranks, read_key, read_results
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.study.readers.cases import Case
-from nadenoise_core.study.readers.files import write_whole
 from nadenoise_core.study.readers.formats import (
     Key,
     KeyCase,

@@ -1,36 +1,12 @@
-"""Whole files or none, and JSON that is read strictly."""
+"""Files, and JSON that is read strictly."""
 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from nadenoise_core.errors import BadInputError, OutputError
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks sees all of it or what was there before; folders are made.
-
-    Raises:
-        OutputError: it could not be written; nothing is left behind.
-    """
-    unfinished = path.with_name(f".{uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(content)
-            os.replace(unfinished, path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"cannot write {path}: {reason}; check the folder and its free space") from error
+from nadenoise_core.errors import BadInputError
 
 
 def read_file(path: Path) -> bytes:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from nadenoise_core.errors import BadInputError, NadenoiseError
-from nadenoise_core.study.readers.files import parse_json, read_file, write_whole
+from nadenoise_core.files import write_whole
+from nadenoise_core.study.readers.files import parse_json, read_file
 from nadenoise_core.study.readers.formats import (
     READER_NAME,
     Answer,
