@@ -71,11 +71,11 @@ class Deliver(Gadget):
                 continue
             file = self._deliver(item) if wanted else None
             yield self._for_console(item) if self.parameters.pixels == "12 bit" else item
-            if file is not None and self.parameters.send:
+            if file is not None:
                 yield file
 
-    def _deliver(self, image: ismrmrd.Image) -> DicomFile:
-        """The DICOM file of an image, which is written to the folder and the outbox, if there are any."""
+    def _deliver(self, image: ismrmrd.Image) -> DicomFile | None:
+        """Write an image as DICOM to the folder and the outbox, if there are any; the file, if it is to be sent."""
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, head.image_index, head.repetition + 1)
@@ -97,7 +97,7 @@ class Deliver(Gadget):
             write(dataset, Path(self.parameters.folder), name)
         if self.parameters.outbox:
             self._put(dataset, Outbox(Path(self.parameters.outbox)))
-        return DicomFile(name, encode(dataset))
+        return DicomFile(name, encode(dataset)) if self.parameters.send else None
 
     def _for_console(self, image: ismrmrd.Image) -> ismrmrd.Image:
         if told(image, "kind") == "atsc":

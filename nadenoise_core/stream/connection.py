@@ -53,7 +53,6 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
 
     def __init__(self, wire: Wire) -> None:  # the base class reads here what `open` reads
         self.socket = wire
-        self.filters: list[Any] = []
         self.closed = False
         self.parameters: dict[str, str] = {}
         self._ahead: list[int] = []

@@ -140,7 +140,8 @@ def _chain_of_client(connection: ScanConnection, opening: Opening, folders: Chai
     name = connection.parameters.pop(CONFIG_ID, opening.name)
     if not name:
         raise ChainError(f"no configuration came; name a chain, of {', '.join(folders.names)}")
-    return with_parameters(folders.named(name), connection.parameters)
+    chain = folders.named(name)
+    return with_parameters(chain, connection.parameters) if connection.parameters else chain
 
 
 def _observed(items: Iterable[Item], observers: Sequence[Observer]) -> Iterator[Item]:
@@ -158,7 +159,7 @@ def _warnings_to(connection: ScanConnection) -> Iterator[None]:
 
     class Sender(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread and not record.name.startswith(("nadenoise.connection", "nadenoise.server")):
+            if record.thread == thread:
                 with suppress(ConnectionFailed):  # the scan finds out by itself
                     words = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
                     connection.send_text(f"{'ERR' if record.levelno >= logging.ERROR else 'WRN'} {words}")
