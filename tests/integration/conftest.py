@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -84,33 +85,50 @@ class Peer:
 
 
 @pytest.fixture
-def through_node() -> Callable[..., list[Any]]:
-    """Run a node in a thread, over TCP on the loopback, with Gadgetron's own client of the connection."""
+def run_node() -> Callable[[Callable[[socket.socket], None]], BaseException | None]:
+    """Run a node in a thread, with Gadgetron's own client of the connection, against a script for the other end.
+
+    Gives what the node raised.
+    """
     import gadgets
 
-    def talk(node_xml: str, header_xml: str, items: Iterable[Any]) -> list[Any]:
-        failure: list[BaseException] = []
+    def run(script: Callable[[socket.socket], None]) -> BaseException | None:
+        raised: list[BaseException] = []
 
-        def node() -> None:
+        def serve() -> None:
             try:
                 with socket.create_connection(("127.0.0.1", port)) as link, Connection(link) as connection:
                     gadgets.chain(connection)
             except BaseException as error:
-                failure.append(error)
+                raised.append(error)
 
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            thread = threading.Thread(target=node, daemon=True)
+            thread = threading.Thread(target=serve, daemon=True)
             thread.start()
-            connection, _ = server.accept()
-            with connection:
-                try:
-                    received = Peer(connection).talk(node_xml, header_xml, items)
-                except OSError:
-                    received = []
+            link, _ = server.accept()
+            with link:
+                script(link)
         thread.join(120)
-        if failure:
-            raise failure[0]
+        assert not thread.is_alive()
+        return raised[0] if raised else None
+
+    return run
+
+
+@pytest.fixture
+def through_node(run_node) -> Callable[..., list[Any]]:
+    """What comes out of a node; what it raises is raised."""
+
+    def talk(node_xml: str, header_xml: str, items: Iterable[Any]) -> list[Any]:
+        received: list[Any] = []
+
+        def script(link: socket.socket) -> None:
+            with suppress(OSError):  # a node that failed tells why below
+                received.extend(Peer(link).talk(node_xml, header_xml, items))
+
+        if (error := run_node(script)) is not None:
+            raise error
         return received
 
     return talk

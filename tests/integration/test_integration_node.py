@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from collections.abc import Callable
 
 import ismrmrd
 import pytest
-from gadgetron.external.connection import Connection
 
 from nadenoise_core.errors import ConnectionFailed, RawDataError
 
@@ -58,32 +56,9 @@ class Scanner:
 
 
 @pytest.fixture
-def node() -> Callable[[Callable[[Scanner], None]], BaseException | None]:
-    """Run a node in a thread against a scanner's script: what the node raised."""
-    import gadgets
-
-    def run(script: Callable[[Scanner], None]) -> BaseException | None:
-        raised: list[BaseException] = []
-
-        def serve() -> None:
-            try:
-                with socket.create_connection(("127.0.0.1", port)) as link, Connection(link) as connection:
-                    gadgets.chain(connection)
-            except BaseException as error:
-                raised.append(error)
-
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-            thread = threading.Thread(target=serve, daemon=True)
-            thread.start()
-            link, _ = server.accept()
-            with link:
-                script(Scanner(link))
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
-        return raised[0] if raised else None
-
-    return run
+def against(run_node) -> Callable[[Callable[[Scanner], None]], BaseException | None]:
+    """Run a node against a scanner's script: what the node raised."""
+    return lambda script: run_node(lambda link: script(Scanner(link)))
 
 
 @pytest.fixture
@@ -92,7 +67,7 @@ def scan(measured):
     return measurement.header_xml(), acquisitions
 
 
-def test_our_words_reach_gadgetron_and_the_rest_of_the_scan_is_taken(node, node_xml, scan, changed) -> None:
+def test_our_words_reach_gadgetron_and_the_rest_of_the_scan_is_taken(against, node_xml, scan, changed) -> None:
     header, acquisitions = scan
     damaged = changed(acquisitions[1], data=acquisitions[1].data * float("nan"))
 
@@ -103,10 +78,10 @@ def test_our_words_reach_gadgetron_and_the_rest_of_the_scan_is_taken(node, node_
         scanner.close()
         assert "acquisition 1 (interleaf" in scanner.error()
 
-    assert isinstance(node(script), RawDataError)
+    assert isinstance(against(script), RawDataError)
 
 
-def test_a_wrong_property_is_told_before_the_first_sample(node, node_xml, scan) -> None:
+def test_a_wrong_property_is_told_before_the_first_sample(against, node_xml, scan) -> None:
     header, _ = scan
 
     def script(scanner: Scanner) -> None:
@@ -114,11 +89,11 @@ def test_a_wrong_property_is_told_before_the_first_sample(node, node_xml, scan) 
         scanner.close()
         assert "emit_at" in scanner.error()
 
-    assert node(script) is not None
+    assert against(script) is not None
 
 
 @pytest.mark.parametrize("sent", [0, 1, 100, 341])
-def test_a_peer_that_vanishes_is_noticed(node, node_xml, scan, sent: int) -> None:
+def test_a_peer_that_vanishes_is_noticed(against, node_xml, scan, sent: int) -> None:
     header, acquisitions = scan
     message = bytearray(struct.pack("<H", ACQUISITION))
     acquisitions[0].serialize_into(message.extend)
@@ -128,13 +103,13 @@ def test_a_peer_that_vanishes_is_noticed(node, node_xml, scan, sent: int) -> Non
         scanner.send(acquisitions[0])
         scanner.link.sendall(message[:sent])
 
-    error = node(script)
+    error = against(script)
     assert isinstance(error, ConnectionFailed)
     assert "without a CLOSE message" in str(error) or "the connection failed" in str(error)
 
 
 @pytest.mark.parametrize("message", [ERROR, 1018, 60000])
-def test_a_message_that_is_not_known_is_named(node, node_xml, scan, message: int) -> None:
+def test_a_message_that_is_not_known_is_named(against, node_xml, scan, message: int) -> None:
     header, acquisitions = scan
 
     def script(scanner: Scanner) -> None:
@@ -143,4 +118,4 @@ def test_a_message_that_is_not_known_is_named(node, node_xml, scan, message: int
         scanner.link.sendall(struct.pack("<H", message))
         assert f"message {message} " in scanner.error()
 
-    assert isinstance(node(script), ConnectionFailed)
+    assert isinstance(against(script), ConnectionFailed)
