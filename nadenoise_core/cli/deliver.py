@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,8 @@ def deliver(
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         for library in _LIBRARIES:  # what they log of a failure is told in our words
             logging.getLogger(library).setLevel(logging.CRITICAL)
+    # A connection that failed is left to Python to close, which is nothing that an operator can mend.
+    warnings.filterwarnings("ignore", category=ResourceWarning, module="pynetdicom")
     box = Outbox(outbox)
     stops: list[bool] = []
     with box.delivering():
