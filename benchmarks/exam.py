@@ -15,12 +15,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from nadenoise_core.stream.chain import build, find_chain, read_chain
-from nadenoise_core.stream.rawfile import write_raw_file
-from nadenoise_core.stream.runner import StageClock, run
-from nadenoise_core.stream.scan import parse_header, read_scan
-from nadenoise_core.study.replay import replay
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.runner import StageClock, run
+from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.replay.replay import replay
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 REPEATS = 20
 

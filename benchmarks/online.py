@@ -16,15 +16,15 @@ from time import perf_counter, sleep
 from rich.console import Console
 from rich.table import Table
 
+from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.gadget import Item
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.stream import messages
-from nadenoise_core.stream.chain import build, find_chain, read_chain
-from nadenoise_core.stream.gadget import Item
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import parse_header, read_scan
 from nadenoise_core.stream.server import Server
 from nadenoise_core.stream.session import ChainFolders
 from nadenoise_core.stream.wire import CLOSE, Wire
-from nadenoise_core.study.virtual import VirtualMeasurement
 
 CHAIN = "sodium_calf"
 REPEATS = 20

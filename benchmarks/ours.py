@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from benchmarks.problem import Problem, Samples
 from benchmarks.task import Task
+from nadenoise_core.device import Device
 from nadenoise_core.recon.conjugate_gradients import conjugate_gradients
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.recon.reconstruction import Reconstruction, Settings

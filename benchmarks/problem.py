@@ -13,7 +13,7 @@ from nadenoise_core.phantom import VirtualScan, band_limited
 from nadenoise_core.recon.least_squares import field_of_view_disc
 from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 AVERAGES = 30
 COILS = 8

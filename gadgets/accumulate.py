@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
+from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.mrd.buffer import pack
+from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
-from nadenoise_core.stream.buffer import pack
-from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
-from nadenoise_core.stream.scan import Scan
 
 Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
 TrajectoryUnit = Literal["auto", "cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]

@@ -15,13 +15,13 @@ from pydantic import Field
 from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
+from nadenoise_core.chain.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
 from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import OutputError
+from nadenoise_core.mrd.image import as_integers, history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.mrd.scan import Scan, header_fingerprint
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
-from nadenoise_core.stream.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import as_integers, history_of, pixels_of, told, told_number, words_of
-from nadenoise_core.stream.scan import Scan, header_fingerprint
 
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
 _CONSOLE_LARGEST = 4095

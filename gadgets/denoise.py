@@ -9,13 +9,13 @@ import ismrmrd
 import numpy as np
 from pydantic import Field
 
+from nadenoise_core.chain.gadget import CONSOLE, Gadget, GadgetParameters, Item
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, is_path, noise_aware_bundles
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
+from nadenoise_core.device import choose_device
 from nadenoise_core.errors import BundleError
-from nadenoise_core.recon.device import choose_device
-from nadenoise_core.stream.gadget import CONSOLE, Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import (
+from nadenoise_core.mrd.image import (
     add_to_history,
     comment,
     image_beside,
@@ -29,7 +29,7 @@ from nadenoise_core.stream.image import (
     told_number,
     told_numbers,
 )
-from nadenoise_core.stream.scan import Scan
+from nadenoise_core.mrd.scan import Scan
 
 
 class Denoise(Gadget):

@@ -8,9 +8,9 @@ import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.recon.coils import noise_covariance, whitening_matrix
-from nadenoise_core.stream.gadget import Gadget, GadgetParameters, Item
 
 
 class Prewhiten(Gadget):

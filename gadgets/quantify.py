@@ -13,22 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
 from nadenoise_core.errors import CalibrationError, RawDataError
-from nadenoise_core.quantify.atsc import (
-    ConcentrationMap,
-    TubeSetup,
-    concentration_map,
-    concentrations_again,
-    found_in,
-    tubes_as_facts,
-)
-from nadenoise_core.quantify.nifti import read_label_map, read_map
-from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
-from nadenoise_core.quantify.rois import measure
-from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
-from nadenoise_core.quantify.uncertainty import jackknife_error
-from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import (
+from nadenoise_core.mrd.image import (
     add_to_history,
     comment,
     image_beside,
@@ -43,7 +30,20 @@ from nadenoise_core.stream.image import (
     window,
     without_replicas,
 )
-from nadenoise_core.stream.scan import Scan
+from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.quantify.atsc import (
+    ConcentrationMap,
+    TubeSetup,
+    concentration_map,
+    concentrations_again,
+    found_in,
+    tubes_as_facts,
+)
+from nadenoise_core.quantify.nifti import read_label_map, read_map
+from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
+from nadenoise_core.quantify.rois import measure
+from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
+from nadenoise_core.quantify.uncertainty import jackknife_error
 
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 

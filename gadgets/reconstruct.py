@@ -12,14 +12,11 @@ from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
+from nadenoise_core.device import choose_device
 from nadenoise_core.errors import BadInputError, RawDataError
-from nadenoise_core.quantify.nifti import read_map
-from nadenoise_core.recon.device import choose_device
-from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction, Settings
-from nadenoise_core.recon.total_variation import TotalVariation
-from nadenoise_core.stream.buffer import AveragedReadouts, unpack
-from nadenoise_core.stream.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
-from nadenoise_core.stream.image import (
+from nadenoise_core.mrd.buffer import AveragedReadouts, unpack
+from nadenoise_core.mrd.image import (
     add_to_history,
     comment,
     keep_on_device,
@@ -28,7 +25,10 @@ from nadenoise_core.stream.image import (
     say,
     with_directions,
 )
-from nadenoise_core.stream.scan import Scan
+from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.quantify.nifti import read_map
+from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction, Settings
+from nadenoise_core.recon.total_variation import TotalVariation
 
 _LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 

@@ -16,11 +16,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from nadenoise_core.stream.chain import build, read_chain
-from nadenoise_core.stream.rawfile import write_raw_file
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import parse_header, read_scan
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.chain.chain import build, read_chain
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 Stage = str | tuple[str, dict[str, str]]
 

@@ -11,14 +11,14 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 from rich.table import Table
 
+from nadenoise_core.chain.chain import Chain, Stage, chain_files, find_chain, read_chain
+from nadenoise_core.chain.openrecon_label import describe_container, label_text
+from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.cli.console import output
 from nadenoise_core.denoise.bundle import find_bundle, noise_aware_bundles
 from nadenoise_core.errors import ChainError
-from nadenoise_core.stream.chain import Chain, Stage, chain_files, find_chain, read_chain
-from nadenoise_core.stream.openrecon_label import describe_container, label_text
-from nadenoise_core.stream.rawfile import RawFile
-from nadenoise_core.stream.registry import gadget_class, gadget_names
-from nadenoise_core.stream.scan import parse_header, read_scan
+from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.mrd.scan import parse_header, read_scan
 
 app = typer.Typer(help="List, check and describe chains and gadgets.", no_args_is_help=True)
 

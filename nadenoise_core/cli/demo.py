@@ -12,14 +12,14 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from nadenoise_core.chain.chain import find_chain, read_chain
 from nadenoise_core.cli.console import output
 from nadenoise_core.cli.replay import image_table, replay_with_progress
 from nadenoise_core.cli.simulate import write_measurement
 from nadenoise_core.errors import OutputError
+from nadenoise_core.mrd.image import pixel_size, pixels_of
 from nadenoise_core.phantom import Label, labels
-from nadenoise_core.stream.chain import find_chain, read_chain
-from nadenoise_core.stream.image import pixel_size, pixels_of
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 
 def demo(

@@ -12,11 +12,11 @@ from rich.table import Table
 
 from nadenoise_core.cli.console import errors, output, progress_bar, when_stopped
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.study.readers.analyse import Analysis, Group, analyse_study, write_analysis
-from nadenoise_core.study.readers.build import PAGE, build_study
-from nadenoise_core.study.readers.cases import find_cases
-from nadenoise_core.study.readers.comparison import PairTest
-from nadenoise_core.study.readers.server import open_server
+from nadenoise_core.readers.analyse import Analysis, Group, analyse_study, write_analysis
+from nadenoise_core.readers.build import PAGE, build_study
+from nadenoise_core.readers.cases import find_cases
+from nadenoise_core.readers.comparison import PairTest
+from nadenoise_core.readers.server import open_server
 
 app = typer.Typer(help="Images ranked blind by readers: build, serve, analyse.", no_args_is_help=True)
 

@@ -9,11 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from nadenoise_core.chain.chain import Chain, find_chain, read_chain
 from nadenoise_core.cli.console import errors, output, print_error, progress_bar
 from nadenoise_core.errors import BadInputError, NadenoiseError
-from nadenoise_core.stream.chain import Chain, find_chain, read_chain
-from nadenoise_core.study.replay import ReplayResult
-from nadenoise_core.study.replay import replay as replay_file
+from nadenoise_core.replay.replay import ReplayResult
+from nadenoise_core.replay.replay import replay as replay_file
 
 
 def replay(

@@ -8,15 +8,15 @@ from typing import Annotated
 import ismrmrd
 import typer
 
+from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.cli.console import errors, output, progress_bar
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
+from nadenoise_core.mrd.image import words_of
+from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.mrd.scan import parse_header
+from nadenoise_core.replay.replay import counted
+from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.stream.client import send_scan
-from nadenoise_core.stream.gadget import DicomFile
-from nadenoise_core.stream.image import words_of
-from nadenoise_core.stream.rawfile import RawFile
-from nadenoise_core.stream.scan import parse_header
-from nadenoise_core.study.replay import counted
-from nadenoise_core.study.results import ImagesFile, folder_in_progress
 
 
 def send(

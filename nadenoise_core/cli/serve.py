@@ -12,10 +12,10 @@ from nadenoise_core.cli.console import errors, show_log, when_stopped
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
+from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream.capture import Capture
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders, Observer
-from nadenoise_core.study.warm import warm_up
 
 
 def serve(

@@ -13,8 +13,8 @@ import typer
 from nadenoise_core.cli.console import output, progress_bar
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
-from nadenoise_core.stream.rawfile import write_raw_file
-from nadenoise_core.study.virtual import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 
 def simulate(

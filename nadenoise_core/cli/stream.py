@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from nadenoise_core.chain.chain import find_chain, read_chain
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream import messages
-from nadenoise_core.stream.chain import find_chain, read_chain
 from nadenoise_core.stream.connection import ScanConnection
 from nadenoise_core.stream.session import run_scan
 from nadenoise_core.stream.wire import Wire

@@ -15,9 +15,9 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers
+from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.rois import distance_from
-from nadenoise_core.stream.image import pixel_size, pixels_of, told, told_number, told_numbers
-from nadenoise_core.stream.scan import Scan
 
 KINDS = ("plain", "denoised", "atsc")
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nadenoise_core.device import Device, to_host
 from nadenoise_core.recon.conjugate_gradients import conjugate_gradients
-from nadenoise_core.recon.device import Device, to_host
 from nadenoise_core.recon.model import SignalModel
 
 FINER = 1.25  # pixels of the grid within one of the image

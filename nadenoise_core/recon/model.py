@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-from nadenoise_core.recon.device import Device
+from nadenoise_core.device import Device
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.recon.off_resonance import Segments
 from nadenoise_core.sampling.density import Weights

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.recon.device import Device, choose_device
+from nadenoise_core.device import Device, choose_device
 
 
 class Nufft:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from nadenoise_core.device import Device, to_host
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
-from nadenoise_core.recon.device import Device, to_host
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.recon.off_resonance import time_segments

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nadenoise_core.recon.device import Device
+from nadenoise_core.device import Device
 
 _RELAXATION = 1.8
 _TINY = float(np.finfo(np.float32).tiny)

@@ -12,8 +12,8 @@ from queue import SimpleQueue
 import ismrmrd
 
 from nadenoise_core.errors import OutputError
-from nadenoise_core.stream.rawfile import write_raw_file
-from nadenoise_core.stream.scan import Scan
+from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.mrd.scan import Scan
 
 _WAITING = 4096  # acquisitions; a disc that is further behind than this has stalled
 

@@ -20,8 +20,8 @@ from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_d
 from ismrmrd.constants import DATATYPE_CXDOUBLE, DATATYPE_USHORT
 from ismrmrd.image import get_dtype_from_data_type
 
+from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed
-from nadenoise_core.stream.gadget import DicomFile
 from nadenoise_core.stream.wire import CLOSE, Wire
 
 CONFIG_FILE, CONFIG, HEADER, TEXT, ERROR = 1, 2, 3, 5, 8

@@ -11,14 +11,14 @@ from typing import Protocol
 
 import ismrmrd
 
+from nadenoise_core.chain.chain import Chain, build, chain_files, check_runs_here, parse_chain, read_chain, read_node
+from nadenoise_core.chain.gadget import Item
+from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
+from nadenoise_core.chain.registry import suggestion
+from nadenoise_core.chain.runner import run
 from nadenoise_core.errors import ChainError, ConnectionFailed
-from nadenoise_core.stream.chain import Chain, build, chain_files, check_runs_here, parse_chain, read_chain, read_node
+from nadenoise_core.mrd.scan import Scan, parse_header, read_scan
 from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
-from nadenoise_core.stream.gadget import Item
-from nadenoise_core.stream.openrecon import CONFIG_ID, with_parameters
-from nadenoise_core.stream.registry import suggestion
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import Scan, parse_header, read_scan
 
 
 class Observer(Protocol):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nadenoise_core.configuration import Section, checked, find_shipped, read_document
-from nadenoise_core.study.virtual import PAPER_NOISE
+from nadenoise_core.simulate.measurement import PAPER_NOISE
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

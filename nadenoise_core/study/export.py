@@ -6,9 +6,9 @@ from pathlib import Path
 
 from nadenoise_core.errors import OutputError
 from nadenoise_core.quantify.nifti import write_nifti
+from nadenoise_core.replay.provenance import named_in_errors
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.products import make_reference, read_chains
-from nadenoise_core.study.provenance import named_in_errors
 from nadenoise_core.study.subjects import Subject
 from nadenoise_core.study.volunteer import average_counter, nifti_stem, write_label_names
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.statistics import ALPHA
 from nadenoise_core.study import paper
-from nadenoise_core.study.statistics import ALPHA
 
 METRICS = {"mse": "MSE x1e-3", "ssim": "SSIM", "psnr": "PSNR dB"}
 _SCALE = {"mse": 1e3, "ssim": 1.0, "psnr": 1.0}

@@ -15,17 +15,16 @@ import numpy as np
 from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 
+from nadenoise_core.chain.chain import Chain, build, check_runs_here, find_chain, read_chain
+from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.denoise.bundle import Bundle, find_bundle, shipped_bundles
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
+from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.scan import Scan, is_virtual, parse_header, read_scan
 from nadenoise_core.quantify.geometry import nifti_affine
-from nadenoise_core.stream.chain import Chain, build, check_runs_here, find_chain, read_chain
-from nadenoise_core.stream.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
-from nadenoise_core.stream.runner import StageClock, run
-from nadenoise_core.stream.scan import Scan, parse_header, read_scan
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
 from nadenoise_core.study.subjects import Source
-from nadenoise_core.study.virtual import is_virtual
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from nadenoise_core import __version__
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
+from nadenoise_core.replay.html import embedded, render
 from nadenoise_core.study import paper
 from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
-from nadenoise_core.study.html import embedded, render
 from nadenoise_core.study.measures import METHODS
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles

@@ -12,10 +12,10 @@ import ismrmrd
 import numpy as np
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.replay.provenance import sha256_of
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.study.config import FileSubjects, LabelNumbers, SubjectSettings, VirtualSubjects
-from nadenoise_core.study.provenance import sha256_of
-from nadenoise_core.study.virtual import VirtualMeasurement
 
 
 @dataclass(frozen=True)

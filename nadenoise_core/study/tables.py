@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.study import paper
-from nadenoise_core.study.measures import ALL_METHODS, METHODS, Measures
-from nadenoise_core.study.statistics import (
+from nadenoise_core.statistics import (
     ALPHA,
     BlandAltman,
     Comparison,
@@ -20,6 +18,8 @@ from nadenoise_core.study.statistics import (
     pearson,
     shapiro_wilk,
 )
+from nadenoise_core.study import paper
+from nadenoise_core.study.measures import ALL_METHODS, METHODS, Measures
 
 QUALITIES = {"snr": "estimated SNR", "sharpness": "edge sharpness"}
 REGIONS = ("muscle", "skin")

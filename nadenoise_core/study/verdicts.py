@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from nadenoise_core.statistics import ALPHA, BlandAltman
 from nadenoise_core.study import paper
-from nadenoise_core.study.statistics import ALPHA, BlandAltman
 from nadenoise_core.study.tables import QUALITIES, AgreementRow, QualityRow, Tables
 
 _ROUNDING = 0.005  # the paper's numbers have two digits behind the point

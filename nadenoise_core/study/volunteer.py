@@ -13,15 +13,15 @@ import numpy as np
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
+from nadenoise_core.mrd.image import pixel_size, told_number, told_numbers
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
-from nadenoise_core.stream.image import pixel_size, told_number, told_numbers
+from nadenoise_core.replay.provenance import named_in_errors, recorded_warnings, versions
+from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.products import Chains, Product, Products, find_bundles, make_products, read_chains
-from nadenoise_core.study.provenance import named_in_errors, recorded_warnings, versions
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
-from nadenoise_core.study.results import folder_in_progress
 from nadenoise_core.study.subjects import Subject
 
 FORMAT = 1

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nadenoise_core.stream.rawfile import write_raw_file
+from nadenoise_core.mrd.rawfile import write_raw_file
 
 PLAIN = ["accumulate", "reconstruct", "deliver"]
 

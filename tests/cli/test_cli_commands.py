@@ -11,9 +11,9 @@ import pytest
 import typer
 
 from nadenoise_core import __version__
+from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.cli.main import app
 from nadenoise_core.denoise.bundle import shipped_bundles
-from nadenoise_core.stream.registry import gadget_class, gadget_names
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

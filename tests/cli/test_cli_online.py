@@ -18,7 +18,7 @@ from pathlib import Path
 import ismrmrd
 import pytest
 
-from nadenoise_core.stream.rawfile import RawFile
+from nadenoise_core.mrd.rawfile import RawFile
 
 ROOT = Path(__file__).parents[2]
 NADENOISE = [sys.executable, "-m", "nadenoise_core.cli.main"]

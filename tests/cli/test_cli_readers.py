@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nadenoise_core.study.readers.formats import Answer, Key, Results, read_key
+from nadenoise_core.readers.formats import Answer, Key, Results, read_key
 
 GIVEN = {"reference": 1, "cnn": 1, "cs": 2, "nufft": 4}
 

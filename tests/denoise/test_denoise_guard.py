@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 from nadenoise_core.denoise.bundle import find_bundle
 from nadenoise_core.denoise.guard import LARGEST_MEAN, residual
 from nadenoise_core.denoise.network import Denoiser
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import Calf, band_limited, kspace, random_calf
 from nadenoise_core.quantify.rois import distance_from
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 

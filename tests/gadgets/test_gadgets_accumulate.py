@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
-from nadenoise_core.stream.image import pixels_of, told_number
-from nadenoise_core.stream.scan import parse_header, serialise_header
+from nadenoise_core.mrd.image import pixels_of, told_number
+from nadenoise_core.mrd.scan import parse_header, serialise_header
 
 INTERLEAVES, HALVES = 20, 2
 
@@ -115,9 +115,9 @@ class TestLevels:
             assert told_number(image, "noise_std") == pytest.approx(told_number(alone, "noise_std"), nan_ok=True)
 
     def test_an_image_is_given_as_soon_as_it_is_complete(self, measured, chain_file):
-        from nadenoise_core.stream.chain import build, read_chain
-        from nadenoise_core.stream.runner import run
-        from nadenoise_core.stream.scan import read_scan
+        from nadenoise_core.chain.chain import build, read_chain
+        from nadenoise_core.chain.runner import run
+        from nadenoise_core.mrd.scan import read_scan
 
         measurement, items = measured(averages=4)
         taken = []

@@ -11,11 +11,11 @@ import pytest
 
 from gadgets.quantify import Quantify
 from nadenoise_core.errors import BadInputError, ChainError, NadenoiseError, RawDataError, TrajectoryError
+from nadenoise_core.mrd.buffer import unpack
+from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.mrd.scan import parse_header, read_scan, serialise_header
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.sampling import SpiralDesign
-from nadenoise_core.stream.buffer import unpack
-from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
-from nadenoise_core.stream.scan import parse_header, read_scan, serialise_header
 
 NAMES = "frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im"
 IMAGE = ["accumulate", "reconstruct"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nadenoise_core.stream.gadget import DicomFile
-from nadenoise_core.stream.image import pixels_of, told, words_of
+from nadenoise_core.chain.gadget import DicomFile
+from nadenoise_core.mrd.image import pixels_of, told, words_of
 
 
 @pytest.fixture

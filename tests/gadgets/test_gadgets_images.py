@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from nadenoise_core.errors import BundleError, ChainError, NadenoiseError
-from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, told_numbers, words_of
 
 TUBES = (10.0, 25.0, 50.0, 75.0, 100.0)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
-from nadenoise_core.stream.image import pixels_of, words_of
-from nadenoise_core.stream.scan import parse_header, serialise_header
+from nadenoise_core.mrd.image import pixels_of, words_of
+from nadenoise_core.mrd.scan import parse_header, serialise_header
 
 IMAGE = ["accumulate", "reconstruct"]
 

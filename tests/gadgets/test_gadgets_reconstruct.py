@@ -11,9 +11,9 @@ import pytest
 
 import gadgets.reconstruct
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
+from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, words_of
 from nadenoise_core.phantom import band_limited
 from nadenoise_core.recon.reconstruction import Reconstruction
-from nadenoise_core.stream.image import history_of, pixels_of, told, told_number, words_of
 
 CS = {"method": "total_variation"}
 PIXELS = np.stack(np.meshgrid(np.arange(80) - 40, np.arange(80) - 40), axis=-1)
@@ -264,7 +264,7 @@ class TestCoils:
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["gridding", "least_squares", "total_variation"])
 def test_gpu_and_cpu_agree(method, images_of) -> None:
-    from nadenoise_core.recon.device import choose_device
+    from nadenoise_core.device import choose_device
 
     try:
         choose_device("cuda")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
+from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.image import pixels_of, told
+from nadenoise_core.mrd.scan import parse_header, read_scan
 from nadenoise_core.phantom import Label, concentration, labels
 from nadenoise_core.quantify.quality import estimated_snr
-from nadenoise_core.stream.chain import build, find_chain, read_chain
-from nadenoise_core.stream.image import pixels_of, told
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import parse_header, read_scan
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 INDIVIDUALS = 20
 MATRIX, FIELD_OF_VIEW, PIXEL = 80, 180.0, 2.25

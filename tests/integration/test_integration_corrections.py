@@ -10,10 +10,10 @@ import nibabel
 import numpy as np
 import pytest
 
+from nadenoise_core.mrd.image import pixels_of, told
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.quantify.rois import pixel_positions
-from nadenoise_core.stream.image import pixels_of, told
-from nadenoise_core.study.virtual import VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 MATRIX, FIELD_OF_VIEW, PIXEL = 80, 180.0, 2.25
 QUANTIFY = {"tube_diameter": "20"}

@@ -17,9 +17,9 @@ import ismrmrd
 import pytest
 from lxml import etree
 
-from nadenoise_core.stream.chain import build, chain_files, read_chain
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import parse_header, read_scan
+from nadenoise_core.chain.chain import build, chain_files, read_chain
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.scan import parse_header, read_scan
 from nadenoise_core.stream.server import Server
 from nadenoise_core.stream.session import ChainFolders
 

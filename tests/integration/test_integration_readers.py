@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from nadenoise_core.study.readers.analyse import Analysis, analyse_study
-from nadenoise_core.study.readers.build import BuiltStudy, build_study
-from nadenoise_core.study.readers.cases import find_cases
-from nadenoise_core.study.readers.formats import read_results
+from nadenoise_core.readers.analyse import Analysis, analyse_study
+from nadenoise_core.readers.build import BuiltStudy, build_study
+from nadenoise_core.readers.cases import find_cases
+from nadenoise_core.readers.formats import read_results
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

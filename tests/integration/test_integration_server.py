@@ -18,13 +18,13 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed, ScanFailed
+from nadenoise_core.mrd.image import told
+from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.capture import Capture
 from nadenoise_core.stream.client import send_scan
-from nadenoise_core.stream.gadget import DicomFile
-from nadenoise_core.stream.image import told
-from nadenoise_core.stream.rawfile import RawFile
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
 

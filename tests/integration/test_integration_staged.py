@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import ChainError, RawDataError
-from nadenoise_core.stream.image import told
+from nadenoise_core.mrd.image import told
 
 pytestmark = [
     # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from nadenoise_core.readers.analyse import analyse_study, write_analysis
+from nadenoise_core.readers.build import build_study
+from nadenoise_core.readers.cases import find_cases
+from nadenoise_core.readers.formats import Answer, Results
 from nadenoise_core.study.config import MethodSettings, ReportSettings, StudyConfig, VirtualSubjects
-from nadenoise_core.study.readers.analyse import analyse_study, write_analysis
-from nadenoise_core.study.readers.build import build_study
-from nadenoise_core.study.readers.cases import find_cases
-from nadenoise_core.study.readers.formats import Answer, Results
 from nadenoise_core.study.report import make_report, write_report
 from nadenoise_core.study.run import run_study
 

@@ -9,13 +9,13 @@ import nibabel
 import numpy as np
 import pytest
 
+from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.image import pixels_of, replicas_of, told, told_numbers
+from nadenoise_core.mrd.scan import parse_header, read_scan
 from nadenoise_core.phantom import Label, labels
-from nadenoise_core.stream.chain import build, find_chain, read_chain
-from nadenoise_core.stream.image import pixels_of, replicas_of, told, told_numbers
-from nadenoise_core.stream.runner import run
-from nadenoise_core.stream.scan import parse_header, read_scan
-from nadenoise_core.study.replay import replay
-from nadenoise_core.study.virtual import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.replay.replay import replay
+from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 SCANS, AVERAGES = 24, 10
 MUSCLE, SKIN = 1, 2

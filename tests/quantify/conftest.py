@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import Calf, Tube, band_limited, kspace, random_calf
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 

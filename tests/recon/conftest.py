@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import Calf, Label, VirtualScan, band_limited, labels, random_calf
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.reconstruction import Reconstruction, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
@@ -122,8 +122,8 @@ def relative() -> Callable[..., float]:
 @pytest.fixture(scope="session")
 def gpu() -> Device:
     """A GPU; without one the test is skipped, and says why."""
+    from nadenoise_core.device import choose_device
     from nadenoise_core.errors import BadInputError
-    from nadenoise_core.recon.device import choose_device
 
     try:
         return choose_device("cuda")

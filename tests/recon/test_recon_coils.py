@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.phantom import Label, VirtualScan, band_limited, labels, random_calf
 from nadenoise_core.recon.coils import combine, is_white, noise_covariance, sensitivities, whitening_matrix
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from nadenoise_core.device import Device, to_host
 from nadenoise_core.phantom import FieldMap
-from nadenoise_core.recon.device import Device, to_host
 from nadenoise_core.recon.reconstruction import METHODS, Reconstruction, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL
 

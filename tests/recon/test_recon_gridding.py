@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import Ellipse, fourier
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 

@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import true_muscle
 from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup, concentration_map
 from nadenoise_core.recon.conjugate_gradients import conjugate_gradients
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.least_squares import NOISE_GAIN, band_limit, field_of_view_disc, finer_matrix, least_squares
 
 PIXEL = 2.25

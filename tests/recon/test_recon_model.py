@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device, to_host
 from nadenoise_core.phantom import FieldMap
-from nadenoise_core.recon.device import Device, to_host
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.recon.off_resonance import time_segments

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device, choose_device, to_host
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.recon.device import Device, choose_device, to_host
 from nadenoise_core.recon.nufft import Nufft
 
 ROWS, COLUMNS = 14, 11  # even and odd, not square
@@ -132,7 +132,7 @@ def test_a_gpu_without_its_packages_is_refused_with_the_reason(package: str, mon
 def test_the_package_is_imported_without_gpu_packages() -> None:
     code = (
         "import sys; sys.modules['cupy'] = sys.modules['cufinufft'] = None\n"
-        "import numpy as np, nadenoise_core.recon.device, nadenoise_core.recon.reconstruction\n"
+        "import numpy as np, nadenoise_core.device, nadenoise_core.recon.reconstruction\n"
         "from nadenoise_core.recon.nufft import Nufft\n"
         "print(Nufft(np.zeros((1, 2)), (4, 4), device='auto').adjoint(np.ones(1)).sum().real)"
     )

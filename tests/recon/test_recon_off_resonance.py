@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.phantom import FieldMap, Physics
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.off_resonance import Segments, time_segments
 from nadenoise_core.recon.reconstruction import Reconstruction, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL

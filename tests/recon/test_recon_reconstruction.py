@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.device import Device
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import Ellipse, FieldMap, Label, VirtualScan, fourier, labels
-from nadenoise_core.recon.device import Device
 from nadenoise_core.recon.reconstruction import METHODS, Reconstruction, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.replay.html import number, p_value
 from nadenoise_core.study import paper
 from nadenoise_core.study.config import MethodSettings, ReportSettings, StudyConfig, VirtualSubjects
-from nadenoise_core.study.html import number, p_value
 from nadenoise_core.study.prose import subjects_line, warnings_of
 from nadenoise_core.study.report import make_report, write_report, write_results
 from nadenoise_core.study.run import run_study
@@ -216,8 +216,8 @@ def test_p_values_are_written_as_in_the_paper() -> None:
 
 
 def test_a_replay_has_its_page(scan_file, tmp_path: Path) -> None:
-    from nadenoise_core.stream.chain import find_chain, read_chain
-    from nadenoise_core.study.replay import replay
+    from nadenoise_core.chain.chain import find_chain, read_chain
+    from nadenoise_core.replay.replay import replay
 
     result = replay(scan_file(averages=10, noise=20.0, seed=11), read_chain(find_chain("sodium_calf")), tmp_path)
     page = Page((result.folder / "report.html").read_text())

@@ -12,19 +12,19 @@ import nibabel
 import numpy as np
 import pytest
 
+from nadenoise_core.chain.chain import find_chain, read_chain
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
-from nadenoise_core.stream.chain import find_chain, read_chain
-from nadenoise_core.stream.image import pixels_of
-from nadenoise_core.stream.rawfile import write_raw_file
+from nadenoise_core.mrd.image import pixels_of
+from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.replay.replay import replay
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
 from nadenoise_core.study.products import find_bundles, make_products, read_chains
 from nadenoise_core.study.regions import true_regions
-from nadenoise_core.study.replay import replay
 from nadenoise_core.study.run import run_study
 from nadenoise_core.study.subjects import Subject, list_subjects
-from nadenoise_core.study.virtual import VirtualMeasurement
 
 LEVELS = (8, 5)
 CONFIG = StudyConfig(

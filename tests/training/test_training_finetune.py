@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import nadenoise_core
+from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
-from nadenoise_core.stream.rawfile import write_raw_file
-from nadenoise_core.study.virtual import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 from training import cli
 from training.config import Config, load_config, parse_config, shipped_configs
 from training.errors import ConfigError, DataError

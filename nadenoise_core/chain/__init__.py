@@ -1,0 +1,1 @@
+"""Gadgets, their properties, chain files, and running them."""

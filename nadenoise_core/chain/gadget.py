@@ -1,0 +1,88 @@
+"""The gadget: items in, items out."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias, get_origin
+
+import ismrmrd
+from gadgetron.types.recon_data import ReconData
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.config import JsonDict
+
+from nadenoise_core.mrd.scan import Scan
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """A DICOM file on its way down the stream: its name and its bytes."""
+
+    name: str
+    content: bytes
+
+
+Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image | DicomFile"
+
+
+PATH: JsonDict = {"format": "path"}
+"""`json_schema_extra` of a property that names a file or a folder: what comes over a network may not set it freely."""
+
+
+CONSOLE: JsonDict = {"console": True}
+"""`json_schema_extra` of a property that an operator may set at the scanner (OpenRecon)."""
+
+
+class GadgetParameters(BaseModel):
+    """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def paths(self) -> dict[str, str]:
+        """The properties that name a file or a folder, where they are set; they are declared with `PATH`."""
+        names = [name for name, field in type(self).model_fields.items() if field.json_schema_extra == PATH]
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: Any) -> Any:
+        """A property that holds several values is written with commas: "5, 10, 30"."""
+        if not isinstance(values, dict):
+            return values
+        split = dict(values)
+        for name, field in cls.model_fields.items():
+            text = split.get(name)
+            if isinstance(text, str) and get_origin(field.annotation) is tuple:
+                split[name] = [part.strip() for part in text.split(",") if part.strip()]
+        return split
+
+
+class Gadget(ABC):
+    """One stage of a chain: a generator over the stream.
+
+    A gadget passes on unchanged what it does not handle, works at its own pace, holds no whole scan in memory, and
+    never prints. A subclass declares its `Parameters`, and what it `takes` and `gives`.
+    """
+
+    class Parameters(GadgetParameters):
+        """No properties."""
+
+    parameters: GadgetParameters
+    takes: ClassVar[type]
+    gives: ClassVar[type]
+
+    def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        self.parameters = parameters
+        self.scan = scan
+        self.log = logging.getLogger(f"nadenoise.{self.name()}")
+
+    @classmethod
+    def name(cls) -> str:
+        """The gadget's name in a chain file."""
+        return cls.__name__.lower()
+
+    @abstractmethod
+    def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Take the items of a stream, give the items of the next."""

@@ -1,0 +1,1 @@
+"""ISMRMRD in memory and on disc."""

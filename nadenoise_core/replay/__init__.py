@@ -1,0 +1,1 @@
+"""One raw file through a chain into a folder of results."""

@@ -1,0 +1,52 @@
+"""Pages of one file: a template, and numbers as people read them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+
+SMALLEST_P = 0.001
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with so many digits behind the point; a minus sign, and a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """A p value as the paper writes it."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"
+
+
+def embedded(content: bytes) -> str:
+    """A file as base64, for a data URL."""
+    return base64.b64encode(content).decode("ascii")
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of this package, filled; text is escaped, and a name that is missing is an error."""
+    return _environment(template.split(".")[-2] == "html").get_template(template).render(**context)
+
+
+@lru_cache
+def _environment(escape: bool) -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(f"nadenoise_core.{room}", "templates") for room in ("replay", "study")]
+        ),
+        autoescape=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(number=number, p=p_value)
+    return made

@@ -1,0 +1,87 @@
+"""One picture of a replay: the images, the aTSC map, the calibration line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+import numpy as np
+
+from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
+
+_LARGEST_CONCENTRATION = 100.0  # mmol/L, the upper end of the colour scale
+
+
+def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
+    """Draw one image in all its kinds: NUFFT, denoised, aTSC with a colour bar in mmol/L, calibration line.
+
+    Args:
+        images: those that a chain gave, in order.
+        path: of the PNG file.
+    """
+    from matplotlib.figure import Figure
+
+    # All panels are of one image: the last with a map, else the last.
+    mapped = [image for image in images if told(image, "kind") == "atsc"] or list(images)
+    index = mapped[-1].getHead().image_index if mapped else 0
+    last = {told(image, "kind"): image for image in images if image.getHead().image_index == index}
+    shown = [last[kind] for kind in ("plain", "denoised", "atsc") if kind in last]
+    panels = len(shown) + ("atsc" in last)
+    figure = Figure(figsize=(4.2 * max(panels, 1), 4.4), layout="constrained", dpi=110)
+    axes = figure.subplots(1, max(panels, 1), squeeze=False)[0]
+    brightest = max((_brightest(image) for image in shown if told(image, "kind") != "atsc"), default=1.0)
+    for axis, image in zip(axes, shown, strict=False):
+        is_map = told(image, "kind") == "atsc"
+        drawn = axis.imshow(
+            pixels_of(image) if is_map else np.abs(pixels_of(image)),
+            cmap="viridis" if is_map else "gray",
+            vmin=0,
+            vmax=_LARGEST_CONCENTRATION if is_map else brightest,
+            extent=_extent(image),
+            interpolation="nearest",
+        )
+        axis.set_title(" ".join(words_of(image, "SeriesDescription")), fontsize=10)
+        axis.set_xlabel("mm")
+        if is_map:
+            figure.colorbar(drawn, ax=axis, label="mmol/L", shrink=0.8)
+            _mark_tubes(axis, image)
+    if "atsc" in last:
+        _draw_calibration(axes[-1], last["atsc"])
+    for axis in axes[len(shown) + ("atsc" in last) :]:
+        axis.set_axis_off()
+    figure.savefig(path)
+
+
+def _brightest(image: ismrmrd.Image) -> float:
+    return float(np.percentile(np.abs(pixels_of(image)), 99.8))
+
+
+def _extent(image: ismrmrd.Image) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of the image in mm; pixel N//2 is the centre of the FOV."""
+    rows, columns = pixels_of(image).shape
+    height, width = pixel_size(image)
+    left, top = -(columns // 2 + 0.5) * width, -(rows // 2 + 0.5) * height
+    return left, left + columns * width, top + rows * height, top
+
+
+def _mark_tubes(axis: Any, image: ismrmrd.Image) -> None:
+    from matplotlib.patches import Circle
+
+    for x, y, diameter in zip(
+        told_numbers(image, "tube_x"), told_numbers(image, "tube_y"), told_numbers(image, "tube_diameter"), strict=True
+    ):
+        axis.add_patch(Circle((x, y), diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
+
+
+def _draw_calibration(axis: Any, image: ismrmrd.Image) -> None:
+    concentrations = np.array(told_numbers(image, "tube_concentration"))
+    slope, intercept = told_number(image, "slope"), told_number(image, "intercept")
+    errors = np.array(told_numbers(image, "tube_std")) / np.sqrt(told_numbers(image, "tube_pixels"))
+    line = np.array([0, concentrations.max()])
+    axis.plot(line, slope * line + intercept, color="tab:gray")
+    axis.errorbar(concentrations, told_numbers(image, "tube_signal"), yerr=errors, fmt="o", color="tab:blue", capsize=3)
+    axis.set_title(f"calibration, R$^2$ = {told_number(image, 'r2'):.4f}", fontsize=10)
+    axis.set_xlabel("tube, mmol/L")
+    axis.set_ylabel("signal")

@@ -1,0 +1,1 @@
+"""A virtual scan as an ISMRMRD file."""

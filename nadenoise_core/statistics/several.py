@@ -1,0 +1,172 @@
+"""Comparisons of several methods on the same subjects: Friedman's test, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.statistics.one_sample import paired_t, wilcoxon_signed_rank
+from nadenoise_core.statistics.tested import Tested, table
+
+ALPHA = 0.05
+"""What the paper calls significant (section 2.7)."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods compared.
+
+    Attributes:
+        first, second: the methods; differences are first minus second.
+        tested: the test of this pair alone.
+        p: after the correction for all pairs.
+        correction: its name and the number of pairs.
+    """
+
+    first: str
+    second: str
+    tested: Tested
+    p: float
+    correction: str
+
+    @property
+    def significant(self) -> bool:
+        return self.p < ALPHA
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several methods compared: all at once, then in pairs.
+
+    Attributes:
+        overall: Friedman's test.
+        pairs: tests of pairs, as the paper does them.
+        beside: tests of pairs that suit the data better, where the paper's do not; else empty.
+        reason: why there are pairs, or none.
+    """
+
+    overall: Tested
+    pairs: tuple[Pair, ...]
+    beside: tuple[Pair, ...]
+    reason: str
+
+
+def bonferroni(p: float, comparisons: int) -> float:
+    """A p value multiplied by the number of comparisons, at most 1 (R: `p.adjust(p, "bonferroni")`)."""
+    return min(1.0, p * comparisons)
+
+
+def friedman(values: ArrayLike) -> Tested:
+    """Friedman's test, corrected for ties (R: `friedman.test`).
+
+    Args:
+        values: (subjects, methods), three methods or more.
+
+    Raises:
+        BadInputError: fewer than two subjects or three methods, or values not finite.
+    """
+    array = np.asarray(values, np.float64)
+    methods = array.shape[1] if array.ndim == 2 else 0
+    if methods < 3:
+        raise BadInputError(f"Friedman's test: needs three methods or more, there are {methods}; compare two in a pair")
+    array = table(array, methods, "Friedman's test")
+    if np.all(array == array[:, :1]):
+        return Tested("Friedman", "all methods are alike in every subject: nothing to test", 0.0, 1.0, len(array))
+    found = stats.friedmanchisquare(*array.T)
+    reason = f"{methods} methods on the same subjects, whose values need not be normal"
+    return Tested("Friedman", reason, float(found.statistic), float(found.pvalue), len(array))
+
+
+def pairwise(
+    names: Sequence[str], values: ArrayLike, test: Callable[[ArrayLike, ArrayLike], Tested] = wilcoxon_signed_rank
+) -> tuple[Pair, ...]:
+    """A paired test of every two methods, with Bonferroni's correction (R: `pairwise.wilcox.test(paired = TRUE)`).
+
+    Args:
+        names: of the methods.
+        values: (subjects, methods).
+        test: of two paired samples.
+
+    Raises:
+        BadInputError: the table does not fit the names, or values not finite.
+    """
+    array = table(values, len(names), "pairwise tests")
+    chosen = list(combinations(range(len(names)), 2))
+    correction = f"Bonferroni, {len(chosen)} pairs"
+    tests = [test(array[:, first], array[:, second]) for first, second in chosen]
+    return tuple(
+        Pair(names[first], names[second], tested, bonferroni(tested.p, len(chosen)), correction)
+        for (first, second), tested in zip(chosen, tests, strict=True)
+    )
+
+
+def conover(names: Sequence[str], values: ArrayLike) -> tuple[Pair, ...]:
+    """Conover's comparison of mean ranks after Friedman's test, with Bonferroni's correction.
+
+    Ranks within a subject (ties share the mean rank) are compared with their pooled scatter, on
+    (subjects - 1)(methods - 1) degrees of freedom: Conover, Practical Nonparametric Statistics, 3rd ed., section 5.8.
+
+    Args:
+        names: of the methods.
+        values: (subjects, methods), ranks or what can be ranked.
+
+    Returns:
+        `statistic` is t, `estimate` the difference of mean ranks.
+
+    Raises:
+        BadInputError: the table does not fit the names, or values not finite.
+    """
+    ranks = stats.rankdata(table(values, len(names), "Conover's test"), axis=1)
+    subjects, methods = ranks.shape
+    freedom = (subjects - 1) * (methods - 1)
+    means = ranks.mean(axis=0)
+    scatter = float(np.sum(ranks**2) - subjects * np.sum(means**2))
+    error = float(np.sqrt(max(scatter, 0.0) / freedom * 2 / subjects))
+    chosen = list(combinations(range(methods), 2))
+    pairs = []
+    for first, second in chosen:
+        change = float(means[first] - means[second])
+        reason = "ranks within a subject depend on each other and are not normal; their scatter is pooled"
+        t = change / error if error > 0 else float("nan")
+        p = 2 * float(stats.t.sf(abs(t), freedom)) if error > 0 else float(change == 0)
+        tested = Tested("Conover after Friedman", reason, t, p, subjects, change)
+        correction = f"Bonferroni, {len(chosen)} pairs"
+        pairs.append(Pair(names[first], names[second], tested, bonferroni(p, len(chosen)), correction))
+    return tuple(pairs)
+
+
+def compare_methods(names: Sequence[str], values: ArrayLike) -> Comparison:
+    """SNR and sharpness as the paper compares them: Friedman; if significant, Wilcoxon in pairs (section 2.7).
+
+    Args:
+        names: of the methods.
+        values: (subjects, methods).
+
+    Raises:
+        BadInputError: the table does not fit the names, or values not finite.
+    """
+    overall = friedman(table(values, len(names), "comparison of methods"))
+    if overall.p < ALPHA:
+        return Comparison(overall, pairwise(names, values), (), f"Friedman's p {overall.p:.2g} is below {ALPHA}")
+    return Comparison(overall, (), (), f"Friedman's p {overall.p:.2g} is not below {ALPHA}: no pairs are compared")
+
+
+def compare_ranks(names: Sequence[str], ranks: ArrayLike) -> Comparison:
+    """Ranks of images as the paper compares them, by paired t-tests, and beside them Friedman with Conover.
+
+    Args:
+        names: of the methods.
+        ranks: (cases, methods), 1 the best.
+
+    Raises:
+        BadInputError: the table does not fit the names, or values not finite.
+    """
+    overall = friedman(table(ranks, len(names), "comparison of ranks"))
+    reason = "paired t-tests are the paper's; Conover's test suits ranks better"
+    return Comparison(overall, pairwise(names, ranks, paired_t), conover(names, ranks), reason)

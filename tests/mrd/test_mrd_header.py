@@ -1,0 +1,143 @@
+"""ISMRMRD headers: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.scan import COUNTER_LIMITS, parse_header, read_scan, serialise_header
+from nadenoise_core.simulate.measurement import VirtualMeasurement
+
+HEADER = """<?xml version="1.0"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
+  <experimentalConditions><H1resonanceFrequency_Hz>123200000</H1resonanceFrequency_Hz></experimentalConditions>
+  <encoding>
+    <encodedSpace>
+      <matrixSize><x>96</x><y>48</y><z>1</z></matrixSize>
+      <fieldOfView_mm><x>216</x><y>108</y><z>30</z></fieldOfView_mm>
+    </encodedSpace>
+    <reconSpace>
+      <matrixSize><x>80</x><y>40</y><z>1</z></matrixSize>
+      <fieldOfView_mm><x>180</x><y>90.5</y><z>25</z></fieldOfView_mm>
+    </reconSpace>
+    <encodingLimits>
+      <kspace_encoding_step_1><minimum>0</minimum><maximum>19</maximum><center>0</center></kspace_encoding_step_1>
+      <average><minimum>0</minimum><maximum>29</maximum><center>0</center></average>
+    </encodingLimits>
+    <trajectory>spiral</trajectory>
+  </encoding>
+</ismrmrdHeader>"""
+
+
+def test_what_the_chain_needs_is_read():
+    scan = read_scan(parse_header(HEADER))
+    assert scan.encoding.matrix == (40, 80) and scan.encoding.field_of_view == (90.5, 180.0)
+    assert scan.encoding.encoded_matrix == (48, 96) and scan.encoding.encoded_field_of_view == (108.0, 216.0)
+    assert scan.slice_thickness == 25.0
+
+
+def test_limits_count_from_0_and_may_be_missing():
+    scan = read_scan(parse_header(HEADER))
+    assert scan.count("kspace_encode_step_1") == 20 and scan.count("average") == 30
+    assert {scan.count(counter) for counter in COUNTER_LIMITS} == {20, 30, None}
+    bare = read_scan(parse_header(without(HEADER, "encodingLimits", keep_element=True)))
+    assert all(bare.count(counter) is None for counter in COUNTER_LIMITS)
+
+
+@pytest.mark.parametrize("end", ["\0", "\n\0", "\0\0", "\n", " \n"])
+def test_what_fire_puts_at_the_end_is_ignored(end):
+    for text in (HEADER + end, (HEADER + end).encode()):
+        assert read_scan(parse_header(text)).encoding.matrix == (40, 80)
+
+
+@pytest.mark.parametrize("text", [b"", b"\0", b"no header", HEADER.encode()[:700], b"<html/>", b"\xff\xfe\x00"])
+def test_garbage_is_refused(text):
+    with pytest.raises(RawDataError) as caught:
+        read_scan(parse_header(text))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["cartesian", "radial", "other", "epi", "goldenangle", "spirale"])
+def test_another_trajectory_is_refused_by_name(kind):
+    with pytest.raises(RawDataError, match=rf"trajectory '{kind}'; nadenoise reconstructs 'spiral'"):
+        read_scan(parse_header(HEADER.replace(">spiral<", f">{kind}<")))
+
+
+def without(text: str, name: str, keep_element: bool = False) -> str:
+    root = etree.fromstring(text.encode())
+    for element in root.iter(f"{{*}}{name}"):
+        if keep_element:
+            element[:] = []
+        else:
+            element.getparent().remove(element)
+    return etree.tostring(root).decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["encoding", "trajectory", "reconSpace", "encodedSpace", "matrixSize", "fieldOfView_mm"]
+)
+def test_a_missing_part_is_told(name):
+    with pytest.raises(RawDataError) as caught:
+        read_scan(parse_header(without(HEADER, name)))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("<x>80</x>", "<x>0</x>", "reconSpace has matrix 0x40"),
+        ("<x>80</x>", "<x>many</x>", "reconSpace has matrix manyx40"),
+        ("<y>108</y>", "<y>-108</y>", "encodedSpace .*216.0x-108.0 mm"),
+        ("<y>90.5</y>", "<y>NaN</y>", "180.0xnan mm"),
+        ("<y>90.5</y>", "<y>INF</y>", "180.0xinf mm"),
+        ("<z>25</z>", "<z>0</z>", "slice thickness, 0.0"),
+    ],
+)
+def test_sizes_that_are_no_sizes_are_told(old, new, words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RawDataError, match=words):
+            read_scan(parse_header(HEADER.replace(old, new, 1)))
+
+
+def test_a_limit_that_is_no_number_is_told():
+    scan = read_scan(parse_header(HEADER.replace("<maximum>29<", "<maximum>all<")))
+    with pytest.raises(RawDataError, match="limit of average is no number"):
+        scan.count("average")
+
+
+def test_a_header_goes_through_xml():
+    header = parse_header(VirtualMeasurement(seed=5, averages=7).header_xml())
+    assert parse_header(serialise_header(header)) == header
+    assert read_scan(header).count("average") == 7
+
+
+leaves = [place for place, element in enumerate(etree.fromstring(HEADER.encode()).iter()) if place]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(leaves), st.sampled_from(["drop", "", "-1", "x", "nan", "1e99", "spiral"]))
+             , min_size=1, max_size=3)
+)  # fmt: skip
+@settings(max_examples=120, deadline=None)
+def test_a_damaged_header_is_read_or_refused(changes):
+    root = etree.fromstring(HEADER.encode())
+    elements = list(root.iter())
+    for place, change in changes:
+        element = elements[place]
+        if change == "drop" and element.getparent() is not None:
+            element.getparent().remove(element)
+        elif change != "drop":
+            element.text = change
+    try:
+        scan = read_scan(parse_header(etree.tostring(root)))
+        counts = [scan.count(counter) for counter in COUNTER_LIMITS]
+    except RawDataError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert min(scan.encoding.matrix) > 0 and all(count is None or isinstance(count, int) for count in counts)
