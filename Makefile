@@ -27,12 +27,13 @@ paper: env  ## Evaluate ten virtual volunteers as the paper does: all its tables
 	$(BIN)/nadenoise study run paper --out study
 
 test: env system lint  ## Check style and types, and run all tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: env
+lint: env  ## Check style, types, and who imports whom.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # The DICOM validator, the PACS and the browser are Debian packages; without them the tests that need them skip, and say so.
 system:
