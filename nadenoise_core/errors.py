@@ -7,6 +7,16 @@ class NadenoiseError(Exception):
     exit_status = 1
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of the system or of a library says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    if text.lstrip("\"'").startswith(("Unable to", "Can't")) and "(" in text:  # HDF5 says what was wrong in brackets
+        return text.rpartition("(")[2].rstrip(")")
+    return text
+
+
 class BadInputError(NadenoiseError):
     """What was given is wrong: a file, a chain, a property, a bundle."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.errors import OutputError, reason_of
 
 
 def write_whole(path: Path, content: bytes, *, make_folders: bool = True, durable: bool = False) -> None:
@@ -22,31 +23,60 @@ def write_whole(path: Path, content: bytes, *, make_folders: bool = True, durabl
     Raises:
         OutputError: it could not be written; nothing is left behind.
     """
+    with whole_file(path, make_folders=make_folders, durable=durable) as unfinished:
+        unfinished.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path, *, make_folders: bool = True, durable: bool = False, replace: bool = True) -> Iterator[Path]:
+    """A hidden path to write a file to, which takes its name when all went well and is gone when not.
+
+    Args:
+        path: of the file.
+        make_folders: that are missing on the way to it.
+        durable: a power cut after the end leaves the file, too.
+        replace: a file of this name; else that is an error.
+
+    Raises:
+        OutputError: it could not be written; nothing is left behind.
+    """
     unfinished = path.with_name(f".{uuid4().hex}.part")
     try:
         if make_folders:
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with unfinished.open("wb") as file:
-                file.write(content)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.replace(unfinished, path)
+            yield unfinished
             if durable:
-                _sync_folder(path.parent)
+                _sync(unfinished)
+            if replace:
+                os.replace(unfinished, path)
+            else:
+                _rename(unfinished, path)
+            if durable:
+                _sync(path.parent)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink()
             raise
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"cannot write {path}: {reason}; check the folder and its free space") from error
+        raise OutputError(f"cannot write {path}: {reason_of(error)}; check the folder and its free space") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disc."""
-    opened = os.open(folder, os.O_RDONLY)
+def _rename(unfinished: Path, path: Path) -> None:
+    """Give a file its name if no other has it."""
+    try:
+        os.link(unfinished, path)
+        unfinished.unlink()
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        os.replace(unfinished, path)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disc."""
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -122,12 +124,17 @@ def _one_thread() -> Iterator[None]:
     """Run on one core: threads that spin beside other work turn 40 ms into 700."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    torch.get_num_threads()  # else torch sets this thread's count when it is first asked for work
+    with _thread_pools().limit(limits=1, user_api="openmp"):  # of this thread; torch.set_num_threads is of all
         yield
-    finally:
-        torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> Any:
+    """The thread pools of the libraries that are loaded, torch's among them."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def _range_scale(channels: Any) -> tuple[float, float]:
@@ -138,14 +145,21 @@ def _range_scale(channels: Any) -> tuple[float, float]:
     return low, high - low
 
 
-_loaded: dict[tuple[str, str], Any] = {}
+_KEPT = 8  # networks, of those used last
+_loaded: OrderedDict[tuple[str, str], Any] = OrderedDict()
+_loading = threading.Lock()
 
 
 def _load(bundle: Bundle, device: str) -> Any:
-    """The network, loaded once in a process."""
-    if (bundle.sha256, device) not in _loaded:
-        _loaded[bundle.sha256, device] = load_network(bundle, device)
-    return _loaded[bundle.sha256, device]
+    """The network, loaded once in a process as long as it is used."""
+    key = bundle.sha256, device
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = load_network(bundle, device)
+        _loaded.move_to_end(key)
+        while len(_loaded) > _KEPT:
+            _loaded.popitem(last=False)
+        return _loaded[key]
 
 
 def load_network(bundle: Bundle, device: str = "cpu") -> Any:
@@ -178,9 +192,7 @@ def load_network(bundle: Bundle, device: str = "cpu") -> Any:
 def _read_torchscript(content: bytes, device: str) -> Any:
     import torch
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        return torch.jit.load(BytesIO(content), map_location=device).eval()  # type: ignore[no-untyped-call]
+    return torch.jit.load(BytesIO(content), map_location=device).eval()  # type: ignore[no-untyped-call]
 
 
 def _read_exported(content: bytes, device: str) -> Any:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +15,8 @@ import ismrmrd
 import numpy as np
 from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
-from nadenoise_core.errors import OutputError, RawDataError
+from nadenoise_core.errors import OutputError, RawDataError, reason_of
+from nadenoise_core.files import whole_file
 
 _BLOCK = 256  # acquisitions read or written at once: a few MB
 _HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
@@ -41,7 +40,7 @@ class RawFile:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
-            reason = "it is empty" if path.stat().st_size == 0 else _reason(error)
+            reason = "it is empty" if path.stat().st_size == 0 else reason_of(error)
             raise RawDataError(f"{path}: not a readable HDF5 file ({reason}); copy or convert it anew") from None
         try:
             self._group = self._find_group(group)
@@ -55,7 +54,7 @@ class RawFile:
         except Exception as error:  # h5py has no type of its own for a file that HDF5 opens and cannot read
             self._file.close()
             raise RawDataError(
-                f"{path}: holds no readable ISMRMRD measurement ({_reason(error)}); copy or convert it anew"
+                f"{path}: holds no readable ISMRMRD measurement ({reason_of(error)}); copy or convert it anew"
             ) from None
 
     def __len__(self) -> int:
@@ -80,9 +79,8 @@ class RawFile:
             try:
                 block = self._acquisitions[start : start + _BLOCK]
             except Exception as error:  # of whatever type h5py chooses
-                raise RawDataError(
-                    f"{self.path}: acquisitions from {start} on cannot be read ({_reason(error)}); the file is damaged"
-                ) from None
+                words = f"acquisitions from {start} on cannot be read ({reason_of(error)})"
+                raise RawDataError(f"{self.path}: {words}; the file is damaged") from None
             for number, row in enumerate(block, start):
                 yield self._acquisition(row, number)
 
@@ -119,7 +117,7 @@ class RawFile:
         try:
             value = self._group["xml"][0]
         except (OSError, ValueError, IndexError) as error:
-            raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({_reason(error)})") from None
+            raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
         return value if isinstance(value, bytes) else str(value).encode("utf-8")
 
 
@@ -129,18 +127,15 @@ def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.A
     Raises:
         OutputError: the file cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        try:
-            with _Disc(unfinished) as disc, h5py.File(disc, "w") as file:
-                _fill(file.create_group("dataset"), header_xml, disc.watched(acquisitions))
-            os.replace(unfinished, path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disc as either
-        raise OutputError(f"cannot write {path}: {_reason(error)}; check the folder and its free space") from None
+        with (
+            whole_file(path, make_folders=False) as unfinished,
+            _Disc(unfinished) as disc,
+            h5py.File(disc, "w") as file,
+        ):
+            _fill(file.create_group("dataset"), header_xml, disc.watched(acquisitions))
+    except RuntimeError as error:  # HDF5 reports a full disc as this, too
+        raise OutputError(f"cannot write {path}: {reason_of(error)}; check the folder and its free space") from None
 
 
 class _Disc(io.FileIO):
@@ -202,11 +197,3 @@ def _fill(group: Any, header_xml: str, acquisitions: Iterator[ismrmrd.Acquisitio
             row["traj"] = acquisition.traj.ravel()
         rows.resize(rows.shape[0] + len(block), axis=0)
         rows[-len(block) :] = filled
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, in HDF5's case what is in its brackets."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = (str(error).splitlines() or [type(error).__name__])[0]
-    return text.rpartition("(")[2].rstrip(")") if "(" in text else text

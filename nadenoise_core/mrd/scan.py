@@ -6,16 +6,15 @@ import hashlib
 import json
 import logging
 import math
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import ismrmrd
 from xsdata.formats.dataclass.context import XmlContext
 from xsdata.formats.dataclass.serializers import XmlSerializer
 from xsdata.formats.dataclass.serializers.config import SerializerConfig
 
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.header import parse_header as parse_header
 from nadenoise_core.sampling.trajectory import Encoding
 
 _log = logging.getLogger("nadenoise.scan")
@@ -62,22 +61,6 @@ class Scan:
             return int(limit.maximum) + 1
         except (TypeError, ValueError):
             raise RawDataError(f"the header's limit of {counter} is no number; convert the raw data anew") from None
-
-
-def parse_header(xml: bytes | str) -> Any:
-    """An ISMRMRD header from XML; FIRE ends it with a NUL.
-
-    Raises:
-        RawDataError: not an ISMRMRD header.
-    """
-    data = xml if isinstance(xml, bytes) else xml.encode("utf-8")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that cannot be converted: those that matter are checked
-            return ismrmrd.xsd.CreateFromDocument(data.rstrip(b"\0 \n"))
-    except Exception as error:  # xsdata raises types of its own, and of the XML parser beneath it
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RawDataError(f"the ISMRMRD header cannot be read ({reason}); convert the raw data anew") from None
 
 
 def serialise_header(header: Any) -> str:

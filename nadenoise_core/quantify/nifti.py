@@ -5,14 +5,14 @@ Array axis 0 of the file is the column (x) of the image, axis 1 the row (y), as 
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+import gzip
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.quantify.geometry import check_geometry
 
 
@@ -71,14 +71,9 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floa
     image = nibabel.Nifti1Image(np.ascontiguousarray(values.T[..., None]), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = unit.encode()[:79]
-    unfinished = path.with_name(f".part-{path.name}")
-    try:
-        image.to_filename(unfinished)
-        os.replace(unfinished, path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
+    content = image.to_bytes()
+    # Without a time in it, the same image gives the same file.
+    write_whole(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content, make_folders=False)
 
 
 def _read_plane(
