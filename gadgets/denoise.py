@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from nadenoise_core.chain.gadget import CONSOLE, Gadget, GadgetParameters, Item
-from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, is_path, noise_aware_bundles
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundles, is_path
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.device import choose_device
@@ -64,10 +64,8 @@ class Denoise(Gadget):
         super().__init__(parameters, scan)
         self._device = str(choose_device(self.parameters.device))
         self._denoisers: dict[str, Denoiser] = {}
-        if self.parameters.bundle == "auto":
-            self._bundles = noise_aware_bundles()
-        else:
-            self._bundles = [find_bundle(self.parameters.bundle, self.parameters.bundle_sha256)]
+        self._bundles = find_bundles(self.parameters.bundle, self.parameters.bundle_sha256)
+        if self.parameters.bundle != "auto":
             misfit = self._bundles[0].misfit(scan.encoding.matrix)
             if misfit:
                 raise BundleError(f"bundle '{self._bundles[0].name}' does not fit the scan: {misfit}; choose another")

@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from nadenoise_core.cli import readers
@@ -47,7 +46,6 @@ def run(
     if results is not None:
         write_results(report, results, _command())
     output.print(_agreement_table(report))
-    output.print(_aims_table(report))
     for name, reason in done.failures.items():
         errors.print(f"warning: {name} was left out: {reason}", soft_wrap=True, highlight=False, markup=False)
     skipped = f", {len(done.skipped)} done before" if done.skipped else ""
@@ -99,14 +97,6 @@ def _agreement_table(report: Report) -> Table:
                 found = row.agreement if row else None
                 cells.append(f"{found.bias:+.2f} ({found.lower:.2f} to {found.upper:.2f})" if found else "")
             table.add_row(str(averages), method, *cells)
-    return table
-
-
-def _aims_table(report: Report) -> Table:
-    table = Table("aim", "found", "", title="what was to be reached")
-    words = {True: "reached", False: "not reached", None: "not judged"}
-    for aim in report.aims:
-        table.add_row(escape(aim.what), escape(aim.found), words[aim.reached])
     return table
 
 

@@ -153,6 +153,19 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     return bundle
 
 
+def find_bundles(name: str, sha256: str | None = None) -> list[Bundle]:
+    """The bundles of which `choose_bundle` takes one for each image.
+
+    Args:
+        name: "auto" for those that are told the noise; else as for `find_bundle`.
+        sha256: as for `find_bundle`.
+
+    Raises:
+        BundleError: unknown, missing, damaged, or not trusted.
+    """
+    return noise_aware_bundles() if name == "auto" else [find_bundle(name, sha256)]
+
+
 def choose_bundle(bundles: Iterable[Bundle], matrix: tuple[int, int], averages: int) -> Bundle:
     """The bundle to use for an image: of those that fit, the one trained for the widest range of averages.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from math import isfinite
@@ -82,25 +82,63 @@ def build_study(
     """
     if standing := [path for path in (out / PAGE, out / KEY, out / "results") if path.exists()]:
         raise OutputError(f"{standing[0]}: exists already; build the study into another folder")
-    methods = list(cases[0].files)
+    methods = tuple(cases[0].files)
     reference = reference.strip().lower()
-    if reference not in methods:
-        raise BadInputError(f"--reference is {reference!r}; the methods of the cases are {', '.join(methods)}")
-    if not 0 <= repeat <= len(cases):
-        raise BadInputError(f"--repeat is {repeat}; there are {len(cases)} cases")
-    if window and not (isfinite(window[0]) and isfinite(window[1]) and window[0] < window[1]):
-        raise BadInputError(f"--window is {window[0]:g},{window[1]:g}; give the black value, then a greater white one")
+    _check_options(methods, reference, len(cases), repeat, window)
     seed = secrets.randbits(32) if seed is None else seed
     random = np.random.default_rng(seed)
     order = _order(len(cases), repeat, random)
     drawn: list[dict[str, bytes]] = []
-    windows = []
+    keyed_cases = []
     for number, case in enumerate(cases, 1):
         used, images = _draw(case, reference, window)
-        windows.append(used)
+        keyed_cases.append(KeyCase(case=case.name, averages=case.averages, window=used))
         drawn.append(images)
         if progress is not None:
             progress(number, len(cases))
+    shown, keyed = _showings([case.name for case in cases], methods, drawn, order, random)
+    name = hashlib.sha256("".join(showing.model_dump_json() for showing in shown).encode()).hexdigest()[:12]
+    key = Key(
+        study=name,
+        seed=seed,
+        version=__version__,
+        reference=reference,
+        methods=methods,
+        cases=tuple(keyed_cases),
+        showings=keyed,
+    )
+    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    page = page_with(template, PageStudy(study=name, showings=shown))
+    write_whole(out / KEY, key.to_json())  # first: a page without its key is worth nothing
+    write_whole(out / PAGE, page)
+    return BuiltStudy(out / PAGE, out / KEY, key)
+
+
+def _check_options(methods: Sequence[str], reference: str, cases: int, repeat: int, window: Window | None) -> None:
+    if reference not in methods:
+        raise BadInputError(f"--reference is {reference!r}; the methods of the cases are {', '.join(methods)}")
+    if not 0 <= repeat <= cases:
+        raise BadInputError(f"--repeat is {repeat}; there are {cases} cases")
+    if window and not (isfinite(window[0]) and isfinite(window[1]) and window[0] < window[1]):
+        raise BadInputError(f"--window is {window[0]:g},{window[1]:g}; give the black value, then a greater white one")
+
+
+def _showings(
+    names: Sequence[str],
+    methods: Sequence[str],
+    drawn: Sequence[Mapping[str, bytes]],
+    order: Sequence[int],
+    random: np.random.Generator,
+) -> tuple[tuple[Showing, ...], tuple[KeyShowing, ...]]:
+    """What the page shows, and what the key says of it: images in random order under random names.
+
+    Args:
+        names: of the cases.
+        methods: of each case.
+        drawn: images of each case by method, as PNG.
+        order: of the cases; one that comes again is a repeat.
+        random: source of all chance.
+    """
     shown, keyed = [], []
     for position, index in enumerate(order):
         identifiers = [random.bytes(6).hex() for _ in range(len(methods) + 1)]
@@ -108,27 +146,8 @@ def build_study(
         placed = dict(zip(identifiers[1:], shuffled, strict=True))
         pngs = {image: base64.b64encode(drawn[index][method]).decode() for image, method in placed.items()}
         shown.append(Showing(id=identifiers[0], images=tuple(ShownImage(id=i, png=png) for i, png in pngs.items())))
-        keyed.append(
-            KeyShowing(id=identifiers[0], case=cases[index].name, repeat=index in order[:position], images=placed)
-        )
-    name = hashlib.sha256("".join(showing.model_dump_json() for showing in shown).encode()).hexdigest()[:12]
-    key = Key(
-        study=name,
-        seed=seed,
-        version=__version__,
-        reference=reference,
-        methods=tuple(methods),
-        cases=tuple(
-            KeyCase(case=case.name, averages=case.averages, window=used)
-            for case, used in zip(cases, windows, strict=True)
-        ),
-        showings=tuple(keyed),
-    )
-    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    page = page_with(template, PageStudy(study=name, showings=tuple(shown)))
-    write_whole(out / KEY, key.to_json())  # first: a page without its key is worth nothing
-    write_whole(out / PAGE, page)
-    return BuiltStudy(out / PAGE, out / KEY, key)
+        keyed.append(KeyShowing(id=identifiers[0], case=names[index], repeat=index in order[:position], images=placed))
+    return tuple(shown), tuple(keyed)
 
 
 def _draw(case: Case, reference: str, window: Window | None) -> tuple[Window, dict[str, bytes]]:

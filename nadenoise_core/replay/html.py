@@ -32,17 +32,21 @@ def embedded(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def render(template: str, **context: Any) -> str:
-    """A template of this package, filled; text is escaped, and a name that is missing is an error."""
-    return _environment(template.split(".")[-2] == "html").get_template(template).render(**context)
+def render(room: str, template: str, **context: Any) -> str:
+    """A template, filled; text is escaped in HTML, and a name that is missing is an error.
+
+    Args:
+        room: the package whose folder `templates` holds it; it may extend `page.html.j2`, which lies here.
+        template: its file name.
+        context: what it is filled with.
+    """
+    return _environment(room, template.split(".")[-2] == "html").get_template(template).render(**context)
 
 
 @lru_cache
-def _environment(escape: bool) -> jinja2.Environment:
+def _environment(room: str, escape: bool) -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader(f"nadenoise_core.{room}", "templates") for room in ("replay", "study")]
-        ),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in (room, "nadenoise_core.replay")]),
         autoescape=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

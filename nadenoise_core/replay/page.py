@@ -17,6 +17,7 @@ def replay_page(report: dict[str, Any], picture: bytes, virtual: bool) -> str:
     """
     images = [{"calibration": None, "bundle": None, "regions": None, **image} for image in report["images"]]
     return render(
+        "nadenoise_core.replay",
         "replay.html.j2",
         title=f"23Na MRI: {report['raw']['file']}",
         subject=(

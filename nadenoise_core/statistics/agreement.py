@@ -9,18 +9,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from nadenoise_core.statistics.one_sample import one_sample_t
-from nadenoise_core.statistics.tested import Tested, differences, sample
+from nadenoise_core.statistics.tested import Interval, Tested, differences, sample
 
 COVERAGE = 1.959963984540054
 """Standard deviations on either side of the bias that hold 95 % of normal differences."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

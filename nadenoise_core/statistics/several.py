@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.statistics.one_sample import paired_t, wilcoxon_signed_rank
+from nadenoise_core.statistics.one_sample import wilcoxon_signed_rank
 from nadenoise_core.statistics.tested import Tested, table
 
 ALPHA = 0.05
@@ -47,13 +47,11 @@ class Comparison:
     Attributes:
         overall: Friedman's test.
         pairs: tests of pairs, as the paper does them.
-        beside: tests of pairs that suit the data better, where the paper's do not; else empty.
         reason: why there are pairs, or none.
     """
 
     overall: Tested
     pairs: tuple[Pair, ...]
-    beside: tuple[Pair, ...]
     reason: str
 
 
@@ -106,41 +104,6 @@ def pairwise(
     )
 
 
-def conover(names: Sequence[str], values: ArrayLike) -> tuple[Pair, ...]:
-    """Conover's comparison of mean ranks after Friedman's test, with Bonferroni's correction.
-
-    Ranks within a subject (ties share the mean rank) are compared with their pooled scatter, on
-    (subjects - 1)(methods - 1) degrees of freedom: Conover, Practical Nonparametric Statistics, 3rd ed., section 5.8.
-
-    Args:
-        names: of the methods.
-        values: (subjects, methods), ranks or what can be ranked.
-
-    Returns:
-        `statistic` is t, `estimate` the difference of mean ranks.
-
-    Raises:
-        BadInputError: the table does not fit the names, or values not finite.
-    """
-    ranks = stats.rankdata(table(values, len(names), "Conover's test"), axis=1)
-    subjects, methods = ranks.shape
-    freedom = (subjects - 1) * (methods - 1)
-    means = ranks.mean(axis=0)
-    scatter = float(np.sum(ranks**2) - subjects * np.sum(means**2))
-    error = float(np.sqrt(max(scatter, 0.0) / freedom * 2 / subjects))
-    chosen = list(combinations(range(methods), 2))
-    pairs = []
-    for first, second in chosen:
-        change = float(means[first] - means[second])
-        reason = "ranks within a subject depend on each other and are not normal; their scatter is pooled"
-        t = change / error if error > 0 else float("nan")
-        p = 2 * float(stats.t.sf(abs(t), freedom)) if error > 0 else float(change == 0)
-        tested = Tested("Conover after Friedman", reason, t, p, subjects, change)
-        correction = f"Bonferroni, {len(chosen)} pairs"
-        pairs.append(Pair(names[first], names[second], tested, bonferroni(p, len(chosen)), correction))
-    return tuple(pairs)
-
-
 def compare_methods(names: Sequence[str], values: ArrayLike) -> Comparison:
     """SNR and sharpness as the paper compares them: Friedman; if significant, Wilcoxon in pairs (section 2.7).
 
@@ -153,20 +116,30 @@ def compare_methods(names: Sequence[str], values: ArrayLike) -> Comparison:
     """
     overall = friedman(table(values, len(names), "comparison of methods"))
     if overall.p < ALPHA:
-        return Comparison(overall, pairwise(names, values), (), f"Friedman's p {overall.p:.2g} is below {ALPHA}")
-    return Comparison(overall, (), (), f"Friedman's p {overall.p:.2g} is not below {ALPHA}: no pairs are compared")
+        return Comparison(overall, pairwise(names, values), f"Friedman's p {overall.p:.2g} is below {ALPHA}")
+    return Comparison(overall, (), f"Friedman's p {overall.p:.2g} is not below {ALPHA}: no pairs are compared")
 
 
-def compare_ranks(names: Sequence[str], ranks: ArrayLike) -> Comparison:
-    """Ranks of images as the paper compares them, by paired t-tests, and beside them Friedman with Conover.
+def significance_marks(
+    methods: Sequence[str], signs: Mapping[str, str], pairs: Iterable[tuple[str, str, float | None]]
+) -> dict[str, str]:
+    """What each method differs from significantly, as tables mark it.
+
+    A pair is marked at the later of its two methods, by the sign of the earlier one.
 
     Args:
-        names: of the methods.
-        ranks: (cases, methods), 1 the best.
+        methods: of the table, in its order.
+        signs: of methods that others are told to differ from.
+        pairs: (one method, another, p after correction); those of unknown methods or without p are left out.
 
-    Raises:
-        BadInputError: the table does not fit the names, or values not finite.
+    Returns:
+        By method, signs in the order of the pairs; empty where it differs from none before it.
     """
-    overall = friedman(table(ranks, len(names), "comparison of ranks"))
-    reason = "paired t-tests are the paper's; Conover's test suits ranks better"
-    return Comparison(overall, pairwise(names, ranks, paired_t), conover(names, ranks), reason)
+    place = {method: index for index, method in enumerate(methods)}
+    marks = dict.fromkeys(methods, "")
+    for one, other, p in pairs:
+        if p is None or p >= ALPHA or not {one, other} <= set(place):
+            continue
+        earlier, later = sorted((one, other), key=place.__getitem__)
+        marks[later] += signs.get(earlier, "")
+    return marks

@@ -9,7 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nadenoise_core.errors import BadInputError
 
-_UNUSABLE = "{} values are NaN or infinite; leave those subjects out"
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

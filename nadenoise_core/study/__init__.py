@@ -1,1 +1,1 @@
-"""Whole jobs: virtual scans, replays of raw files, and their reports."""
+"""The paper's evaluation over many scans: images by every method, measures, tables, figures and a report."""

@@ -8,9 +8,9 @@ from nadenoise_core.errors import OutputError
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.replay.provenance import named_in_errors
 from nadenoise_core.study.config import MethodSettings
+from nadenoise_core.study.nifti import nifti_stem, write_label_names
 from nadenoise_core.study.products import make_reference, read_chains
 from nadenoise_core.study.subjects import Subject
-from nadenoise_core.study.volunteer import average_counter, nifti_stem, write_label_names
 
 
 def export_scan(raw: Path, folder: Path, chain: str = "sodium_calf") -> list[Path]:
@@ -25,7 +25,7 @@ def export_scan(raw: Path, folder: Path, chain: str = "sodium_calf") -> list[Pat
         NadenoiseError: the raw file or the chain is not usable, or a file cannot be written.
     """
     chains = read_chains(MethodSettings(chain=chain, cs_chain=chain))
-    with named_in_errors(raw), Subject(raw.stem, raw=raw).open(average_counter(chains)) as source:
+    with named_in_errors(raw), Subject(raw.stem, raw=raw).open(chains.average_counter) as source:
         products = make_reference(source, chains)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.statistics import bland_altman, pearson
 from nadenoise_core.study.measures import METHODS, Measures
-from nadenoise_core.study.volunteer import nifti_stem
+from nadenoise_core.study.nifti import nifti_stem
 
 _COLOURS = {"reference": "0.2", "NUFFT": "tab:blue", "CS": "tab:orange", "CNN": "tab:green"}
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nadenoise_core import paper
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.statistics import ALPHA
-from nadenoise_core.study import paper
+from nadenoise_core.statistics import significance_marks
+from nadenoise_core.study.measures import ALL_METHODS
+from nadenoise_core.study.tables import SIGNS
 
 METRICS = {"mse": "MSE x1e-3", "ssim": "SSIM", "psnr": "PSNR dB"}
 _SCALE = {"mse": 1e3, "ssim": 1.0, "psnr": 1.0}
-_BETTER_IF_LOWER = {"mse"}
-_SIGNS = {"reference": "*", "NUFFT": "#", "CS": "+"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class NetworkRow:
         ours: median and interquartile range by metric.
         published: the paper's, likewise; empty where it has none.
         p: Wilcoxon test against the input, by metric, where the metadata tell it.
-        worse: metrics whose median is worse than the paper's, of denoised images.
     """
 
     bundle: str
@@ -41,7 +40,6 @@ class NetworkRow:
     ours: dict[str, paper.Published]
     published: dict[str, paper.Published]
     p: dict[str, float]
-    worse: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,8 @@ def _of_test_set(bundle: str, said: dict[str, Any]) -> list[NetworkRow]:
         theirs = dict(zip(METRICS, published[index], strict=True)) if published else {}
         tests = said.get("tests") or {}
         p = {name: float(tests[name]["p"]) for name in METRICS if name in tests} if image == "denoised" else {}
-        worse = tuple(name for name in theirs if image == "denoised" and _is_worse(name, ours[name], theirs[name]))
-        rows.append(NetworkRow(bundle, averages, image, ours, theirs, p, worse))
+        rows.append(NetworkRow(bundle, averages, image, ours, theirs, p))
     return rows
-
-
-def _is_worse(metric: str, ours: paper.Published, theirs: paper.Published) -> bool:
-    rounding = {"mse": 0.05, "ssim": 0.005, "psnr": 0.05}[metric]
-    change = ours.middle - theirs.middle
-    return (change if metric in _BETTER_IF_LOWER else -change) > rounding
 
 
 class _Rank(BaseModel):
@@ -148,32 +139,16 @@ def table_3(path: Path) -> Ranking:
     rows = []
     for group in found.groups:
         published = paper.TABLE_3.get(group.averages or 0, {})
-        marks = _marks(group)
+        pairs = [(_known(test.first), _known(test.second), test.p_bonferroni) for test in group.t_tests]
+        marks = significance_marks(ALL_METHODS, SIGNS, pairs)
         for rank in group.methods:
-            theirs = published.get(_known(rank.method))
+            method = _known(rank.method)
             rows.append(
-                RankRow(group.averages or 0, _known(rank.method), rank.mean, rank.sd, marks[rank.method], theirs)
+                RankRow(group.averages or 0, method, rank.mean, rank.sd, marks.get(method, ""), published.get(method))
             )
     return Ranking(tuple(rows), len(found.readers))
 
 
-def _marks(group: _Group) -> dict[str, str]:
-    marks = {rank.method: "" for rank in group.methods}
-    for test in group.t_tests:
-        if test.p_bonferroni is None or test.p_bonferroni >= ALPHA or not {test.first, test.second} <= set(marks):
-            continue
-        # Each pair is marked at the later of the two, in the order of the tables.
-        earlier, later = sorted((test.first, test.second), key=_place)
-        marks[later] += _SIGNS.get(_known(earlier), "")
-    return marks
-
-
-def _place(method: str) -> int:
-    order = [*_SIGNS, "CNN"]
-    return order.index(_known(method)) if _known(method) in order else len(order)
-
-
 def _known(method: str) -> str:
     """The paper's name of a method."""
-    names = {"reference": "reference", "nufft": "NUFFT", "cs": "CS", "cnn": "CNN"}
-    return names.get(method.lower(), method)
+    return {name.lower(): name for name in ALL_METHODS}.get(method.lower(), method)

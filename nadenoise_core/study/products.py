@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from nadenoise_core.chain.chain import Chain, build, check_runs_here, find_chain, read_chain
 from nadenoise_core.chain.runner import StageClock, run
-from nadenoise_core.denoise.bundle import Bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise import bundle as bundles
+from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
 from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
 from nadenoise_core.mrd.scan import Scan, is_virtual, parse_header, read_scan
@@ -105,6 +106,12 @@ class Chains:
         """All properties of all stages, defaults included."""
         return {name: getattr(self, name).describe() for name in ("head", "plain", "cs")}
 
+    @property
+    def average_counter(self) -> str:
+        """The acquisition counter that counts averages."""
+        accumulate = next(stage for stage in self.head.stages if stage.name == "accumulate")
+        return str(accumulate.parameters().model_dump()["average_counter"])
+
 
 def read_chains(methods: MethodSettings) -> Chains:
     """The chains of a study.
@@ -128,19 +135,15 @@ def read_chains(methods: MethodSettings) -> Chains:
     return Chains(heads[0], _tail(plain), _tail(cs))
 
 
-def find_bundles(methods: MethodSettings) -> dict[int, Bundle]:
-    """The network that is asked for at each number of averages; `auto` is the widest of those told the noise.
+def find_bundles(methods: MethodSettings) -> tuple[Bundle, ...]:
+    """The bundles of which `denoise` takes one for each image; each once.
 
     Raises:
         BundleError: there is no such bundle.
     """
-    if methods.bundle == "auto":
-        aware = [bundle for bundle in shipped_bundles() if bundle.metadata.input.normalisation == "noise"]
-        widest = max(aware, key=lambda bundle: bundle.metadata.averages[1] - bundle.metadata.averages[0], default=None)
-        return {} if widest is None else dict.fromkeys(methods.averages, widest)
-    names = {averages: _bundle_name(methods, averages) for averages in methods.averages}
-    found = {name: find_bundle(name, methods.bundle_sha256) for name in dict.fromkeys(names.values())}
-    return {averages: found[name] for averages, name in names.items()}
+    names = dict.fromkeys(_bundle_name(methods, averages) for averages in methods.averages)
+    found = [bundle for name in names for bundle in bundles.find_bundles(name, methods.bundle_sha256)]
+    return tuple({bundle.sha256: bundle for bundle in found}.values())
 
 
 def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Products:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nadenoise_core.study import paper
+from nadenoise_core import paper
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
 from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import Tables
@@ -15,8 +15,9 @@ _MEASURES = (
 _STATISTICS = (
     "Statistics (section 2.7, R's choices): Shapiro-Wilk; Friedman, then if p < 0.05 pairwise Wilcoxon signed-rank "
     "tests (exact below 50 pairs without ties and zeros, else normal approximation with continuity correction) with "
-    "Bonferroni's correction; Bland-Altman with limits of agreement bias ± 1.96 SD and confidence intervals (Bland and "
-    "Altman 1999); one-sample t-test of the bias; Pearson's correlation with Fisher's interval."
+    "Bonferroni's correction; 95 % intervals of medians between order statistics; Bland-Altman with limits of "
+    "agreement bias ± 1.96 SD and confidence intervals (Bland and Altman 1999); one-sample t-test of the bias; "
+    "Pearson's correlation with Fisher's interval."
 )
 
 
@@ -48,20 +49,6 @@ def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str
         _STATISTICS,
         f"Software: {versions}.",
     ]
-
-
-def sharpness_note(run: StudyRun, tables: Tables) -> str:
-    """Why the sharpness of virtual tubes is not that of the paper's."""
-    ours, papers = tables.reference["sharpness"], paper.TABLE_2_REFERENCE["sharpness"]
-    if not run.virtual:
-        return ""
-    noiseless = tables.truth["sharpness"].median if "sharpness" in tables.truth else ours.median
-    return (
-        f"Edge sharpness of the reference is {ours.median:.1f} here, {noiseless:.1f} in a noiseless image, and "
-        f"{papers.middle:.1f} mmol/L per mm in the paper: virtual tubes have no wall, no tilt against the slice and no "
-        "relaxation during the readout, so their edges are as steep as the k-space that was sampled allows. Only "
-        "differences from the reference compare."
-    )
 
 
 def warnings_of(run: StudyRun, tables: Tables) -> list[str]:

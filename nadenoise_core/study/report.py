@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,21 +14,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nadenoise_core import __version__
+from nadenoise_core import __version__, paper
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.replay.html import embedded, render
-from nadenoise_core.study import paper
 from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
 from nadenoise_core.study.measures import METHODS
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
-from nadenoise_core.study.prose import methods_text, sharpness_note, subjects_line, warnings_of
+from nadenoise_core.study.prose import methods_text, subjects_line, warnings_of
 from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import QUALITIES, REGIONS, Tables, compute_tables
-from nadenoise_core.study.verdicts import Aim, Worse, aims, worse_than_paper
+
+_ROOM = "nadenoise_core.study"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,6 @@ class Report:
         networks: bundles used.
         network_rows: Table 1.
         ranking: Table 3, if readers have ranked.
-        worse: numbers worse than the paper's.
-        aims: what was to be reached.
         date: of the report.
         commit: of the code; empty where it is not known.
     """
@@ -54,8 +52,6 @@ class Report:
     networks: tuple[Bundle, ...]
     network_rows: tuple[NetworkRow, ...]
     ranking: Ranking | None
-    worse: tuple[Worse, ...]
-    aims: tuple[Aim, ...]
     date: str
     commit: str
 
@@ -67,16 +63,15 @@ def make_report(config: StudyConfig, run: StudyRun) -> Report:
         BadInputError: the result of the reader study is not usable.
     """
     tables = compute_tables(run.measures)
-    networks = {bundle.sha256: bundle for bundle in find_bundles(config.methods).values()}
+    used = {bundle["sha256"] for record in run.records for bundle in record["bundles"]}
+    networks = tuple(bundle for bundle in find_bundles(config.methods) if bundle.sha256 in used)
     return Report(
         config=config,
         run=run,
         tables=tables,
-        networks=tuple(networks.values()),
-        network_rows=table_1(networks.values()),
+        networks=networks,
+        network_rows=table_1(networks),
         ranking=table_3(config.report.readers) if config.report.readers else None,
-        worse=worse_than_paper(tables, run.virtual > 0),
-        aims=aims(tables),
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         commit=code_commit(),
     )
@@ -89,7 +84,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
         NadenoiseError: an image cannot be read, or a file not be written.
     """
     page, data = folder / "report.html", folder / "report.json"
-    write_whole(page, render("study.html.j2", **_context(report), figures=list(_figures(report))).encode())
+    write_whole(page, render(_ROOM, "study.html.j2", **_context(report), figures=list(_figures(report))).encode())
     write_whole(data, (json.dumps(report_data(report), indent=2, allow_nan=False) + "\n").encode())
     return page, data
 
@@ -100,7 +95,7 @@ def write_results(report: Report, path: Path, command: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_whole(path, render("results.md.j2", **_context(report), command=command).encode())
+    write_whole(path, render(_ROOM, "results.md.j2", **_context(report), command=command).encode())
 
 
 def report_data(report: Report) -> dict[str, Any]:
@@ -115,8 +110,6 @@ def report_data(report: Report) -> dict[str, Any]:
         "table_1": [asdict(row) for row in report.network_rows],
         "table_3": None if report.ranking is None else asdict(report.ranking),
         "tables": asdict(report.tables),
-        "aims": [asdict(aim) for aim in report.aims],
-        "worse_than_paper": [asdict(worse) for worse in report.worse],
         "methods": methods_text(report.config, report.run, report.tables),
         "seconds": _seconds(report),
         "volunteers": list(report.run.records),
@@ -151,7 +144,6 @@ def _context(report: Report) -> dict[str, Any]:
         "version": __version__,
         "date": report.date,
         "commit": report.commit,
-        "aims": report.aims,
         "tables": tables,
         "table_1": report.network_rows,
         "networks": [bundle.metadata for bundle in report.networks],
@@ -166,33 +158,12 @@ def _context(report: Report) -> dict[str, Any]:
         "paper_table_3": paper.TABLE_3,
         "ranking": report.ranking,
         "cases": "cases.csv",
-        "sharpness_note": sharpness_note(report.run, report.tables),
-        "worse": _grouped(report.worse),
-        "worse_keys": {(worse.table, worse.averages, worse.method, worse.what) for worse in report.worse},
         "methods_text": methods_text(report.config, report.run, report.tables),
         "seconds": _seconds(report),
         "paper_seconds": paper.SECONDS,
         "volunteers": [_volunteer(record) for record in report.run.records],
         "warnings": warnings_of(report.run, report.tables),
     }
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Numbers that are worse for the same reason."""
-
-    table: int
-    method: str
-    what: str
-    why: str
-    entries: tuple[Worse, ...]
-
-
-def _grouped(worse: Sequence[Worse]) -> list[_Group]:
-    found: dict[tuple[int, str, str, str], list[Worse]] = {}
-    for one in worse:
-        found.setdefault((one.table, one.method, one.what, one.why), []).append(one)
-    return [_Group(*key, tuple(entries)) for key, entries in found.items()]
 
 
 def _figures(report: Report) -> Iterator[dict[str, str]]:

@@ -18,8 +18,9 @@ from nadenoise_core.errors import NadenoiseError, OutputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
+from nadenoise_core.study.nifti import nifti_stem
 from nadenoise_core.study.subjects import Subject, list_subjects
-from nadenoise_core.study.volunteer import evaluate, fingerprint, is_done, nifti_stem
+from nadenoise_core.study.volunteer import evaluate, fingerprint, is_done
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -7,42 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core import paper
 from nadenoise_core.statistics import (
-    ALPHA,
     BlandAltman,
     Comparison,
     Correlation,
+    Spread,
     Tested,
     bland_altman,
     compare_methods,
     pearson,
     shapiro_wilk,
+    significance_marks,
 )
-from nadenoise_core.study import paper
 from nadenoise_core.study.measures import ALL_METHODS, METHODS, Measures
 
 QUALITIES = {"snr": "estimated SNR", "sharpness": "edge sharpness"}
 REGIONS = ("muscle", "skin")
+SIGNS = {"reference": "*", "NUFFT": "#", "CS": "+"}
+"""The paper's marks of what a method differs from."""
 _LEAST = 3
 """Volunteers that statistics need."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Median, interquartile range (R's type 7) and number of volunteers; NaN without any."""
-
-    median: float
-    iqr: float
-    n: int
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Spread:
-        """Of the values that are there."""
-        known = values[np.isfinite(values)]
-        if not len(known):
-            return cls(float("nan"), float("nan"), 0)
-        low, middle, high = np.percentile(known, (25, 50, 75))
-        return cls(float(middle), float(high - low), len(known))
 
 
 @dataclass(frozen=True)
@@ -140,7 +125,8 @@ def _quality(measures: Measures, measure: str, averages: int) -> QualityRow:
     }
     complete = _complete(*columns.values())
     comparison = compare_methods(ALL_METHODS, np.stack(complete, axis=1)) if len(complete[0]) >= _LEAST else None
-    published = dict.fromkeys(("reference",), paper.TABLE_2_REFERENCE[measure])
+    pairs = [(pair.first, pair.second, pair.p) for pair in comparison.pairs] if comparison else []
+    published = {"reference": paper.TABLE_2_REFERENCE[measure]}
     published |= {name: paper.TABLE_2[name, averages][measure] for name in METHODS if (name, averages) in paper.TABLE_2}
     return QualityRow(
         measure,
@@ -148,20 +134,9 @@ def _quality(measures: Measures, measure: str, averages: int) -> QualityRow:
         {method: Spread.of(values) for method, values in columns.items()},
         comparison,
         {method: shapiro_wilk(values) for method, values in zip(columns, complete, strict=True)} if comparison else {},
-        marks_of(comparison),
+        significance_marks(ALL_METHODS, SIGNS, pairs),
         published,
     )
-
-
-def marks_of(comparison: Comparison | None) -> dict[str, str]:
-    """The paper's marks of significant differences: * from the reference, # from NUFFT, + from CS."""
-    signs = {"reference": "*", "NUFFT": "#", "CS": "+"}
-    marks: dict[str, str] = dict.fromkeys(ALL_METHODS, "")
-    for pair in comparison.pairs if comparison else ():
-        # Each pair is marked at the later of the two, in the order of the tables.
-        if pair.p < ALPHA and pair.second in marks:
-            marks[pair.second] += signs[pair.first]
-    return marks
 
 
 def _agreement(measures: Measures, region: str, method: str, averages: int) -> AgreementRow:

@@ -14,21 +14,18 @@ from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.image import pixel_size, told_number, told_numbers
-from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
 from nadenoise_core.replay.provenance import named_in_errors, recorded_warnings, versions
 from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Row, write_measures
-from nadenoise_core.study.products import Chains, Product, Products, find_bundles, make_products, read_chains
+from nadenoise_core.study.nifti import LABEL_NAMES, export_nifti
+from nadenoise_core.study.products import Product, Products, find_bundles, make_products, read_chains
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
 from nadenoise_core.study.subjects import Subject
 
 FORMAT = 1
 """Of a volunteer's folder; another one is made anew."""
-
-LABEL_NAMES = {1: "muscle", 2: "skin", 3: "background"}
-_LABEL_COLOURS = {0: (0, 0, 0), 1: (220, 60, 60), 2: (60, 140, 220), 3: (240, 200, 60)}
 
 
 def fingerprint(subject: Subject, methods: MethodSettings) -> str:
@@ -43,7 +40,7 @@ def fingerprint(subject: Subject, methods: MethodSettings) -> str:
         "subject": subject.described(),
         "methods": methods.model_dump(mode="json"),
         "chains": read_chains(methods).described(),
-        "bundles": {str(averages): bundle.sha256 for averages, bundle in find_bundles(methods).items()},
+        "bundles": [bundle.sha256 for bundle in find_bundles(methods)],
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -74,7 +71,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
     """
     chains = read_chains(methods)
     named = named_in_errors(subject.raw or Path(subject.name))
-    with named, subject.open(average_counter(chains)) as source, recorded_warnings() as warnings:
+    with named, subject.open(chains.average_counter) as source, recorded_warnings() as warnings:
         products = make_products(source, methods, chains)
         regions = _regions(subject, products)
         rows = list(measure_all(subject.name, products, regions))
@@ -125,47 +122,6 @@ def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterato
         said["snr"] = estimated_snr(np.abs(noiseless), regions.muscle, regions.background)
         said["sharpness"] = edge_sharpness(noiseless, centre, places["diameter"][strongest] / 2, pixel)
         yield from (Row(volunteer, "truth", 0, measure, value) for measure, value in said.items())
-
-
-def export_nifti(folder: Path, products: Products, regions: Regions | None) -> None:
-    """Write magnitudes and aTSC maps as NIfTI, with the label map, so that ITK-SNAP opens them together.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for (method, averages), product in products.images.items():
-        stem = nifti_stem(method, averages)
-        write_nifti(folder / f"{stem}.nii.gz", product.magnitude, products.affine, "magnitude, arbitrary unit")
-        if product.concentration is not None:
-            write_nifti(folder / f"{stem}_atsc.nii.gz", product.concentration, products.affine, "aTSC, mmol/L")
-    if regions is not None:
-        write_nifti(folder / "labels.nii.gz", regions.label_map(), products.affine, "1 muscle, 2 skin, 3 background")
-    write_label_names(folder / "labels.txt")
-
-
-def write_label_names(path: Path) -> None:
-    """Write what the labels are called, as ITK-SNAP reads it.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    lines = [
-        f'{number:5d} {red:4d} {green:4d} {blue:4d} {int(number > 0)} 1 1 "{LABEL_NAMES.get(number, "Clear Label")}"'
-        for number, (red, green, blue) in _LABEL_COLOURS.items()
-    ]
-    write_whole(path, ("\n".join(["# ITK-SNAP label description", *lines]) + "\n").encode())
-
-
-def nifti_stem(method: str, averages: int) -> str:
-    """Name of an image's file without its suffix; that of its map has "_atsc" behind it."""
-    return f"{method.lower()}_{averages:03d}"
-
-
-def average_counter(chains: Chains) -> str:
-    """The acquisition counter that counts averages."""
-    accumulate = next(stage for stage in chains.head.stages if stage.name == "accumulate")
-    return str(accumulate.parameters().model_dump()["average_counter"])
 
 
 def _of_map(product: Product, regions: Regions, centre: tuple[float, float], radius: float) -> dict[str, float]:

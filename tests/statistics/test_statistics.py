@@ -11,17 +11,18 @@ import pytest
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.statistics import (
+    Spread,
     bland_altman,
     bonferroni,
     compare_methods,
-    compare_ranks,
-    conover,
     friedman,
+    median_interval,
     one_sample_t,
     paired_t,
     pairwise,
     pearson,
     shapiro_wilk,
+    significance_marks,
     wilcoxon_signed_rank,
 )
 
@@ -151,14 +152,6 @@ def test_pairs_are_those_of_r(name: str, pairs: Any) -> None:
     assert all(pair.correction == "Bonferroni, 6 pairs" for pair in pairs)
 
 
-@pytest.mark.parametrize(("name", "values"), [("conover", RANKS), ("conover_snr", SNR)])
-def test_conover_is_the_analysis_of_variance_of_ranks_by_r(name: str, values: np.ndarray) -> None:
-    golden, pairs = GOLDEN[name], conover(NAMES, values)
-    assert [pair.tested.statistic for pair in pairs] == pytest.approx(golden["t"], **CLOSE)
-    assert [pair.tested.p for pair in pairs] == pytest.approx(golden["p"], **CLOSE)
-    assert [pair.p for pair in pairs] == pytest.approx(golden["adjusted"], **CLOSE)
-
-
 def test_pairs_are_compared_after_a_significant_friedman_test_only() -> None:
     different = compare_methods(NAMES, SNR)
     assert different.overall.p < 0.05 and len(different.pairs) == 6 and "is below 0.05" in different.reason
@@ -166,18 +159,10 @@ def test_pairs_are_compared_after_a_significant_friedman_test_only() -> None:
     assert alike.overall.p >= 0.05 and alike.pairs == () and "no pairs are compared" in alike.reason
 
 
-def test_ranks_get_the_papers_test_and_a_better_one() -> None:
-    found = compare_ranks(NAMES, RANKS)
-    assert {pair.tested.test for pair in found.pairs} == {"paired t"}
-    assert {pair.tested.test for pair in found.beside} == {"Conover after Friedman"}
-    assert found.overall.p == pytest.approx(GOLDEN["friedman_ties"]["p"], **CLOSE)
-
-
 def test_what_does_not_vary_is_said_and_not_nan() -> None:
     same = np.full((6, 4), 2.0)
     assert friedman(same).p == 1 and "nothing to test" in friedman(same).reason
     assert shapiro_wilk(same[:, 0]).p == 1 and one_sample_t(0 * same[:, 0]).p == 1
-    assert [pair.p for pair in conover(NAMES, same)] == [1.0] * 6
     assert pearson(same[:, 0], np.arange(6)).tested.p == 1
     assert one_sample_t(same[:, 0]).p == 0
 
@@ -193,9 +178,36 @@ def test_what_does_not_vary_is_said_and_not_nan() -> None:
         (lambda: friedman(SNR[:, :2]), "three methods or more, there are 2"),
         (lambda: friedman([1.0, 2.0]), "three methods or more"),
         (lambda: pairwise(NAMES[:3], SNR), "each of 3 methods"),
-        (lambda: conover(NAMES, np.where(SNR > 20, np.inf, SNR)), "NaN or infinite"),
+        (lambda: pairwise(NAMES, np.where(SNR > 20, np.inf, SNR)), "NaN or infinite"),
     ],
 )
 def test_what_cannot_be_tested_is_told(call: Any, words: str) -> None:
     with pytest.raises(BadInputError, match=words):
         call()
+
+
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (8, 1), (9, 2), (10, 2), (12, 3), (15, 4), (20, 6), (25, 8)])
+def test_the_interval_of_a_median_lies_between_the_published_ranks(n: int, rank: int) -> None:
+    """The ranks of the sign test's 95 % table, e.g. Hollander and Wolfe, table A.2."""
+    ordered = np.arange(1.0, n + 1)
+    assert (median_interval(ordered).low, median_interval(ordered).high) == (rank, n + 1 - rank)
+
+
+def test_the_interval_of_a_median_holds_it_as_often_as_it_says() -> None:
+    """Of an exponential distribution, whose median is ln 2; for ten values the coverage is 1 - 2 * 11 / 1024."""
+    samples = np.sort(np.random.default_rng(11).exponential(size=(20000, 10)), axis=1)
+    held = np.mean([(found := median_interval(one)).low <= np.log(2) <= found.high for one in samples])
+    assert held == pytest.approx(1 - 22 / 1024, abs=4 * (0.0215 * 0.9785 / 20000) ** 0.5)
+
+
+def test_a_spread_is_of_the_values_that_are_there() -> None:
+    spread = Spread.of([1.0, np.nan, 2.0, 3.0, 4.0, np.inf])
+    assert (spread.median, spread.iqr, spread.n) == (2.5, 1.5, 4) and np.isnan(spread.interval.low)
+    assert Spread.of([]).n == 0 and np.isnan(Spread.of([]).median)
+
+
+def test_marks_stand_at_the_later_method_whichever_is_first_in_the_pair() -> None:
+    signs = {"reference": "*", "NUFFT": "#", "CS": "+"}
+    pairs = [("reference", "NUFFT", 0.01), ("CNN", "CS", 0.049), ("NUFFT", "CNN", 0.05), ("CS", "other", 0.001)]
+    found = significance_marks(NAMES, signs, [*pairs, ("reference", "CNN", None)])
+    assert found == {"reference": "", "NUFFT": "*", "CS": "", "CNN": "+"}

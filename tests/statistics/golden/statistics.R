@@ -63,20 +63,6 @@ pairwise <- function(name, x, test) {
   group <- factor(rep(1:ncol(x), each = nrow(x)))
   entry(name, p = pairs_of(test(values, group, p.adjust.method = "bonferroni", paired = TRUE)$p.value))
 }
-# Conover's comparison is that of treatments in the analysis of variance of ranks within blocks.
-conover <- function(name, x) {
-  r <- t(apply(x, 1, rank))
-  long <- data.frame(rank = as.vector(r), method = factor(rep(1:ncol(r), each = nrow(r))),
-                     block = factor(rep(1:nrow(r), ncol(r))))
-  t <- p <- c()
-  for (first in 1:3) for (second in (first + 1):4) {
-    long$method <- relevel(factor(long$method, levels = 1:4), ref = second)
-    line <- summary(lm(rank ~ method + block, long))$coefficients[paste0("method", first), ]
-    t <- c(t, line["t value"])
-    p <- c(p, line["Pr(>|t|)"])
-  }
-  entry(name, t = unname(t), p = unname(p), adjusted = p.adjust(unname(p), "bonferroni"))
-}
 # Bland and Altman 1999, sections 2 and 2.1, in R's own words.
 d <- method - reference
 se <- sd(d) * sqrt(1 / 10 + qnorm(0.975)^2 / (2 * 9))
@@ -106,8 +92,6 @@ lines <- c(
   pairwise("pairwise_wilcoxon", snr, pairwise.wilcox.test),
   pairwise("pairwise_wilcoxon_ties", ranks, pairwise.wilcox.test),
   pairwise("pairwise_t", ranks, pairwise.t.test),
-  conover("conover", ranks),
-  conover("conover_snr", snr),
   entry("bland_altman", bias = mean(d), sd = sd(d), limits = limits, bias_interval = as.vector(t.test(d)$conf.int),
         lower_interval = limits[1] + c(-1, 1) * qt(0.975, 9) * se, upper_interval = limits[2] + c(-1, 1) * qt(0.975, 9) * se),
   entry("r", version = R.version.string)
