@@ -8,7 +8,7 @@ from datetime import date
 
 from pydicom.valuerep import DSfloat
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("nadenoise.dicom")
 
 _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
 _TIME = re.compile(r"([01]\d|2[0-3]):?([0-5]\d):?([0-5]\d)(\.\d{1,6})?")

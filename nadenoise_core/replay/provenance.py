@@ -1,9 +1,8 @@
-"""What results come from: checksums of files, versions of packages, warnings of gadgets."""
+"""What results come from: checksums of files, versions of packages."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,30 +33,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def recorded_warnings() -> Iterator[list[str]]:
-    """The warnings that gadgets log, as text; each once."""
-    messages: list[str] = []
-
-    class Recorder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
-            if message not in messages:
-                messages.append(message)
-
-    recorder = Recorder(logging.WARNING)
-    logger = logging.getLogger("nadenoise")
-    level = logger.level
-    if not logger.isEnabledFor(logging.WARNING):
-        logger.setLevel(logging.WARNING)
-    logger.addHandler(recorder)
-    try:
-        yield messages
-    finally:
-        logger.removeHandler(recorder)
-        logger.setLevel(level)
 
 
 @contextmanager

@@ -14,12 +14,13 @@ import ismrmrd
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
+from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.image import told, told_number, told_numbers, words_of
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import is_virtual, parse_header, read_scan
 from nadenoise_core.replay.overview import draw_overview
 from nadenoise_core.replay.page import replay_page
-from nadenoise_core.replay.provenance import named_in_errors, recorded_warnings, sha256_of, versions
+from nadenoise_core.replay.provenance import named_in_errors, sha256_of, versions
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
 from nadenoise_core.chain.registry import suggestion
 from nadenoise_core.chain.runner import run
 from nadenoise_core.errors import ChainError, ConnectionFailed
+from nadenoise_core.log import warnings_told
 from nadenoise_core.mrd.scan import Scan, parse_header, read_scan
 from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
 
@@ -154,20 +154,11 @@ def _observed(items: Iterable[Item], observers: Sequence[Observer]) -> Iterator[
 
 @contextmanager
 def _warnings_to(connection: ScanConnection) -> Iterator[None]:
-    """Send what gadgets of this scan's thread warn of as text."""
-    thread = threading.get_ident()
+    """Send what this scan's thread warns of as text."""
 
-    class Sender(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                with suppress(ConnectionFailed):  # the scan finds out by itself
-                    words = f"{record.name.removeprefix('nadenoise.')}: {record.getMessage()}"
-                    connection.send_text(f"{'ERR' if record.levelno >= logging.ERROR else 'WRN'} {words}")
+    def send(level: int, words: str) -> None:
+        with suppress(ConnectionFailed):  # the scan finds out by itself
+            connection.send_text(f"{'ERR' if level >= logging.ERROR else 'WRN'} {words}")
 
-    sender = Sender(logging.WARNING)
-    logger = logging.getLogger("nadenoise")
-    logger.addHandler(sender)
-    try:
+    with warnings_told(send):
         yield
-    finally:
-        logger.removeHandler(sender)

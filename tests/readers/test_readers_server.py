@@ -226,7 +226,7 @@ class TestRefuses:
             f"POST /api/results/r HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nOrigin: http://127.0.0.1:{client.port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode()
-        assert b"the answer was cut off" in client.raw(head + body[:-5])
+        assert b"the request was cut off" in client.raw(head + body[:-5])
         assert client.files() == []
 
     @pytest.mark.parametrize(
@@ -292,9 +292,7 @@ class TestResultsOnDisc:
     def test_that_cannot_be_written(self, client, answers):
         client.results.write_text("a file where the folder should be")
         status, content, _ = client.ask("POST", "/api/results/r", answers[0])
-        assert status == 500 and json.loads(content) == {
-            "error": "the server cannot write the answer; ask the organiser"
-        }
+        assert status == 500 and json.loads(content) == {"error": "the server cannot write the answer; ask who runs it"}
 
 
 def test_a_file_that_is_no_page_is_not_served(built, tmp_path):

@@ -1,0 +1,43 @@
+"""Log messages: all of ours are below "nadenoise", and one way to collect what a piece of work warns of."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+ROOT = "nadenoise"
+
+
+@contextmanager
+def warnings_told(tell: Callable[[int, str], object]) -> Iterator[None]:
+    """Within it, warnings and errors that this thread logs are told: their level, and "where: what" as text."""
+    thread = threading.get_ident()
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                tell(record.levelno, f"{record.name.removeprefix(f'{ROOT}.')}: {record.getMessage()}")
+
+    teller, logger = Teller(logging.WARNING), logging.getLogger(ROOT)
+    if not logger.isEnabledFor(logging.WARNING):
+        logger.setLevel(logging.WARNING)
+    logger.addHandler(teller)
+    try:
+        yield
+    finally:
+        logger.removeHandler(teller)
+
+
+@contextmanager
+def recorded_warnings() -> Iterator[list[str]]:
+    """The warnings that this thread logs, as text; each once."""
+    recorded: list[str] = []
+
+    def keep(_: int, message: str) -> None:
+        if message not in recorded:
+            recorded.append(message)
+
+    with warnings_told(keep):
+        yield recorded

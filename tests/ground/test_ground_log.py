@@ -1,0 +1,50 @@
+"""Warnings reach those who collect them, from the thread that logs them, wherever in the code base that is."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import nadenoise_core
+from nadenoise_core.log import ROOT, recorded_warnings, warnings_told
+
+CODE = Path(nadenoise_core.__file__).parent
+
+
+def test_each_thread_records_its_own(monkeypatch):
+    together = Barrier(4)
+
+    def work(number: int) -> list[str]:
+        with recorded_warnings() as recorded:
+            together.wait(20)
+            for _ in range(2):
+                logging.getLogger("nadenoise.gadget").warning("scan %d", number)
+            together.wait(20)
+        return recorded
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [[f"gadget: scan {number}"] for number in range(4)]
+    assert not logging.getLogger(ROOT).handlers
+
+
+def test_levels_are_told_and_what_is_below_is_not():
+    told: list[tuple[int, str]] = []
+    log = logging.getLogger("nadenoise.some.place")
+    with warnings_told(lambda *what: told.append(what)):
+        log.info("all is well")
+        log.error("nothing is")
+    log.error("nobody asks")
+    assert told == [(logging.ERROR, "some.place: nothing is")]
+
+
+def test_all_loggers_of_the_code_are_of_one_tree():
+    names = []
+    for path in [*CODE.rglob("*.py"), *(CODE.parent / "gadgets").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger") and "cli" not in path.parts:
+                names.append((path.name, ast.unparse(node.args[0]) if node.args else ""))
+    assert len(names) > 8
+    assert {(file, name) for file, name in names if not name.lstrip("f'\"").startswith((ROOT, "ROOT"))} == set()
