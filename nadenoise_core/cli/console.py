@@ -1,4 +1,4 @@
-"""The two consoles: results on stdout, everything else on stderr."""
+"""What commands share: the two consoles, the log on stderr, and the end by a signal."""
 
 from __future__ import annotations
 
@@ -6,39 +6,20 @@ import logging
 import signal
 from collections.abc import Callable
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from nadenoise_core.console import errors, note, output, print_error, progress_bar, say
+from nadenoise_core.log import ROOT
 
-output = Console()
-errors = Console(stderr=True)
-
-
-def progress_bar() -> Progress:
-    """A progress bar on stderr; none where stderr is no terminal, so that a log holds warnings and errors only."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        disable=not errors.is_terminal,
-    )
+__all__ = ["errors", "note", "output", "print_error", "progress_bar", "say", "show_log", "when_stopped"]
 
 
 def show_log(level: int) -> None:
     """Show log messages from a level on; the console of a command shows errors alone, unless it is told."""
     for handler in logging.getLogger().handlers:
         handler.setLevel(min(level, handler.level))
-    logging.getLogger("nadenoise").setLevel(level)
+    logging.getLogger(ROOT).setLevel(level)
 
 
 def when_stopped(action: Callable[[], object]) -> None:
     """Do this at SIGTERM and at Ctrl-C, also where a shell has made a background job deaf to it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: action())
-
-
-def print_error(error: Exception) -> None:
-    """Tell an error in one line on stderr."""
-    errors.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)

@@ -6,7 +6,6 @@ that the peer would not take, each with the reason in a text file beside it, and
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
@@ -124,21 +124,20 @@ class Outbox:
             BadInputError: there is no such folder, or another process delivers from it.
         """
         self.waiting()
+        lock = FileLock(self.folder / ".lock", timeout=0)
         try:
-            lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+            lock.acquire()
+        except Timeout:
+            raise BadInputError(
+                f"outbox {self.folder}: another process delivers from it; one is enough, or use another folder"
+            ) from None
         except OSError as error:
             raise BadInputError(f"outbox {self.folder}: cannot write here: {error.strerror or error}") from None
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise BadInputError(
-                    f"outbox {self.folder}: another process delivers from it; one is enough, or use another folder"
-                ) from None
             self._sweep()
             yield
         finally:
-            os.close(lock)
+            lock.release()
 
     def _move(self, path: Path, into: str) -> Path:
         target = self.folder / into / path.name

@@ -176,18 +176,6 @@ def parsed(model: type[Model], data: Any, source: str, what: str) -> Model:
         raise BadInputError(f"{source}: is no {what} ({where}{first['msg']})") from None
 
 
-def reader_name(text: str) -> str:
-    """A reader's name as it is kept.
-
-    Raises:
-        BadInputError: it holds anything but letters, digits, - and _, or is longer than 40.
-    """
-    name = text.strip().lower()
-    if not READER_NAME.fullmatch(name):
-        raise BadInputError(f"reader {text[:60]!r}: a name is 1 to 40 letters, digits, - or _, as in reader-1")
-    return name
-
-
 def check_ranks(ranks: Mapping[str, int], images: tuple[str, ...], what: str) -> None:
     """Whether ranks, not all of them need be there, are ranks of these images.
 

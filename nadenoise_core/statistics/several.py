@@ -35,10 +35,6 @@ class Pair:
     p: float
     correction: str
 
-    @property
-    def significant(self) -> bool:
-        return self.p < ALPHA
-
 
 @dataclass(frozen=True)
 class Comparison:
