@@ -15,7 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import parse_header, read_scan

@@ -16,7 +16,8 @@ from time import perf_counter, sleep
 from rich.console import Console
 from rich.table import Table
 
-from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.gadget import Item
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.scan import parse_header, read_scan

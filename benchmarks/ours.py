@@ -14,7 +14,8 @@ from nadenoise_core.device import Device
 from nadenoise_core.recon.conjugate_gradients import conjugate_gradients
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.recon.nufft import Nufft
-from nadenoise_core.recon.reconstruction import Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstruction
+from nadenoise_core.recon.settings import Settings
 from nadenoise_core.recon.total_variation import total_variation as solve_total_variation
 from nadenoise_core.sampling import jacobian_weights, pipe_menon_weights
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import ismrmrd
 import numpy as np
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
+from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import pack
+from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL, SpiralDesign
-from nadenoise_core.sampling.trajectory import normalise_trajectory
-
-Counter = Literal["kspace_encode_step_1", "kspace_encode_step_2", "average", "repetition", "set", "segment", "phase"]
-TrajectoryUnit = Literal["auto", "cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]
+from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_trajectory
 
 _NO_IMAGE_DATA = (
     ismrmrd.ACQ_IS_NOISE_MEASUREMENT,
@@ -43,6 +42,8 @@ _NAMED = 6  # missing readouts in a warning
 _CERTAIN = 4.0  # standard errors
 _SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
 
+Average = Annotated[int, Field(ge=1, le=65535)]
+
 
 class Accumulate(Gadget):
     """Average repeated spiral interleaves in k-space.
@@ -52,9 +53,9 @@ class Accumulate(Gadget):
     """
 
     class Parameters(GadgetParameters):
-        emit_at: tuple[int, ...] = Field(
+        emit_at: Annotated[tuple[Average, ...], CONSOLE] = Field(
             (),
-            json_schema_extra=CONSOLE,
+            max_length=256,
             description="numbers of averages to emit an image at, e.g. 5, 10, 30; empty: all averages only",
         )
         jackknife_groups: int = Field(
@@ -65,47 +66,46 @@ class Accumulate(Gadget):
             "'quantify' takes off again, tell the standard error of its regions, through the network too. 10 is a "
             "good choice; 0: none",
         )
-        interleaf_counter: Counter = Field("kspace_encode_step_1", description="acquisition counter of the interleaf")
-        average_counter: Counter = Field("average", description="acquisition counter of the average")
-        half_pulse_counter: Counter = Field("set", description="acquisition counter of the half-pulse")
-        correct_half_pulse_phase: bool = Field(
-            False,
-            json_schema_extra=CONSOLE,
-            description="turn the second half-pulse back by its bulk phase before the sum",
+        interleaf_counter: Counter = Field(
+            Counter.KSPACE_ENCODE_STEP_1, description="acquisition counter of the interleaf"
         )
-        conjugate_kspace: bool = Field(
+        average_counter: Counter = Field(Counter.AVERAGE, description="acquisition counter of the average")
+        half_pulse_counter: Counter = Field(Counter.SET, description="acquisition counter of the half-pulse")
+        correct_half_pulse_phase: Annotated[bool, CONSOLE] = Field(
+            False, description="turn the second half-pulse back by its bulk phase before the sum"
+        )
+        conjugate_kspace: Annotated[bool, CONSOLE] = Field(
             False,
-            json_schema_extra=CONSOLE,
             description="take the complex conjugate of the samples, where vendor and converter count phase the other "
             "way round; the sign that it is needed is an image turned by 180 degrees",
         )
         trajectory: Literal["acquisition", "spiral"] = Field(
             "acquisition", description="sample positions: from the acquisitions, or designed as a uniform spiral"
         )
-        trajectory_unit: TrajectoryUnit = Field("auto", description="unit of the acquisitions' trajectory")
-        max_gradient: float = Field(
-            PAPER_SPIRAL.max_gradient, gt=0, le=500, description="designed spiral: gradient limit, mT/m"
+        trajectory_unit: TrajectoryUnit | Literal["auto"] = Field(
+            "auto", description="unit of the acquisitions' trajectory"
         )
-        rise_time: float = Field(
-            PAPER_SPIRAL.rise_time, gt=0, le=1000, description="designed spiral: inverse slew rate, us per mT/m"
+        max_gradient: Annotated[float, Unit("mT/m")] = Field(
+            PAPER_SPIRAL.max_gradient, ge=0.1, le=500, description="designed spiral: gradient limit"
+        )
+        rise_time: Annotated[float, Unit("us per mT/m")] = Field(
+            PAPER_SPIRAL.rise_time, ge=0.1, le=1000, description="designed spiral: inverse slew rate"
         )
         oversampling: float = Field(
             PAPER_SPIRAL.oversampling, ge=1, le=16, description="designed spiral: samples per Nyquist interval"
         )
-        gradient_delay: float = Field(
-            PAPER_SPIRAL.delay, ge=-100, le=100, description="designed spiral: lag of the gradients, us"
+        gradient_delay: Annotated[float, Unit("us")] = Field(
+            PAPER_SPIRAL.delay, ge=-100, le=100, description="designed spiral: lag of the gradients"
         )
-        trajectory_delay: float = Field(
+        trajectory_delay: Annotated[float, Unit("us"), CONSOLE] = Field(
             0,
             ge=-100,
             le=100,
-            json_schema_extra=CONSOLE,
-            description="trajectory of the acquisitions: lag of the gradients behind the samples, us; the sample "
-            "placed at k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
+            description="trajectory of the acquisitions: lag of the gradients behind the samples; the sample placed at "
+            "k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
         )
-        girf: str = Field(
+        girf: Annotated[str, PATH] = Field(
             "",
-            json_schema_extra=PATH,
             description="text file of the gradient impulse response function, which corrects the trajectory, a "
             "designed one too: a first line frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im, then rising frequencies, one- "
             "or two-sided, with the responses of the scanner's axes (1 is ideal, a delay of t is exp(-2 pi i f t)); "
@@ -115,8 +115,8 @@ class Accumulate(Gadget):
         @field_validator("emit_at")
         @classmethod
         def _rising(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
-            if any(level < 1 for level in levels) or list(levels) != sorted(set(levels)):
-                raise ValueError("must be whole numbers from 1, each larger than the one before")
+            if list(levels) != sorted(set(levels)):
+                raise ValueError("each must be larger than the one before")
             return levels
 
         @field_validator("jackknife_groups")
@@ -133,8 +133,8 @@ class Accumulate(Gadget):
             return self
 
     parameters: Parameters
-    takes = ismrmrd.Acquisition
-    gives = ReconData
+    takes = ItemType.ACQUISITION
+    gives = ItemType.RECON_DATA
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import ismrmrd
 import numpy as np
@@ -15,7 +15,8 @@ from pydantic import Field
 from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
-from nadenoise_core.chain.gadget import CONSOLE, PATH, DicomFile, Gadget, GadgetParameters, Item
+from nadenoise_core.chain.gadget import DicomFile, Gadget, GadgetParameters, Item, ItemType
+from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import OutputError
@@ -32,11 +33,9 @@ class Deliver(Gadget):
     """Write every image as a DICOM object: one series a product. The images themselves go on unchanged."""
 
     class Parameters(GadgetParameters):
-        folder: str = Field("", json_schema_extra=PATH, description="where to write DICOM files; empty writes none")
-        outbox: str = Field(
-            "",
-            json_schema_extra=PATH,
-            description="folder that `nadenoise deliver` sends to a PACS or DICOMweb; empty: none",
+        folder: Annotated[str, PATH] = Field("", description="where to write DICOM files; empty writes none")
+        outbox: Annotated[str, PATH] = Field(
+            "", description="folder that `nadenoise deliver` sends to a PACS or DICOMweb; empty: none"
         )
         send: bool = Field(
             False,
@@ -48,14 +47,14 @@ class Deliver(Gadget):
             description="of the images that go on: as they are (complex, or mmol/L), or whole numbers of 12 bits with "
             "their scale in the meta, as a Siemens console takes them",
         )
-        laterality: Literal["", "L", "R", "B"] = Field(
-            "", json_schema_extra=CONSOLE, description="which leg: L, R, B for both, empty for unknown"
+        laterality: Annotated[Literal["", "L", "R", "B"], CONSOLE] = Field(
+            "", description="which leg: L, R, B for both, empty for unknown"
         )
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 
     parameters: Parameters
-    takes = ismrmrd.Image
-    gives = ismrmrd.Image
+    takes = ItemType.IMAGE
+    gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Annotated
 
 import ismrmrd
 import numpy as np
 from pydantic import Field
 
-from nadenoise_core.chain.gadget import CONSOLE, Gadget, GadgetParameters, Item
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
+from nadenoise_core.configuration.fields import CONSOLE
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundles, is_path
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
-from nadenoise_core.device import choose_device
+from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BundleError
 from nadenoise_core.mrd.image import (
     add_to_history,
@@ -39,26 +41,23 @@ class Denoise(Gadget):
     """
 
     class Parameters(GadgetParameters):
-        bundle: str = Field(
+        bundle: Annotated[str, CONSOLE] = Field(
             "auto",
             min_length=1,
-            json_schema_extra=CONSOLE,
             description="auto: a network that is told the noise, for the averages; else the name of a bundle, such as "
             "paper_30, or its file",
         )
         bundle_sha256: str | None = Field(
             None, pattern=r"^[0-9a-fA-F]{64}$", description="checksum that the bundle must have; a file needs it"
         )
-        device: str = Field(
-            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
-        )
+        device: str = Field("auto", pattern=NAMES, description="auto (a GPU if there is one), cpu, cuda or cuda:N")
 
         def paths(self) -> dict[str, str]:
             return {"bundle": self.bundle} if is_path(self.bundle) else {}
 
     parameters: Parameters
-    takes = ismrmrd.Image
-    gives = ismrmrd.Image
+    takes = ItemType.IMAGE
+    gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)

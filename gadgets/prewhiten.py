@@ -8,7 +8,7 @@ import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.recon.coils import noise_covariance, whitening_matrix
 
@@ -22,8 +22,8 @@ class Prewhiten(Gadget):
     class Parameters(GadgetParameters):
         """No properties."""
 
-    takes = ismrmrd.Acquisition
-    gives = ismrmrd.Acquisition
+    takes = ItemType.ACQUISITION
+    gives = ItemType.ACQUISITION
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         covariance: NDArray[np.complex128] | None = None  # of one sample of 1 us

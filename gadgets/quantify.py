@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import ismrmrd
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
+from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
 from nadenoise_core.errors import CalibrationError, RawDataError
 from nadenoise_core.mrd.image import (
     add_to_history,
@@ -39,6 +40,7 @@ from nadenoise_core.quantify.atsc import (
     found_in,
     tubes_as_facts,
 )
+from nadenoise_core.quantify.calibration import Intercept
 from nadenoise_core.quantify.nifti import read_label_map, read_map
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
 from nadenoise_core.quantify.rois import measure
@@ -46,6 +48,10 @@ from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
 
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
+
+Concentration = Annotated[float, Field(ge=0, le=10000)]
+Position = Annotated[float, Field(ge=-1000, le=1000)]
+RelaxationTime = Annotated[float, Field(gt=0, le=10000)]
 
 
 class Quantify(Gadget):
@@ -55,88 +61,74 @@ class Quantify(Gadget):
     """
 
     class Parameters(GadgetParameters):
-        concentrations: tuple[float, ...] = Field(
-            (10, 25, 50, 75, 100),
-            min_length=3,
-            json_schema_extra=CONSOLE,
-            description="concentrations of the reference tubes, mmol/L",
+        concentrations: Annotated[tuple[Concentration, ...], Unit("mmol/L"), CONSOLE] = Field(
+            (10, 25, 50, 75, 100), min_length=3, max_length=32, description="concentrations of the reference tubes"
         )
-        tube_diameter: float = Field(
-            0, ge=0, le=80, json_schema_extra=CONSOLE, description="inner diameter of the tubes, mm; 0 finds it out"
+        tube_diameter: Annotated[float, Unit("mm"), CONSOLE] = Field(
+            0, ge=0, le=80, description="inner diameter of the tubes; 0 finds it out"
         )
-        tube_positions: tuple[float, ...] = Field(
+        tube_positions: Annotated[tuple[Position, ...], Unit("mm")] = Field(
             (),
-            description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, mm from the "
-            "centre of the FOV along read and phase; empty finds them",
+            max_length=64,
+            description="x1, y1, x2, y2, ... of the tubes' centres in the order of concentrations, from the centre of "
+            "the FOV along read and phase; empty finds them",
         )
-        label_map: str = Field(
-            "",
-            json_schema_extra=PATH,
-            description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them",
+        label_map: Annotated[str, PATH] = Field(
+            "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"
         )
-        intercept: Literal["zero", "fitted"] = Field(
-            "zero",
-            json_schema_extra=CONSOLE,
+        intercept: Annotated[Intercept, CONSOLE] = Field(
+            Intercept.ZERO,
             description="calibration line: zero goes through the 0 of air, which complex images have; fitted is the "
             "paper's line, and what a magnitude always gets",
         )
-        maps: Literal["best", "all"] = Field(
-            "best",
-            json_schema_extra=CONSOLE,
-            description="best: of the denoised image, or of the plain one where there is none; all: of both",
+        maps: Annotated[Literal["best", "all"], CONSOLE] = Field(
+            "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
         )
-        tissue_t1: float = Field(
+        tissue_t1: Annotated[float, Unit("ms"), CONSOLE] = Field(
             0,
             ge=0,
             le=10000,
-            json_schema_extra=CONSOLE,
-            description="T1 of tissue, ms: corrects aTSC for its saturation against the tubes, with TR and flip angle "
-            "of the header (spoiled steady state). The whole map is multiplied by one factor, which is right for "
-            "tissue and not for the tubes in it. 0: off",
+            description="T1 of tissue: corrects aTSC for its saturation against the tubes, with TR and flip angle of "
+            "the header (spoiled steady state). The whole map is multiplied by one factor, which is right for tissue "
+            "and not for the tubes in it. 0: off",
         )
-        tube_t1: float = Field(
-            0,
-            ge=0,
-            le=10000,
-            json_schema_extra=CONSOLE,
-            description="T1 of the tubes' solution, ms; goes with tissue_t1",
+        tube_t1: Annotated[float, Unit("ms"), CONSOLE] = Field(
+            0, ge=0, le=10000, description="T1 of the tubes' solution; goes with tissue_t1"
         )
-        tissue_t2_star: tuple[float, ...] = Field(
+        tissue_t2_star: Annotated[tuple[RelaxationTime, ...], Unit("ms")] = Field(
             (),
-            description="short and long T2* of tissue, ms, e.g. 3, 15: corrects aTSC for its decay at the header's TE "
+            max_length=2,
+            description="short and long T2* of tissue, e.g. 3, 15: corrects aTSC for its decay at the header's TE "
             "against that of the tubes, by one factor for the whole map; not for the decay during the readout. "
             "Empty: off",
         )
         tissue_short_fraction: float = Field(
             0.6, ge=0, le=1, description="share of tissue's signal that has the short T2*"
         )
-        tube_t2_star: float = Field(
-            0, ge=0, le=10000, description="T2* of the tubes' solution, ms; goes with tissue_t2_star"
+        tube_t2_star: Annotated[float, Unit("ms")] = Field(
+            0, ge=0, le=10000, description="T2* of the tubes' solution; goes with tissue_t2_star"
         )
-        b1_map: str = Field(
+        b1_map: Annotated[str, PATH] = Field(
             "",
-            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the flip angle relative to the nominal one (1 = nominal): "
             "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
             "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
         )
-        roi_map: str = Field(
+        roi_map: Annotated[str, PATH] = Field(
             "",
-            json_schema_extra=PATH,
             description="NIfTI label map of regions to read, such as muscle and skin, on the image's matrix: mean aTSC "
             "of every label, with its standard error where 'accumulate' has jackknife_groups. Empty: the tubes alone",
         )
-        receive_map: str = Field(
+        receive_map: Annotated[str, PATH] = Field(
             "",
-            json_schema_extra=PATH,
             description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
             "by it (over its median), with the same exception. Empty: off",
         )
 
         @model_validator(mode="after")
         def _fits(self) -> Self:
-            if min(self.concentrations) < 0 or len(set(self.concentrations)) < 3:
-                raise ValueError("concentrations must be at least three different numbers, none below 0")
+            if len(set(self.concentrations)) < 3:
+                raise ValueError("concentrations must be at least three different numbers")
             if self.tube_positions and len(self.tube_positions) != 2 * len(self.concentrations):
                 raise ValueError(
                     f"tube_positions has {len(self.tube_positions)} numbers; {len(self.concentrations)} tubes need "
@@ -148,13 +140,13 @@ class Quantify(Gadget):
                 raise ValueError("tissue_t1 and tube_t1 correct one for the other; give both or none")
             if bool(self.tissue_t2_star) != bool(self.tube_t2_star):
                 raise ValueError("tissue_t2_star and tube_t2_star correct one for the other; give both or none")
-            if self.tissue_t2_star and (len(self.tissue_t2_star) != 2 or min(self.tissue_t2_star) <= 0):
-                raise ValueError("tissue_t2_star must be two numbers above 0: the short and the long T2*")
+            if len(self.tissue_t2_star) == 1:
+                raise ValueError("tissue_t2_star must be two numbers: the short and the long T2*")
             return self
 
     parameters: Parameters
-    takes = ismrmrd.Image
-    gives = ismrmrd.Image
+    takes = ItemType.IMAGE
+    gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import ismrmrd
 import numpy as np
@@ -12,8 +12,9 @@ from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nadenoise_core.chain.gadget import CONSOLE, PATH, Gadget, GadgetParameters, Item
-from nadenoise_core.device import choose_device
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
+from nadenoise_core.configuration.fields import CONSOLE, PATH
+from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.mrd.buffer import AveragedReadouts, unpack
 from nadenoise_core.mrd.image import (
@@ -27,8 +28,10 @@ from nadenoise_core.mrd.image import (
 )
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.nifti import read_map
-from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction
+from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.recon.total_variation import TotalVariation
+from nadenoise_core.sampling.density import DensityCompensation
 
 _LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 
@@ -37,14 +40,13 @@ class Reconstruct(Gadget):
     """Make the complex image of averaged k-space, with its noise level."""
 
     class Parameters(GadgetParameters):
-        method: Literal["gridding", "least_squares", "total_variation"] = Field(
-            "gridding",
-            json_schema_extra=CONSOLE,
+        method: Annotated[Method, CONSOLE] = Field(
+            Method.GRIDDING,
             description="gridding: adjoint NUFFT of weighted samples; least_squares: conjugate gradients, for signal "
             "in the corners of the field of view; total_variation: compressed sensing",
         )
-        density: Literal["pipe_menon", "jacobian"] = Field(
-            "pipe_menon",
+        density: DensityCompensation = Field(
+            DensityCompensation.PIPE_MENON,
             description="density compensation: Pipe-Menon from analytic weights, or the analytic weights alone",
         )
         tv_weight: float = Field(
@@ -61,19 +63,16 @@ class Reconstruct(Gadget):
             le=5,
             description="how often total variation gives back the contrast that it took (Bregman iterations)",
         )
-        b0_map: str = Field(
+        b0_map: Annotated[str, PATH] = Field(
             "",
-            json_schema_extra=PATH,
             description="NIfTI map of off-resonance in Hz on the image's grid, to be corrected, without NaN; a spin at "
             "+f has the phase exp(-2 pi i f t); empty corrects nothing",
         )
-        device: str = Field(
-            "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto (a GPU if there is one), cpu, cuda or cuda:N"
-        )
+        device: str = Field("auto", pattern=NAMES, description="auto (a GPU if there is one), cpu, cuda or cuda:N")
 
     parameters: Parameters
-    takes = ReconData
-    gives = ismrmrd.Image
+    takes = ItemType.RECON_DATA
+    gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)

@@ -11,6 +11,9 @@ import numpy as np
 
 from nadenoise_core.errors import BadInputError
 
+NAMES = r"^(auto|cpu|cuda(:[0-9]{1,3})?)$"
+"""What a device may be called; "auto" is a GPU if there is one."""
+
 
 @dataclass(frozen=True)
 class Device:

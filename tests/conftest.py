@@ -16,7 +16,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from nadenoise_core.chain.chain import build, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import parse_header, read_scan

@@ -10,7 +10,7 @@ from benchmarks import ours
 from benchmarks.problem import Problem
 from benchmarks.rows.row import ImageRow
 from benchmarks.task import Candidate, Task
-from nadenoise_core.recon.reconstruction import METHODS
+from nadenoise_core.recon.settings import METHODS
 
 
 def _candidate(method: str) -> Candidate:

@@ -6,14 +6,18 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import ismrmrd
-from gadgetron.types.recon_data import ReconData
 from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic.config import JsonDict
 
-from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.configuration.fields import FilePath, is_list, mark
+from nadenoise_core.enums import StrEnum
+
+if TYPE_CHECKING:
+    import ismrmrd
+    from gadgetron.types.recon_data import ReconData
+
+    from nadenoise_core.mrd.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -27,23 +31,28 @@ class DicomFile:
 Item: TypeAlias = "ismrmrd.Acquisition | ismrmrd.Waveform | ReconData | ismrmrd.Image | DicomFile"
 
 
-PATH: JsonDict = {"format": "path"}
-"""`json_schema_extra` of a property that names a file or a folder: what comes over a network may not set it freely."""
+class ItemType(StrEnum):
+    """What a gadget takes and gives, by the name of its class: a chain is checked without the libraries of the data."""
 
-
-CONSOLE: JsonDict = {"console": True}
-"""`json_schema_extra` of a property that an operator may set at the scanner (OpenRecon)."""
+    ACQUISITION = "Acquisition"
+    RECON_DATA = "ReconData"
+    IMAGE = "Image"
 
 
 class GadgetParameters(BaseModel):
-    """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each."""
+    """The properties of a gadget, as they stand in a chain file: a type, a default and a sentence each.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    Units and marks are annotations, see `nadenoise_core.configuration.fields`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, str_max_length=4096
+    )
 
     def paths(self) -> dict[str, str]:
         """The properties that name a file or a folder, where they are set; they are declared with `PATH`."""
-        names = [name for name, field in type(self).model_fields.items() if field.json_schema_extra == PATH]
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        names = [name for name, field in type(self).model_fields.items() if mark(field, FilePath)]
+        return {name: str(getattr(self, name)) for name in names if getattr(self, name)}
 
     @model_validator(mode="before")
     @classmethod
@@ -54,7 +63,7 @@ class GadgetParameters(BaseModel):
         split = dict(values)
         for name, field in cls.model_fields.items():
             text = split.get(name)
-            if isinstance(text, str) and get_origin(field.annotation) is tuple:
+            if isinstance(text, str) and is_list(field):
                 split[name] = [part.strip() for part in text.split(",") if part.strip()]
         return split
 
@@ -70,8 +79,8 @@ class Gadget(ABC):
         """No properties."""
 
     parameters: GadgetParameters
-    takes: ClassVar[type]
-    gives: ClassVar[type]
+    takes: ClassVar[ItemType]
+    gives: ClassVar[ItemType]
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         self.parameters = parameters

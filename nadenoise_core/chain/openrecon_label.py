@@ -10,14 +10,14 @@ import base64
 import json
 import math
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
 from nadenoise_core import __version__
 from nadenoise_core.chain.chain import Chain, Stage
-from nadenoise_core.chain.gadget import CONSOLE
 from nadenoise_core.chain.openrecon import CONFIG_ID, parameter_id
+from nadenoise_core.configuration.fields import Console, is_list, limits, mark, shown, unit, words
 from nadenoise_core.errors import ChainError
 
 LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
@@ -93,48 +93,43 @@ def _parameters(stage: Stage) -> Iterator[dict[str, Any]]:
     """What an operator may set of a stage."""
     given = stage.parameters()
     for name, field in type(given).model_fields.items():
-        if field.json_schema_extra == CONSOLE:
+        if mark(field, Console):
             yield _parameter(parameter_id(stage.name, name), f"{stage.name}: {name}", field, getattr(given, name))
 
 
 def _parameter(identifier: str, label: str, field: FieldInfo, value: Any) -> dict[str, Any]:
-    words = [word for word in get_args(field.annotation) if isinstance(word, str)]
     information = field.description or ""
-    if words:
-        return _choice(identifier, label, information, value, words)
-    shown: dict[str, Any] = {"id": identifier, "label": _words(label), "information": _words(information)}
+    if allowed := words(field.annotation):
+        return _choice(identifier, label, information, str(value), allowed)
+    label += f" ({unit(field)})" if unit(field) else ""
+    known: dict[str, Any] = {"id": identifier, "label": _words(label), "information": _words(information)}
     if field.annotation is bool:
-        return {**shown, "type": "boolean", "default": value}
+        return {**known, "type": "boolean", "default": value}
     if field.annotation in (int, float):
         least, most = _range(field)
         if field.annotation is int:
-            return {**shown, "type": "int", "minimum": int(least), "maximum": int(most), "default": value}
+            return {**known, "type": "int", "minimum": int(least), "maximum": int(most), "default": value}
         numbers = {"minimum": least, "maximum": most, "default": float(value)}
-        return {**shown, "type": "double", **{key: round(number / _STEP) * _STEP for key, number in numbers.items()}}
-    text = ", ".join(f"{part:g}" for part in value) if get_origin(field.annotation) is tuple else str(value or "")
-    return {**shown, "type": "string", "default": text}
+        return {**known, "type": "double", **{key: round(number / _STEP) * _STEP for key, number in numbers.items()}}
+    return {**known, "type": "string", "default": shown(value) if is_list(field) else str(value or "")}
 
 
-def _choice(identifier: str, label: str, information: str, value: str, words: list[str]) -> dict[str, Any]:
+def _choice(identifier: str, label: str, information: str, value: str, allowed: list[str]) -> dict[str, Any]:
     return {
         "id": identifier,
         "label": _words(label),
         "information": _words(information),
         "type": "choice",
         "default": value,
-        "values": [{"id": word, "name": _words(word or "unknown")} for word in words],
+        "values": [{"id": word, "name": _words(word or "unknown")} for word in allowed],
     }
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:
     """The smallest and the largest value of a number."""
-    bounds = {
-        name: getattr(rule, name) for rule in field.metadata for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)
-    }
-    least, most = bounds.get("ge", bounds.get("gt", -math.inf)), bounds.get("le", bounds.get("lt", math.inf))
-    if not (math.isfinite(least) and math.isfinite(most)):
+    if not all(map(math.isfinite, limits(field))):
         raise ChainError("a number that an operator may set needs a smallest and a largest value")
-    return float(least), float(most)
+    return limits(field)
 
 
 def _words(text: str) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from difflib import get_close_matches
 from importlib.util import find_spec
 
 from nadenoise_core.chain.gadget import Gadget
+from nadenoise_core.configuration.explain import suggestion
 from nadenoise_core.errors import ChainError
 
 _PACKAGE = "gadgets"
@@ -31,9 +31,3 @@ def gadget_class(name: str) -> type[Gadget]:
     module = importlib.import_module(f"{_PACKAGE}.{name}")
     gadget: type[Gadget] = getattr(module, name.capitalize())
     return gadget
-
-
-def suggestion(given: str, known: list[str]) -> str:
-    """What to write instead: "; did you mean 'x'?" or the whole list."""
-    near = get_close_matches(given, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(known)}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 import typer
-from pydantic.fields import FieldInfo
 from rich.markup import escape
 from rich.table import Table
 
-from nadenoise_core.chain.chain import Chain, Stage, chain_files, find_chain, read_chain
+from nadenoise_core.chain.chain import Chain, Stage
+from nadenoise_core.chain.files import chain_files, find_chain, read_chain
 from nadenoise_core.chain.openrecon_label import describe_container, label_text
 from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.cli.console import output
+from nadenoise_core.configuration.fields import shown, values
 from nadenoise_core.denoise.bundle import find_bundle, noise_aware_bundles
 from nadenoise_core.errors import ChainError
 from nadenoise_core.mrd.rawfile import RawFile
@@ -47,7 +48,7 @@ def check(
     table = Table("stage", "takes", "gives", "needs")
     for stage in chain.stages:
         gadget = stage.gadget()
-        table.add_row(stage.name, gadget.takes.__name__, gadget.gives.__name__, _needs(stage, chain, matrix))
+        table.add_row(stage.name, gadget.takes, gadget.gives, _needs(stage, chain, matrix))
     output.print(table)
     for line, words in chain.foreign:
         output.print(f"line {line}: {words} runs in the Gadgetron server only", highlight=False, markup=False)
@@ -67,8 +68,8 @@ def describe(gadget: Annotated[str | None, typer.Argument(help="Name of a gadget
         for field_name, field in described.Parameters.model_fields.items():
             table.add_row(
                 field_name,
-                escape(_values(field)),
-                escape(_default(field)),
+                escape(values(field)),
+                escape(shown(field.default)),
                 escape(field.description or ""),
                 end_section=True,
             )
@@ -104,38 +105,3 @@ def _needs(stage: Stage, chain: Chain, matrix: tuple[int, int] | None) -> str:
         if misfits and all(misfits):
             raise ChainError(f"{stage.source}:{stage.line}: no bundle fits: {'; '.join(map(str, misfits))}")
     return "bundle " + " or ".join(bundle.name for bundle in bundles)
-
-
-def _values(field: FieldInfo) -> str:
-    """The values that a property may have, in words."""
-    words = [str(word) for word in get_args(field.annotation) if isinstance(word, str)]
-    if words:
-        return ", ".join(words)
-    limits = " ".join(
-        f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
-        for name, sign in {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}.items()
-        if hasattr(rule, name)
-    )
-    return f"{_type_name(field.annotation)} {limits}".strip()
-
-
-def _type_name(annotation: Any) -> str:
-    inner = [part for part in get_args(annotation) if isinstance(part, type) and part is not type(None)]
-    if inner:
-        plain = _type_name(inner[0])
-        return f"{plain}, {plain}, ..." if getattr(annotation, "__origin__", None) is tuple else plain
-    return {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}.get(
-        getattr(annotation, "__name__", ""), str(annotation)
-    )
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ", ".join(f"{part:g}" for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)

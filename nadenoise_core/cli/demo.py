@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from nadenoise_core.chain.chain import find_chain, read_chain
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.console import output
 from nadenoise_core.cli.replay import image_table, replay_with_progress
 from nadenoise_core.cli.simulate import write_measurement

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from nadenoise_core.chain.chain import Chain, find_chain, read_chain
+from nadenoise_core.chain.chain import Chain
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.console import errors, output, print_error, progress_bar
 from nadenoise_core.errors import BadInputError, NadenoiseError
 from nadenoise_core.replay.replay import ReplayResult

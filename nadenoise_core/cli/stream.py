@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.chain.chain import find_chain, read_chain
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.connection import ScanConnection

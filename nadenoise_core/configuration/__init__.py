@@ -1,4 +1,4 @@
-"""YAML configurations: read with their lines, checked by a pydantic model, and every error a sentence that helps."""
+"""Configurations: read with their lines, checked by a pydantic model, and every error a sentence that helps."""
 
 from nadenoise_core.configuration.document import Document, parse_document, read_document
 from nadenoise_core.configuration.explain import explain, suggestion

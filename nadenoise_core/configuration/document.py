@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
+from nadenoise_core.configuration.explain import Keys
 from nadenoise_core.errors import ConfigError
 
-Keys = tuple[str, ...]
+_LARGEST = 1 << 20  # bytes
+_MOST_VALUES = 100_000  # aliases make many of a few bytes
 
 _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 
@@ -42,6 +44,8 @@ class Document:
         data: what it says.
         places: keys from the top to a value, to "file:line" of its key.
     """
+
+    noun: ClassVar[str] = "key"
 
     source: str
     data: dict[str, Any]
@@ -82,7 +86,8 @@ def read_document(path: Path) -> Document:
         ConfigError: it cannot be read, is not YAML, has a key twice, or is no table of keys and values.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -105,10 +110,12 @@ class _Parsed:
 
 
 def _parse(text: str, source: str) -> _Parsed:
-    places: dict[Keys, str] = {}
+    if len(text) > _LARGEST:
+        raise ConfigError(f"{source}: is larger than {_LARGEST >> 20} MiB; that is no configuration")
+    reading = _Reading(source)
     try:
         node = yaml.compose(text, Loader=_Loader)
-        return _Parsed(None if node is None else _plain(node, (), places, source, ()), places)
+        return _Parsed(None if node is None else reading.plain(node), reading.places)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{source}{line}: is not YAML ({error.problem or error.context})") from None
@@ -118,26 +125,41 @@ def _parse(text: str, source: str) -> _Parsed:
         raise ConfigError(f"{source}: is nested too deeply") from None
 
 
-def _plain(node: yaml.Node, keys: Keys, places: dict[Keys, str], source: str, above: tuple[yaml.Node, ...]) -> Any:
-    place = f"{source}:{node.start_mark.line + 1}"
-    if node in above:
-        raise ConfigError(f"{place}: an alias holds itself")
-    above = (*above, node)
-    if isinstance(node, yaml.MappingNode):
+class _Reading:
+    """The values of a document as they are made, and the places of their keys."""
+
+    def __init__(self, source: str) -> None:
+        self.places: dict[Keys, str] = {}
+        self._source = source
+        self._values = 0
+
+    def plain(self, node: yaml.Node, keys: Keys = (), above: tuple[yaml.Node, ...] = ()) -> Any:
+        """The value of a node that stands at `keys`, within the nodes `above`."""
+        place = f"{self._source}:{node.start_mark.line + 1}"
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise ConfigError(f"{place}: there are more than {_MOST_VALUES} values; take aliases out")
+        if node in above:
+            raise ConfigError(f"{place}: an alias holds itself")
+        above = (*above, node)
+        if isinstance(node, yaml.MappingNode):
+            return self._table(node, keys, above)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.plain(item, (*keys, str(index)), above) for index, item in enumerate(node.value)]
+        return _scalar(node, place)
+
+    def _table(self, node: yaml.MappingNode, keys: Keys, above: tuple[yaml.Node, ...]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            at = f"{source}:{key_node.start_mark.line + 1}"
+            at = f"{self._source}:{key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"{at}: a key must be a word")
             key = str(key_node.value)
             if key in made:
                 raise ConfigError(f"{at}: {'.'.join((*keys, key))} is there twice; leave one")
-            places[(*keys, key)] = at
-            made[key] = _plain(value_node, (*keys, key), places, source, above)
+            self.places[(*keys, key)] = at
+            made[key] = self.plain(value_node, (*keys, key), above)
         return made
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*keys, str(index)), places, source, above) for index, item in enumerate(node.value)]
-    return _scalar(node, place)
 
 
 def _scalar(node: yaml.Node, place: str) -> Any:

@@ -1,44 +1,65 @@
-"""What is wrong with a configuration, in one sentence: file, line, key, value, what is allowed."""
+"""What is wrong with what was given, in one sentence: file, line, name, value, what is allowed, and what is near.
+
+One explainer serves YAML configurations and the XML of chains.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nadenoise_core.configuration.document import Document, Keys
+from nadenoise_core.configuration.fields import values, words
 
-_NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+Keys = tuple[str, ...]
+
+_LONGEST_MEANING = 80
 
 
-def explain(error: ValidationError, document: Document, model: type[BaseModel]) -> str:
+class Source(Protocol):
+    """What was given, and where it stands."""
+
+    @property
+    def noun(self) -> str:
+        """What a name is called there, such as "key"."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The values, nested by name."""
+
+    def place(self, keys: Keys) -> str:
+        """Where a value stands, or what it would stand in, such as "my.yaml:7"."""
+
+
+def explain(error: ValidationError, document: Source, model: type[BaseModel]) -> str:
     """The first thing that is wrong, and how many more there are."""
     # A misspelt key is the cause of a missing one, too.
     details = sorted(error.errors(), key=lambda one: (one["type"] == "missing", one["type"] != "extra_forbidden"))
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    wrong = {_locate(one["loc"], document.data, model)[0] for one in details}  # a value of two types is wrong twice
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     return _sentence(details[0], document, model) + more
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
     """What to write instead: "; did you mean 'x'?" or the whole list."""
     names = list(known)
-    near = get_close_matches(given, names, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(names)}"
+    return _near(given, names) or f"; there are {', '.join(names)}"
 
 
-def _sentence(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> str:
+def _sentence(detail: ErrorDetails, document: Source, model: type[BaseModel]) -> str:
     keys, section, field = _locate(detail["loc"], document.data, model)
     name = ".".join(keys)
     place = document.place(keys)
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return f"{place}: there is no key {name}{_other_key(keys, section, model)}"
+        return f"{place}: there is no {document.noun} {name}{_other_key(keys, section, model)}"
     if kind == "missing" and field is not None and not _held(document.data, keys):
         return f"{place}: {name} is missing; give {_allowed(field)}{_meaning(field)}"
     value = _value(document.data, keys)
@@ -50,9 +71,7 @@ def _sentence(detail: ErrorDetails, document: Document, model: type[BaseModel]) 
             return f"{document.place(tuple(message.split()[0].split('.')))}: {message}"
         return f"{place}: {name}: {message}"
     reason = f"; {_plain(detail['msg'])}" if kind == "value_error" else ""
-    words = _words(field.annotation)
-    near = get_close_matches(str(value), words, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = _near(str(value), words(field.annotation))
     return f"{place}: {name} is {_shown(value)}; allowed is {_allowed(field)}{_meaning(field)}{reason}{hint}"
 
 
@@ -91,11 +110,11 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kind(section: type[BaseModel]) -> str:
-    words = _words(section.model_fields["kind"].annotation) if "kind" in section.model_fields else []
-    return words[0] if words else ""
+    kinds = words(section.model_fields["kind"].annotation) if "kind" in section.model_fields else []
+    return kinds[0] if kinds else ""
 
 
-def _wrong_kind(document: Document, keys: Keys, field: FieldInfo, value: Any) -> str:
+def _wrong_kind(document: Source, keys: Keys, field: FieldInfo, value: Any) -> str:
     name = ".".join(keys)
     kinds = [_kind(section) for section in _sections(field.annotation)]
     listed = ", ".join(kinds)
@@ -104,9 +123,8 @@ def _wrong_kind(document: Document, keys: Keys, field: FieldInfo, value: Any) ->
     if "kind" not in value:
         return f"{document.place(keys)}: {name}.kind is missing; allowed is {listed}"
     given = value["kind"]
-    near = get_close_matches(str(given), kinds, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"{document.place((*keys, 'kind'))}: {name}.kind is {_shown(given)}; allowed is {listed}{hint}"
+    place = document.place((*keys, "kind"))
+    return f"{place}: {name}.kind is {_shown(given)}; allowed is {listed}{_near(str(given), kinds)}"
 
 
 def _other_key(keys: Keys, section: type[BaseModel], model: type[BaseModel]) -> str:
@@ -122,44 +140,18 @@ def _allowed(field: FieldInfo) -> str:
     """The values a field may have, in words."""
     if sections := list(_sections(field.annotation)):
         return f"a section with {', '.join(sections[0].model_fields)}"
-    if words := _words(field.annotation):
-        return ", ".join(words)
-    rules = list(field.metadata)
-    empty = " or null" if type(None) in get_args(field.annotation) else ""
-    return f"{_noun(field.annotation, rules)}{_limits(rules)}{empty}"
+    return values(field)
 
 
-def _noun(annotation: Any, rules: list[Any]) -> str:
-    if get_origin(annotation) is tuple:
-        parts = get_args(annotation)
-        if parts[1:] == (Ellipsis,):
-            return f"a list of {_noun(parts[0], rules).removeprefix('a ')}s{_limits(_rules(parts[0]))}"
-        return f"a list of {len(parts)} {_noun(parts[0], rules).removeprefix('a ')}s{_limits(_rules(parts[0]))}"
-    for part in (annotation, *get_args(annotation)):
-        if part in _NOUNS:
-            return _NOUNS[part]
-    return "text"
-
-
-def _rules(annotation: Any) -> list[Any]:
-    found: list[Any] = []
-    for rule in getattr(annotation, "__metadata__", ()):
-        found += rule.metadata if isinstance(rule, FieldInfo) else [rule]
-    return found
-
-
-def _limits(rules: list[Any]) -> str:
-    signs = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}
-    said = [f"{sign} {getattr(rule, name):g}" for name, sign in signs.items() for rule in rules if hasattr(rule, name)]
-    return "".join(f" {words}" for words in said)
-
-
-def _words(annotation: Any) -> list[str]:
-    return [str(word) for word in get_args(annotation)] if get_origin(annotation) is Literal else []
+def _near(given: str, known: Iterable[str]) -> str:
+    near = get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _meaning(field: FieldInfo) -> str:
-    return f" ({field.description.rstrip('.')})" if field.description else ""
+    """The first clause of what a field means, where it is short."""
+    clause = re.split(r"[;:.] |, e\.g\.", field.description or "")[0].rstrip(".")
+    return f" ({clause})" if 0 < len(clause) <= _LONGEST_MEANING else ""
 
 
 def _held(data: Any, keys: Keys) -> bool:

@@ -14,24 +14,12 @@ from xsdata.formats.dataclass.serializers import XmlSerializer
 from xsdata.formats.dataclass.serializers.config import SerializerConfig
 
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import parse_header as parse_header
 from nadenoise_core.sampling.trajectory import Encoding
 
 _log = logging.getLogger("nadenoise.scan")
 _ASPECT_TOLERANCE = 0.05
-
-# The counters of an acquisition (ISMRMRD `idx`) and the names of their limits in the header.
-COUNTER_LIMITS = {
-    "kspace_encode_step_1": "kspace_encoding_step_1",
-    "kspace_encode_step_2": "kspace_encoding_step_2",
-    "average": "average",
-    "slice": "slice",
-    "contrast": "contrast",
-    "phase": "phase",
-    "repetition": "repetition",
-    "set": "set",
-    "segment": "segment",
-}
 
 VIRTUAL_SYSTEM = "virtual calf"
 """What the header of a simulated scan says of the scanner."""
@@ -54,7 +42,7 @@ class Scan:
     def count(self, counter: str) -> int | None:
         """How many values of a counter (`idx` field) the header announces; None if it does not say."""
         limits = self.header.encoding[0].encodingLimits
-        limit = getattr(limits, COUNTER_LIMITS[counter], None) if limits is not None else None
+        limit = getattr(limits, Counter(counter).limit, None) if limits is not None else None
         if limit is None:
             return None
         try:

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.enums import StrEnum
 from nadenoise_core.errors import CalibrationError
 
 LEAST_R2 = 0.9
+
+
+class Intercept(StrEnum):
+    """Calibration lines: through the 0 of air, or with an intercept of their own."""
+
+    ZERO = "zero"
+    FITTED = "fitted"
 
 
 @dataclass(frozen=True)

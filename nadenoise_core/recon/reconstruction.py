@@ -13,43 +13,17 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from nadenoise_core.device import Device, to_host
-from nadenoise_core.errors import BadInputError
 from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.recon.off_resonance import time_segments
+from nadenoise_core.recon.settings import METHODS, Method, Settings
 from nadenoise_core.recon.total_variation import TotalVariation, total_variation
 from nadenoise_core.sampling.density import sample_weights
-
-METHODS = {"gridding": "NUFFT", "least_squares": "LS", "total_variation": "CS"}
-"""The methods, and what images made by them are called."""
 
 _PENALTY = 2.0  # of total variation, for a weight of one noise level: fastest from 10 to 150 averages
 _LEAST_EIGENVALUE = 1e-3
 _NOISE_SEED = 23
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to reconstruct.
-
-    Attributes:
-        method: one of METHODS.
-        density: density compensation, see `sample_weights`.
-        weight: of total variation, in standard deviations of the gridded image's noise.
-        isotropic: which total variation.
-        refinements: how often total variation gives contrast back.
-    """
-
-    method: str = "gridding"
-    density: str = "pipe_menon"
-    weight: float = 3.0
-    isotropic: bool = True
-    refinements: int = 1
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise BadInputError(f"unknown reconstruction method '{self.method}'; use one of {', '.join(METHODS)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +72,7 @@ class Reconstruction:
         self.trajectory = trajectory
         self._matrix, self._settings, self._device = matrix, settings, device
         self._weights = sample_weights(trajectory, matrix, settings.density)
-        finer = finer_matrix(matrix) if settings.method == "least_squares" else matrix
+        finer = finer_matrix(matrix) if settings.method == Method.LEAST_SQUARES else matrix
         self._finer = np.divide(finer, matrix)
         # In smaller pixels there are fewer cycles, each sample stands for less k-space, and holds more pixels' signal.
         self._gain = np.float32(self._finer.prod())
@@ -132,9 +106,9 @@ class Reconstruction:
             if len(kspace) > 1:
                 maps = self._device.put(sensitivities(to_host(images), SMOOTHING * float(self._finer.mean())))
             gridded = _combined(images, maps)
-            if self._settings.method == "gridding":
+            if self._settings.method == Method.GRIDDING:
                 return self._finished(gridded, gridding_noise)
-            if self._settings.method == "least_squares":
+            if self._settings.method == Method.LEAST_SQUARES:
                 return self._least_squares(gridded, maps, noise_std, gridding_noise)
             return self._total_variation(gridded, maps, gridding_noise, start)
 

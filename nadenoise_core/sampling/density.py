@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import finufft
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.enums import StrEnum
 from nadenoise_core.errors import BadInputError, TrajectoryError
 
 Weights = NDArray[np.float32]
 
-METHODS = ("pipe_menon", "jacobian")
+
+class DensityCompensation(StrEnum):
+    """Ways to find the weights."""
+
+    PIPE_MENON = "pipe_menon"
+    JACOBIAN = "jacobian"
 
 
-def sample_weights(k: NDArray[np.floating], matrix: tuple[int, int], method: str = "pipe_menon") -> Weights:
+def sample_weights(
+    k: NDArray[np.floating], matrix: tuple[int, int], method: str = DensityCompensation.PIPE_MENON
+) -> Weights:
     """Density compensation of a trajectory by a named method.
 
     Args:
@@ -36,8 +43,9 @@ def sample_weights(k: NDArray[np.floating], matrix: tuple[int, int], method: str
         TrajectoryError: "jacobian" for readouts that are no rotated centre-out arms, fewer than three samples a
             readout, or samples that do not spread over k-space.
     """
-    if method not in METHODS:
-        raise BadInputError(f"unknown density compensation '{method}'; use one of {', '.join(METHODS)}")
+    if method not in list(DensityCompensation):
+        known = ", ".join(DensityCompensation)
+        raise BadInputError(f"unknown density compensation '{method}'; use one of {known}")
     if k.shape[-2] < 3 or float(np.ptp(np.linalg.norm(k, axis=-1))) == 0:
         raise TrajectoryError("the trajectory does not spread over k-space; check the traj of the raw file")
     k = np.ascontiguousarray(k, dtype=np.float32)
@@ -48,7 +56,7 @@ def sample_weights(k: NDArray[np.floating], matrix: tuple[int, int], method: str
 def _weights(k_bytes: bytes, shape: tuple[int, ...], matrix: tuple[int, int], method: str) -> Weights:
     """`sample_weights` of a trajectory given as bytes: the next scan has the same trajectory, and need not wait."""
     k = np.frombuffer(k_bytes, np.float32).reshape(shape)
-    if method == "jacobian":
+    if method == DensityCompensation.JACOBIAN:
         if not _runs_outwards(k):
             raise TrajectoryError(
                 "density 'jacobian' needs centre-out arms that are rotated copies, in square pixels; use 'pipe_menon'"
@@ -92,6 +100,8 @@ def pipe_menon_weights(
     Returns:
         (interleaves, samples) float32 in (cycles/pixel)^2.
     """
+    import finufft
+
     points = np.ascontiguousarray(2 * np.pi * k.reshape(-1, 2).T.astype(np.float64))
     rows, columns = matrix
     grid = (2 * rows, 2 * columns)

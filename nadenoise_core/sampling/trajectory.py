@@ -11,9 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.enums import StrEnum
 from nadenoise_core.errors import TrajectoryError
 
-TRAJECTORY_UNITS = ("cycles/pixel", "radians/pixel", "cycles/FOV", "1/m")
+
+class TrajectoryUnit(StrEnum):
+    """Units in which trajectories are written."""
+
+    CYCLES_PER_PIXEL = "cycles/pixel"
+    RADIANS_PER_PIXEL = "radians/pixel"
+    CYCLES_PER_FOV = "cycles/FOV"
+    PER_METRE = "1/m"
+
+
+TRAJECTORY_UNITS = tuple(TrajectoryUnit)
 
 # A full-resolution spiral reaches the edge; one that covers less than this part of the way is not recognised.
 _LEAST_REACH = 0.4
@@ -91,10 +102,10 @@ def _units_at_edge(encoding: Encoding) -> dict[str, NDArray[np.float64]]:
     matrix = np.asarray(encoding.encoded_matrix[::-1], dtype=np.float64)
     pixel = np.asarray(encoding.encoded_pixel[::-1])
     return {
-        "cycles/pixel": np.full(2, 0.5),
-        "radians/pixel": np.full(2, np.pi),
-        "cycles/FOV": matrix / 2,
-        "1/m": 1000 / (2 * pixel),
+        TrajectoryUnit.CYCLES_PER_PIXEL: np.full(2, 0.5),
+        TrajectoryUnit.RADIANS_PER_PIXEL: np.full(2, np.pi),
+        TrajectoryUnit.CYCLES_PER_FOV: matrix / 2,
+        TrajectoryUnit.PER_METRE: 1000 / (2 * pixel),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nadenoise_core.chain.chain import read_node
+from nadenoise_core.chain.files import read_node
 from nadenoise_core.stream.connection import ScanConnection, told
 from nadenoise_core.stream.session import run_scan
 from nadenoise_core.stream.wire import Wire

@@ -10,11 +10,12 @@ from typing import Protocol
 
 import ismrmrd
 
-from nadenoise_core.chain.chain import Chain, build, chain_files, check_runs_here, parse_chain, read_chain, read_node
+from nadenoise_core.chain.chain import Chain, build, check_runs_here
+from nadenoise_core.chain.files import chain_files, parse_chain, read_chain, read_node
 from nadenoise_core.chain.gadget import Item
 from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
-from nadenoise_core.chain.registry import suggestion
 from nadenoise_core.chain.runner import run
+from nadenoise_core.configuration import suggestion
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.log import warnings_told
 from nadenoise_core.mrd.scan import Scan, parse_header, read_scan

@@ -15,7 +15,8 @@ import numpy as np
 from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 
-from nadenoise_core.chain.chain import Chain, build, check_runs_here, find_chain, read_chain
+from nadenoise_core.chain.chain import Chain, build, check_runs_here
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from nadenoise_core.chain.chain import chain_files, find_chain, read_chain
+from nadenoise_core.chain.files import chain_files, find_chain, read_chain
 from nadenoise_core.chain.openrecon import with_parameters
 from nadenoise_core.chain.openrecon_label import LABEL, describe_container, label_text
 from nadenoise_core.errors import ChainError
@@ -79,7 +79,7 @@ def test_what_the_console_sends_is_set() -> None:
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"quantifyMaps": "both"}, "property 'maps' is 'both'"),
+        ({"quantifyMaps": "both"}, "gadget 'quantify': maps is 'both'; allowed is best, all"),
         ({"accumulateGirf": "/etc/passwd"}, "names a file for 'accumulate'"),
         ({"denoiseBundle": "/tmp/evil.pt"}, "names a file for 'denoise'"),
         ({"deliverFolder": "/tmp"}, "names a file for 'deliver'"),

@@ -164,7 +164,7 @@ class TestChain:
             alone = command("chain", "describe", name).out
             for field in gadget_class(name).Parameters.model_fields:
                 assert field in alone and field in every
-        assert "> 0 <= 500" in command("chain", "describe", "accumulate").out
+        assert "from 0.1 to 500 mT/m" in command("chain", "describe", "accumulate").out
 
 
 class TestModel:

@@ -115,7 +115,8 @@ class TestLevels:
             assert told_number(image, "noise_std") == pytest.approx(told_number(alone, "noise_std"), nan_ok=True)
 
     def test_an_image_is_given_as_soon_as_it_is_complete(self, measured, chain_file):
-        from nadenoise_core.chain.chain import build, read_chain
+        from nadenoise_core.chain.chain import build
+        from nadenoise_core.chain.files import read_chain
         from nadenoise_core.chain.runner import run
         from nadenoise_core.mrd.scan import read_scan
 

@@ -115,7 +115,7 @@ class TestTrajectoryDelay:
 
     @pytest.mark.parametrize("value", ["101", "-101", "nan", "late"])
     def test_what_is_no_delay_is_told(self, value, trajectory):
-        with pytest.raises(ChainError, match="property 'trajectory_delay'"):
+        with pytest.raises(ChainError, match="trajectory_delay is '"):
             trajectory({"trajectory_delay": value})
 
     def test_an_unknown_dwell_time_is_told(self, trajectory, measured, changed):
@@ -255,11 +255,11 @@ class TestRelaxation:
         [
             ({"tissue_t1": "35"}, "tissue_t1 and tube_t1"),
             ({"tube_t2_star": "40"}, "tissue_t2_star and tube_t2_star"),
-            ({**T2_STAR, "tissue_t2_star": "3"}, "two numbers above 0"),
-            ({**T2_STAR, "tissue_t2_star": "0, 15"}, "two numbers above 0"),
-            ({**T2_STAR, "tissue_t2_star": "short, 15"}, "property 'tissue_t2_star'"),
-            ({"tissue_short_fraction": "60"}, "property 'tissue_short_fraction'"),
-            ({"tissue_t1": "-1"}, "property 'tissue_t1'"),
+            ({**T2_STAR, "tissue_t2_star": "3"}, "two numbers"),
+            ({**T2_STAR, "tissue_t2_star": "0, 15"}, "numbers above 0"),
+            ({**T2_STAR, "tissue_t2_star": "short, 15"}, "tissue_t2_star is 'short, 15'"),
+            ({"tissue_short_fraction": "60"}, "tissue_short_fraction is '60'"),
+            ({"tissue_t1": "-1"}, "tissue_t1 is '-1'"),
         ],
     )
     def test_properties_that_cannot_be_are_told(self, properties, words, run_chain, measured):

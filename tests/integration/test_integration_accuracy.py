@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import pixels_of, told
 from nadenoise_core.mrd.scan import parse_header, read_scan

@@ -17,7 +17,8 @@ import ismrmrd
 import pytest
 from lxml import etree
 
-from nadenoise_core.chain.chain import build, chain_files, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import chain_files, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.scan import parse_header, read_scan
 from nadenoise_core.stream.server import Server

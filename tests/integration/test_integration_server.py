@@ -208,7 +208,7 @@ class TestFire:
             text(TEXT, json.dumps(parameters), b"\0"),
             struct.pack("<H", CLOSE),
         )
-        assert "property 'emit_at' is 'often'" in line
+        assert "emit_at is 'often'" in line
 
 
 def test_a_warning_comes_as_a_text_of_its_own_scan(serve, scan) -> None:

@@ -9,7 +9,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from nadenoise_core.chain.chain import build, find_chain, read_chain
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import pixels_of, replicas_of, told, told_numbers
 from nadenoise_core.mrd.scan import parse_header, read_scan

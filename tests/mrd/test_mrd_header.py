@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.mrd.scan import COUNTER_LIMITS, parse_header, read_scan, serialise_header
+from nadenoise_core.mrd.counters import Counter
+from nadenoise_core.mrd.scan import parse_header, read_scan, serialise_header
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 HEADER = """<?xml version="1.0"?>
@@ -44,9 +45,9 @@ def test_what_the_chain_needs_is_read():
 def test_limits_count_from_0_and_may_be_missing():
     scan = read_scan(parse_header(HEADER))
     assert scan.count("kspace_encode_step_1") == 20 and scan.count("average") == 30
-    assert {scan.count(counter) for counter in COUNTER_LIMITS} == {20, 30, None}
+    assert {scan.count(counter) for counter in Counter} == {20, 30, None}
     bare = read_scan(parse_header(without(HEADER, "encodingLimits", keep_element=True)))
-    assert all(bare.count(counter) is None for counter in COUNTER_LIMITS)
+    assert all(bare.count(counter) is None for counter in Counter)
 
 
 @pytest.mark.parametrize("end", ["\0", "\n\0", "\0\0", "\n", " \n"])
@@ -136,7 +137,7 @@ def test_a_damaged_header_is_read_or_refused(changes):
             element.text = change
     try:
         scan = read_scan(parse_header(etree.tostring(root)))
-        counts = [scan.count(counter) for counter in COUNTER_LIMITS]
+        counts = [scan.count(counter) for counter in Counter]
     except RawDataError as error:
         assert len(str(error).splitlines()) == 1
     else:

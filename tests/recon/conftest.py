@@ -13,7 +13,8 @@ import pytest
 
 from nadenoise_core.device import Device
 from nadenoise_core.phantom import Calf, Label, VirtualScan, band_limited, labels, random_calf
-from nadenoise_core.recon.reconstruction import Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstruction
+from nadenoise_core.recon.settings import Settings
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
 MATRIX, FIELD_OF_VIEW, PIXEL = 80, 180.0, 2.25

@@ -18,7 +18,8 @@ import scipy.fft
 
 from nadenoise_core.device import Device, to_host
 from nadenoise_core.phantom import FieldMap
-from nadenoise_core.recon.reconstruction import METHODS, Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstruction
+from nadenoise_core.recon.settings import METHODS, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL
 
 current = [0]  # GPUs within `with cupy.cuda.Device(...)`, the innermost last

@@ -8,7 +8,8 @@ import pytest
 from nadenoise_core.device import Device
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import Ellipse, FieldMap, Label, VirtualScan, fourier, labels
-from nadenoise_core.recon.reconstruction import METHODS, Reconstruction, Settings
+from nadenoise_core.recon.reconstruction import Reconstruction
+from nadenoise_core.recon.settings import METHODS, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
 
 ALL = sorted(METHODS)

@@ -11,7 +11,7 @@ from nadenoise_core.device import Device
 from nadenoise_core.phantom import true_muscle
 from nadenoise_core.quantify.atsc import TubeSetup, concentration_map
 from nadenoise_core.recon.model import SignalModel
-from nadenoise_core.recon.reconstruction import Settings
+from nadenoise_core.recon.settings import Settings
 from nadenoise_core.recon.total_variation import total_variation
 
 ROWS, COLUMNS = 12, 9

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from nadenoise_core.chain.chain import find_chain, read_chain
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.errors import ChainError, OutputError, RawDataError
 from nadenoise_core.mrd.image import pixels_of, told
 from nadenoise_core.mrd.rawfile import write_raw_file

@@ -214,7 +214,7 @@ def test_p_values_are_written_as_in_the_paper() -> None:
 
 
 def test_a_replay_has_its_page(scan_file, tmp_path: Path) -> None:
-    from nadenoise_core.chain.chain import find_chain, read_chain
+    from nadenoise_core.chain.files import find_chain, read_chain
     from nadenoise_core.replay.replay import replay
 
     result = replay(scan_file(averages=10, noise=20.0, seed=11), read_chain(find_chain("sodium_calf")), tmp_path)

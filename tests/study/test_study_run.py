@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nadenoise_core.chain.chain import find_chain, read_chain
+from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.denoise.bundle import noise_aware_bundles
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
 from nadenoise_core.mrd.image import pixels_of

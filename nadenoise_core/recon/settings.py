@@ -1,0 +1,44 @@
+"""How to reconstruct: the methods, and their settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nadenoise_core.enums import StrEnum
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.sampling.density import DensityCompensation
+
+
+class Method(StrEnum):
+    """The reconstruction methods."""
+
+    GRIDDING = "gridding"
+    LEAST_SQUARES = "least_squares"
+    TOTAL_VARIATION = "total_variation"
+
+
+METHODS = {Method.GRIDDING: "NUFFT", Method.LEAST_SQUARES: "LS", Method.TOTAL_VARIATION: "CS"}
+"""The methods, and what images made by them are called."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reconstruct.
+
+    Attributes:
+        method: one of METHODS.
+        density: density compensation, see `sample_weights`.
+        weight: of total variation, in standard deviations of the gridded image's noise.
+        isotropic: which total variation.
+        refinements: how often total variation gives contrast back.
+    """
+
+    method: Method = Method.GRIDDING
+    density: DensityCompensation = DensityCompensation.PIPE_MENON
+    weight: float = 3.0
+    isotropic: bool = True
+    refinements: int = 1
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise BadInputError(f"unknown reconstruction method '{self.method}'; use one of {', '.join(METHODS)}")
