@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-output = Console()
-errors = Console(stderr=True)
+from nadenoise_core import __version__
+from nadenoise_core.errors import NadenoiseError
+
+output = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 def say(text: str) -> None:
@@ -20,7 +30,59 @@ def note(text: str) -> None:
     errors.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_error(error: Exception) -> None:
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """A table on stdout: drawn in a terminal, plain aligned columns in a pipe; nothing is cut."""
+    cells = [list(row) for row in rows]
+    if output.is_terminal:
+        table = Table(title=escape(title) or None, title_justify="left", show_lines=True)
+        for column in columns:
+            table.add_column(escape(column), overflow="fold")
+        for row in cells:
+            table.add_row(*map(escape, row))
+        output.print(table)
+        return
+    if title:
+        say(title)
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [list(columns), *cells]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show_json(data: Any) -> None:
+    """JSON on stdout."""
+    say(json.dumps(data, indent=2))
+
+
+def show_markdown(text: str) -> None:
+    """Markdown on stdout: typeset in a terminal, as it is in a pipe."""
+    if output.is_terminal:
+        from rich.markdown import Markdown
+
+        output.print(Markdown(text))
+    else:
+        say(text.rstrip())
+
+
+def tell(error: Exception) -> int:
+    """Tell of an error in one line on stderr; an error that is none of ours is a fault of this program.
+
+    Returns:
+        The exit status: 2 for bad input, 1 for failed work.
+    """
+    if isinstance(error, NadenoiseError):
+        print_error(error)
+        return error.exit_status
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(str(error).split())
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    print_error(
+        f"{type(error).__name__}{f': {what}' if what else ''} ({where}); this is a fault of nadenoise {__version__}, "
+        "please report it to its maintainers with what the same command tells with --debug before it"
+    )
+    return 1
+
+
+def print_error(error: Exception | str) -> None:
     """An error in one line on stderr."""
     errors.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)
 

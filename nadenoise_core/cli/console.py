@@ -1,4 +1,4 @@
-"""What commands share: the two consoles, the log on stderr, and the end by a signal."""
+"""What commands share: the log on stderr, and the end by a signal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import logging
 import signal
 from collections.abc import Callable
 
-from nadenoise_core.console import errors, note, output, print_error, progress_bar, say
 from nadenoise_core.log import ROOT
-
-__all__ = ["errors", "note", "output", "print_error", "progress_bar", "say", "show_log", "when_stopped"]
 
 
 def show_log(level: int) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.cli.console import errors, output, show_log, when_stopped
+from nadenoise_core.cli.console import show_log, when_stopped
+from nadenoise_core.console import note, say
 from nadenoise_core.dicom.delivery import Delivery, Outcome, Sender
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import BadInputError
@@ -17,7 +18,7 @@ from nadenoise_core.errors import BadInputError
 _LIBRARIES = ("pynetdicom", "dicomweb_client", "urllib3")
 
 
-def deliver(
+def command(
     outbox: Annotated[Path, typer.Argument(help="Folder that a chain's gadget `deliver` puts DICOM files in.")],
     pacs: Annotated[str | None, typer.Option(help="PACS to send to by C-STORE.", metavar="AET@HOST:PORT")] = None,
     dicomweb: Annotated[
@@ -38,7 +39,7 @@ def deliver(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Send again what lies in OUTBOX/refused.")] = False,
 ) -> None:
-    """Deliver what waits in an outbox, and go on until stopped (SIGTERM, Ctrl-C).
+    """Deliver what waits in an outbox to a PACS or a DICOMweb server, and go on until stopped (SIGTERM, Ctrl-C).
 
     What the peer refuses goes to OUTBOX/refused, each file with the reason in a text beside it. When the peer cannot be
     reached, the files wait and are tried again, after 5 seconds, then less and less often, up to every five minutes.
@@ -54,18 +55,18 @@ def deliver(
     stops: list[bool] = []
     with box.delivering():
         if again:
-            errors.print(f"{box.recall()} refused files wait again", highlight=False)
+            note(f"{box.recall()} refused files wait again")
         delivery = Delivery(box, sender, keep=keep, told=_tell, stopped=lambda: bool(stops))
         when_stopped(lambda: stops.append(True))
         if not once:
-            errors.print(f"delivering {outbox} to {sender}", highlight=False, markup=False, soft_wrap=True)
+            note(f"delivering {outbox} to {sender}")
             delivery.watch()
-            errors.print("stopped", highlight=False)
+            note("stopped")
             return
         done = delivery.once()
         if done.waiting:
             words = f"{done.waiting} files wait in {outbox} still: {done.trouble or 'stopped'}"
-            errors.print(words, highlight=False, markup=False, soft_wrap=True)
+            note(words)
         if done.waiting or done.refused:
             raise typer.Exit(1)
 
@@ -86,4 +87,4 @@ def _sender(pacs: str | None, dicomweb: str | None, aet: str, timeout: float) ->
 def _tell(outcome: Outcome) -> None:
     """A line a file, by the name of the object: no line names a patient."""
     words = f"{outcome.fate.value} {outcome.name}" + (f": {outcome.reason}" if outcome.reason else "")
-    output.print(words, highlight=False, markup=False, soft_wrap=True)
+    say(words)

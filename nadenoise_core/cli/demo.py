@@ -10,19 +10,18 @@ from typing import Annotated, Any
 import ismrmrd
 import numpy as np
 import typer
-from rich.table import Table
 
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.console import output
-from nadenoise_core.cli.replay import image_table, replay_with_progress
+from nadenoise_core.cli.replay import replay_with_progress, show_images
 from nadenoise_core.cli.simulate import write_measurement
+from nadenoise_core.console import say, show_table
 from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.image import pixel_size, pixels_of
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 
-def demo(
+def command(
     out: Annotated[Path, typer.Option(help="Folder of the demonstration.")] = Path("demo"),
     averages: Annotated[int, typer.Option(min=2, max=1000, help="Averages of the scan.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Which individual.")] = 7,
@@ -38,45 +37,41 @@ def demo(
     write_measurement(measurement, raw, out / "truth.json")
     result = replay_with_progress(raw, read_chain(find_chain("sodium_calf")), out, overwrite=True)
 
-    output.print(image_table(result))
-    output.print(_against_truth(measurement, result.folder / "images.h5", result.report))
-    times = Table("stage", "ms", title="time per stage")
-    for stage, milliseconds in result.report["milliseconds"].items():
-        times.add_row(stage, f"{milliseconds:.1f}")
-    output.print(times)
+    show_images(result)
+    _show_against_truth(measurement, result.folder / "images.h5", result.report)
+    times = result.report["milliseconds"].items()
+    rows = [(stage, f"{milliseconds:.1f}") for stage, milliseconds in times]
+    show_table(("stage", "ms"), rows, title="time per stage")
     for warning in result.report["warnings"]:
-        output.print(f"warning: {warning}", highlight=False, markup=False)
+        say(f"warning: {warning}")
     for name, words in {
         "dicom": "DICOM series",
         "images.h5": "ISMRMRD images",
         "report.html": "report",
         "overview.png": "picture",
     }.items():
-        output.print(f"{words + ':':16}{result.folder / name}", highlight=False, soft_wrap=True)
-    output.print(f"virtual calf, seed {seed}; {perf_counter() - start:.1f} s", highlight=False)
+        say(f"{words + ':':16}{result.folder / name}")
+    say(f"virtual calf, seed {seed}; {perf_counter() - start:.1f} s")
 
 
-def _against_truth(measurement: VirtualMeasurement, images: Path, report: dict[str, Any]) -> Table:
+def _show_against_truth(measurement: VirtualMeasurement, images: Path, report: dict[str, Any]) -> None:
     """Tubes and muscle, measured and true, mmol/L."""
-    table = Table("mmol/L", "truth", "measured", "error", title="concentrations against the truth")
     described = [image for image in report["images"] if image["kind"] == "atsc"]
     if not described:
-        return table
-    for tube in described[-1]["calibration"]["tubes"]:
-        _add(table, f"tube {tube['concentration']:g}", tube["concentration"], tube["measured"])
+        return
+    rows = [
+        _row(f"tube {tube['concentration']:g}", tube["concentration"], tube["measured"])
+        for tube in described[-1]["calibration"]["tubes"]
+    ]
     with closing(ismrmrd.Dataset(str(images), "dataset", create_if_needed=False)) as dataset:
         atsc = dataset.read_image("image_3", dataset.number_of_images("image_3") - 1)
     values = pixels_of(atsc)
     pixel = pixel_size(atsc)[0]
     muscle = labels(measurement.calf(), values.shape[0], values.shape[0] * pixel, margin=pixel) == Label.MUSCLE
-    _add(
-        table,
-        f"muscle ({np.count_nonzero(muscle)} pixels)",
-        measurement.truth()["muscle"],
-        float(values[muscle].mean()),
-    )
-    return table
+    found = float(values[muscle].mean())
+    rows.append(_row(f"muscle ({np.count_nonzero(muscle)} pixels)", measurement.truth()["muscle"], found))
+    show_table(("mmol/L", "truth", "measured", "error"), rows, title="concentrations against the truth")
 
 
-def _add(table: Table, what: str, true: float, measured: float) -> None:
-    table.add_row(what, f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}")
+def _row(what: str, true: float, measured: float) -> tuple[str, ...]:
+    return what, f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}"

@@ -9,34 +9,76 @@ from typing import Annotated
 import typer
 
 from nadenoise_core import __version__
-from nadenoise_core.cli import chain, deliver, demo, model, replay, send, serve, simulate, stream, study
-from nadenoise_core.cli.console import print_error
-from nadenoise_core.errors import NadenoiseError
+from nadenoise_core.commands import Commands, Group, lazy_commands
+from nadenoise_core.console import tell
+
+COMMANDS: Commands = {
+    "simulate": "Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise.",
+    "replay": "Replay raw files: DICOM, ISMRMRD images, a report and a picture for each.",
+    "demo": "Simulate a scan, replay it through the default chain, and compare the result with the truth.",
+    "serve": "Serve scans until stopped.",
+    "send": "Send a raw file to a server (ours, or Gadgetron), and keep the images and DICOM files that return.",
+    "stream": "Run a chain from stdin to stdout, in the form of Gadgetron's streams.",
+    "deliver": "Deliver what waits in an outbox to a PACS or a DICOMweb server.",
+    "chain": Group(
+        "List, show, check and describe chains and gadgets.",
+        {
+            "list": "The chains that come with nadenoise.",
+            "show": "The text of a chain, to begin a file of your own with.",
+            "check": "Check a chain file: elements, gadgets, properties, order of stages, bundles.",
+            "describe": "The properties of a gadget: values with their unit, default, meaning.",
+            "openrecon": "The description of an OpenRecon container that runs a chain.",
+        },
+    ),
+    "model": Group(
+        "List and describe the networks (bundles).",
+        {
+            "list": "The bundles that come with nadenoise.",
+            "describe": "What a bundle was trained for, how, and how well it did.",
+        },
+    ),
+    "study": Group(
+        "The paper's evaluation: tables, figures and statistics of many scans.",
+        {
+            "run": "Evaluate every volunteer, and write the report.",
+            "list": "The configurations that come with nadenoise.",
+            "export": "Write the reference of a raw file, image and aTSC map, as NIfTI.",
+            "readers": Group(
+                "Images ranked blind by readers: build, serve, analyse.",
+                {
+                    "build": "Build the page for the readers and the key for the organiser.",
+                    "serve": "Serve the page and keep every answer as it is given, until Ctrl-C.",
+                    "analyse": "Unblind the ranks: Table 3 of the paper, tests, agreement between and within readers.",
+                },
+            ),
+        },
+    ),
+    "version": "Show the version of nadenoise.",
+}
 
 app = typer.Typer(
     help="Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC maps in DICOM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("simulate")(simulate.simulate)
-app.command("replay")(replay.replay)
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("send")(send.send)
-app.command("stream")(stream.stream)
-app.command("deliver")(deliver.deliver)
-app.add_typer(chain.app, name="chain")
-app.add_typer(model.app, name="model")
-app.add_typer(study.app, name="study")
 
 _debug = False
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
 def settings(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Settings of all commands."""
@@ -51,21 +93,22 @@ def settings(
     )
 
 
-@app.command("version")
-def show_version() -> None:
-    """Show the version of nadenoise."""
-    typer.echo(__version__)
+def program() -> typer.core.TyperGroup:
+    """The program with all of its commands."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    group.commands.update(lazy_commands(COMMANDS, __package__ or ""))
+    return group
 
 
 def main() -> None:
     """Run the command line; an error is one line on stderr, and the exit status 2 (bad input) or 1 (failed work)."""
     try:
-        app()
-    except NadenoiseError as error:
+        program()(prog_name="nadenoise")
+    except Exception as error:
         if _debug:
             raise
-        print_error(error)
-        sys.exit(error.exit_status)
+        sys.exit(tell(error))
 
 
 if __name__ == "__main__":

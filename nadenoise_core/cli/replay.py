@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.console import errors, output, print_error, progress_bar
-from nadenoise_core.errors import BadInputError, NadenoiseError
+from nadenoise_core.console import note, progress_bar, say, show_table, tell
+from nadenoise_core.errors import BadInputError
 from nadenoise_core.replay.replay import ReplayResult
 from nadenoise_core.replay.replay import replay as replay_file
 
 
-def replay(
+def command(
     raws: Annotated[list[Path], typer.Argument(help="ISMRMRD files.", metavar="RAW...")],
     chain: Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")] = "sodium_calf",
     out: Annotated[Path, typer.Option(help="Folder of the results; a folder in it for each raw file.")] = Path(
@@ -35,16 +33,15 @@ def replay(
     for raw in raws:
         try:
             result = replay_with_progress(raw, chosen, out, group=group, overwrite=overwrite)
-        except NadenoiseError as error:
+        except Exception as error:
             if len(raws) == 1:
                 raise
-            print_error(error)
-            worst = max(worst, error.exit_status)
+            worst = max(worst, tell(error))
         else:
-            output.print(image_table(result))
+            show_images(result)
             for warning in result.report["warnings"]:
-                errors.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
-            output.print(f"results in {result.folder}", highlight=False, markup=False, soft_wrap=True)
+                note(f"warning: {warning}")
+            say(f"results in {result.folder}")
     if worst:
         raise typer.Exit(worst)
 
@@ -65,13 +62,14 @@ def replay_with_progress(
         )
 
 
-def image_table(result: ReplayResult) -> Table:
+def show_images(result: ReplayResult) -> None:
     """What was made: a line an image."""
-    table = Table("series", "averages", "noise (1 SD)", "calibration", title=escape(result.report["raw"]["file"]))
+    rows = []
     for image in result.report["images"]:
         line = image.get("calibration")
         known = image["kind"] == "plain" and image["noise_std"] is not None
         noise = f"{image['noise_std']:.3g}" if known else ""
         words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
-        table.add_row(escape(image["series"]), str(image["averages"]), noise, words)
-    return table
+        rows.append((image["series"], str(image["averages"]), noise, words))
+    columns = ("series", "averages", "noise (1 SD)", "calibration")
+    show_table(columns, rows, title=result.report["raw"]["file"])

@@ -9,7 +9,7 @@ import ismrmrd
 import typer
 
 from nadenoise_core.chain.gadget import DicomFile
-from nadenoise_core.cli.console import errors, output, progress_bar
+from nadenoise_core.console import note, progress_bar, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
 from nadenoise_core.mrd.image import words_of
 from nadenoise_core.mrd.rawfile import RawFile
@@ -19,7 +19,7 @@ from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.stream.client import send_scan
 
 
-def send(
+def command(
     raw: Annotated[Path, typer.Argument(help="ISMRMRD file.")],
     to: Annotated[str, typer.Option(help="Server: host:port.")] = "localhost:18000",
     chain: Annotated[str, typer.Option(help="Name of a chain of the server, or path of a chain file here.")] = (
@@ -46,12 +46,12 @@ def send(
             for answer in send_scan(address, chain, header, acquisitions, interval=interval):
                 if isinstance(answer, ismrmrd.Image):
                     images.add(answer)
-                    output.print(" ".join(words_of(answer, "SeriesDescription")), highlight=False, markup=False)
+                    say(" ".join(words_of(answer, "SeriesDescription")))
                 elif isinstance(answer, DicomFile):
                     _keep(answer, folder / "dicom")
                 elif isinstance(answer, str):
-                    errors.print(answer, highlight=False, markup=False, soft_wrap=True)
-    output.print(f"results in {final}", highlight=False, markup=False, soft_wrap=True)
+                    note(answer)
+    say(f"results in {final}")
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.cli.console import errors, show_log, when_stopped
+from nadenoise_core.cli.console import show_log, when_stopped
+from nadenoise_core.console import note
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
@@ -18,7 +19,7 @@ from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders, Observer
 
 
-def serve(
+def command(
     host: Annotated[
         str, typer.Option(help="Address to listen at. Any but the loopback address lets others use it.")
     ] = "127.0.0.1",
@@ -34,7 +35,9 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port of a web page, on this machine only, that shows scans.")
     ] = None,
 ) -> None:
-    """Serve scans until stopped: Gadgetron's client and FIRE with the name of a chain, Gadgetron's nodes with theirs.
+    """Serve scans until stopped.
+
+    Gadgetron's client and FIRE name a chain; Gadgetron's nodes bring theirs.
 
     SIGTERM and Ctrl-C take no more scans and let those that run come to their end.
     """
@@ -55,7 +58,7 @@ def serve(
     when_stopped(server.stop)
     warm_up(folders)
     if scans is not None and monitor is not None:
-        errors.print(f"scans are shown at {Monitor(scans, monitor).url}", highlight=False, markup=False)
-    errors.print(f"listening at {server.address[0]}:{server.address[1]}", highlight=False, markup=False)
+        note(f"scans are shown at {Monitor(scans, monitor).url}")
+    note(f"listening at {server.address[0]}:{server.address[1]}")
     server.serve()
-    errors.print("stopped", highlight=False)
+    note("stopped")

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from nadenoise_core.cli.console import output, progress_bar
+from nadenoise_core.console import progress_bar, say
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 
-def simulate(
+def command(
     raw: Annotated[Path, typer.Argument(help="ISMRMRD file to write.")],
     averages: Annotated[int, typer.Option(min=1, max=65535, help="Averages; 30 take two minutes, 150 ten.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Makes the individual, and the noise.")] = 1,
@@ -80,12 +80,7 @@ def simulate(
         conjugate=conjugate,
     )
     write_measurement(measurement, raw, truth)
-    output.print(
-        f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}")
 
 
 def write_measurement(measurement: VirtualMeasurement, raw: Path, truth: Path | None) -> None:

@@ -16,7 +16,7 @@ from nadenoise_core.stream.session import run_scan
 from nadenoise_core.stream.wire import Wire
 
 
-def stream(
+def command(
     chain: Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")] = "sodium_calf",
 ) -> None:
     """Run a chain from stdin to stdout, in the form of Gadgetron's streams: ISMRMRD header, items, CLOSE.

@@ -8,11 +8,10 @@ from typing import Any
 
 import ismrmrd
 import pytest
-import typer
 
 from nadenoise_core import __version__
 from nadenoise_core.chain.registry import gadget_class, gadget_names
-from nadenoise_core.cli.main import app
+from nadenoise_core.cli.main import program
 from nadenoise_core.denoise.bundle import shipped_bundles
 
 
@@ -25,10 +24,10 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
-    monkeypatch.setattr("nadenoise_core.cli.console.output._width", 240)
+    monkeypatch.setattr("nadenoise_core.console.output._width", 240)
 
 
-@pytest.mark.parametrize("words", commands(typer.main.get_command(app)), ids=" ".join)
+@pytest.mark.parametrize("words", commands(program()), ids=" ".join)
 def test_every_command_has_help(words, command):
     outcome = command(*words, "--help")
     assert outcome.status == 0 and not outcome.err

@@ -13,7 +13,7 @@ GIVEN = {"reference": 1, "cnn": 1, "cs": 2, "nufft": 4}
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    monkeypatch.setattr("nadenoise_core.cli.console.output._width", 200)
+    monkeypatch.setattr("nadenoise_core.console.output._width", 200)
 
 
 @pytest.fixture

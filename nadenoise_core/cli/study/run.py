@@ -1,4 +1,4 @@
-"""`nadenoise study`: the paper's evaluation, from raw files or virtual volunteers to tables and figures."""
+"""`nadenoise study run`: the paper's evaluation, from raw files or virtual volunteers to tables and figures."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from nadenoise_core.cli import readers
-from nadenoise_core.cli.console import errors, output, progress_bar
-from nadenoise_core.study.config import StudyConfig, load_study, shipped_studies
-from nadenoise_core.study.export import export_scan
+from nadenoise_core.console import note, progress_bar, say, show_table
+from nadenoise_core.study.config import StudyConfig, load_study
 from nadenoise_core.study.report import Report, make_report, write_report, write_results
 from nadenoise_core.study.run import StudyRun, run_study
 
-app = typer.Typer(help="The paper's evaluation: tables, figures and statistics of many scans.", no_args_is_help=True)
-app.add_typer(readers.app, name="readers")
 
-
-@app.command("run")
-def run(
+def command(
     config: Annotated[str, typer.Argument(help="YAML file, or name of a configuration that came with nadenoise.")],
     out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
         "study"
@@ -44,37 +37,16 @@ def run(
     report = make_report(chosen, done)
     page, data = write_report(report, out)
     if results is not None:
-        write_results(report, results, _command())
-    output.print(_agreement_table(report))
+        write_results(report, results, _command_line())
+    _show_agreement(report)
     for name, reason in done.failures.items():
-        errors.print(f"warning: {name} was left out: {reason}", soft_wrap=True, highlight=False, markup=False)
+        note(f"warning: {name} was left out: {reason}")
     skipped = f", {len(done.skipped)} done before" if done.skipped else ""
-    _say(f"{len(done.records)} volunteers{skipped}; {perf_counter() - start:.1f} s")
+    say(f"{len(done.records)} volunteers{skipped}; {perf_counter() - start:.1f} s")
     for words, path in {"report": page, "as JSON": data, "long table": out / "measures.csv"}.items():
-        _say(f"{words + ':':12}{path}")
+        say(f"{words + ':':12}{path}")
     if done.failures:
         raise typer.Exit(1)
-
-
-@app.command("list")
-def list_studies() -> None:
-    """The configurations that come with nadenoise."""
-    table = Table("study", "file")
-    for name, path in shipped_studies().items():
-        table.add_row(name, str(path))
-    output.print(table)
-
-
-@app.command("export")
-def export(
-    raw: Annotated[Path, typer.Argument(help="ISMRMRD file.")],
-    out: Annotated[Path, typer.Option(help="Folder of the NIfTI files.")] = Path("nifti"),
-    chain: Annotated[str, typer.Option(help="Chain that makes the image.")] = "sodium_calf",
-) -> None:
-    """Write the reference of a raw file, image and aTSC map, as NIfTI, to draw regions on in ITK-SNAP."""
-    for path in export_scan(raw, out, chain):
-        _say(str(path))
-    _say(f"draw muscle, skin and background with the labels of {out / 'labels.txt'}, save them as {raw.stem}.nii.gz")
 
 
 def _run_with_progress(config: StudyConfig, out: Path, jobs: int) -> StudyRun:
@@ -85,10 +57,9 @@ def _run_with_progress(config: StudyConfig, out: Path, jobs: int) -> StudyRun:
         )
 
 
-def _agreement_table(report: Report) -> Table:
+def _show_agreement(report: Report) -> None:
     """Tables 4 and 5 in short."""
-    columns = ("averages", "method", "muscle: bias (limits)", "skin: bias (limits)")
-    table = Table(*columns, title="against the reference, mmol/L")
+    rows = []
     for averages in report.run.measures.averages:
         for method in ("NUFFT", "CS", "CNN"):
             cells = []
@@ -96,18 +67,15 @@ def _agreement_table(report: Report) -> Table:
                 row = report.tables.find(region, method, averages)
                 found = row.agreement if row else None
                 cells.append(f"{found.bias:+.2f} ({found.lower:.2f} to {found.upper:.2f})" if found else "")
-            table.add_row(str(averages), method, *cells)
-    return table
+            rows.append((str(averages), method, *cells))
+    columns = ("averages", "method", "muscle: bias (limits)", "skin: bias (limits)")
+    show_table(columns, rows, title="against the reference, mmol/L")
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _command() -> str:
+def _command_line() -> str:
     """The command line as one would write it."""
     return shlex.join(["nadenoise", *sys.argv[1:]])
-
-
-def _say(text: str) -> None:
-    output.print(text, highlight=False, markup=False, soft_wrap=True)

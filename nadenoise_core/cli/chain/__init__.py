@@ -1,0 +1,1 @@
+"""`nadenoise chain`: List, show, check and describe chains and gadgets."""

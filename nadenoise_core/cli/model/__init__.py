@@ -1,0 +1,1 @@
+"""`nadenoise model`: List and describe the networks (bundles)."""

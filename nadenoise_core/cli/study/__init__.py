@@ -1,0 +1,1 @@
+"""`nadenoise study`: The paper's evaluation of many scans."""

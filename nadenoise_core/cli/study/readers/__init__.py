@@ -1,0 +1,1 @@
+"""`nadenoise study readers`: Images ranked blind by readers."""
