@@ -19,7 +19,7 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.mrd.rawfile import write_raw_file
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
@@ -30,7 +30,7 @@ def last_sample_to_dicom(folder: Path) -> dict[str, Any]:
     """Milliseconds from the last sample to three DICOM files, warm; median and range, and of each stage."""
     measurement = VirtualMeasurement(seed=7, averages=30)
     acquisitions = list(measurement.acquisitions())
-    scan = read_scan(parse_header(measurement.header_xml()))
+    scan = read_scan(measurement.header_xml())
     chain = read_chain(find_chain("sodium_calf")).with_property("deliver", "folder", str(folder))
     waits: list[float] = []
     stages: list[dict[str, float]] = []

@@ -20,7 +20,7 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.gadget import Item
 from nadenoise_core.chain.runner import run
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.server import Server
@@ -52,7 +52,7 @@ class Exam:
             last[0] = perf_counter()
             yield self.acquisitions[-1]
 
-        for _ in run(build(read_chain(find_chain(CHAIN)), read_scan(parse_header(self.header))), feed()):
+        for _ in run(build(read_chain(find_chain(CHAIN)), read_scan(self.header)), feed()):
             end = perf_counter()
         return 1e3 * (end - last[0])
 

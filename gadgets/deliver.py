@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import ismrmrd
 import numpy as np
@@ -21,8 +21,7 @@ from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.image import as_integers, history_of, pixels_of, told, told_number, words_of
-from nadenoise_core.mrd.scan import Scan, header_fingerprint
-from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
+from nadenoise_core.mrd.scan import Scan
 
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
 _CONSOLE_LARGEST = 4095
@@ -60,7 +59,7 @@ class Deliver(Gadget):
         super().__init__(parameters, scan)
         self._scale: float | None = None
         self._delivered: dict[tuple[int, str], tuple[str, str]] = {}
-        self._study = _study(scan.header, self.parameters.laterality, self.parameters.series_number_offset)
+        self._study = _study(scan, self.parameters.laterality, self.parameters.series_number_offset)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -85,7 +84,7 @@ class Deliver(Gadget):
             slice_dir=list(head.slice_dir),
             field_of_view=(head.field_of_view[0], head.field_of_view[1]),
             slice_thickness=self.scan.slice_thickness,
-            patient_position=_text(self.scan.header.measurementInformation, "patientPosition"),
+            patient_position=self.scan.patient_position,
         )
         words = {"plain": product.method.lower(), "denoised": "denoised"}
         kind = words.get(product.kind) or f"atsc_{words[told(image, 'source') or 'plain']}"
@@ -161,66 +160,11 @@ def _derivation(image: ismrmrd.Image) -> str:
     return "; ".join(facts)
 
 
-def _study(header: Any, laterality: str, series_number_offset: int) -> Study:
-    """The words of an ISMRMRD header in DICOM's terms; what the header does not say stays empty."""
-    subject, study, measurement = header.subjectInformation, header.studyInformation, header.measurementInformation
-    system, sequence = header.acquisitionSystemInformation, header.sequenceParameters
-    named = _text(measurement, "measurementID")
-    field_strength = _number(system, "systemFieldStrength_T")
+def _study(scan: Scan, laterality: str, series_number_offset: int) -> Study:
+    """What the header says, in DICOM's terms."""
     return Study(
-        measurement_id=f"{named} {header_fingerprint(header)}",
-        patient_name=_text(subject, "patientName"),
-        patient_id=_text(subject, "patientID"),
-        patient_birth_date=_text(subject, "patientBirthdate"),
-        patient_sex=_text(subject, "patientGender"),
-        patient_weight=_number(subject, "patientWeight_kg"),
-        study_instance_uid=_text(study, "studyInstanceUID"),
-        study_id=_text(study, "studyID"),
-        study_date=_text(study, "studyDate"),
-        study_time=_text(study, "studyTime"),
-        accession_number=_text(study, "accessionNumber"),
-        referring_physician=_text(study, "referringPhysicianName"),
-        study_description=_text(study, "studyDescription"),
-        frame_of_reference_uid=_text(measurement, "frameOfReferenceUID"),
-        body_part=_text(study, "bodyPartExamined") or "LEG",
+        measurement_id=f"{scan.measurement_id} {scan.fingerprint}",
         laterality=laterality,
-        institution=_text(system, "institutionName"),
-        station=_text(system, "stationName"),
-        manufacturer=_text(system, "systemVendor"),
-        model=_text(system, "systemModel"),
-        device_id=_text(system, "deviceID"),
-        field_strength=field_strength,
         series_number_offset=series_number_offset,
-        protocol_name=_text(measurement, "protocolName"),
-        repetition_time=_number(sequence, "TR"),
-        echo_time=_number(sequence, "TE"),
-        flip_angle=_number(sequence, "flipAngle_deg"),
-        imaging_frequency=_sodium_frequency(header, field_strength),
-        acquisition_date=_text(measurement, "seriesDate"),
-        acquisition_time=_text(measurement, "seriesTime"),
+        **vars(scan.words),
     )
-
-
-def _sodium_frequency(header: Any, field_strength: float | None) -> float | None:
-    """The frequency of 23Na in MHz; converters put either nucleus' into `H1resonanceFrequency_Hz`."""
-    conditions = header.experimentalConditions
-    frequency = 1e-6 * float(getattr(conditions, "H1resonanceFrequency_Hz", 0) or 0)
-    if not frequency or not field_strength:
-        return None
-    nearest = min((PROTON_GAMMA, SODIUM_GAMMA), key=lambda gamma: abs(frequency / field_strength - gamma))
-    return frequency * SODIUM_GAMMA / nearest
-
-
-def _text(part: Any, name: str) -> str:
-    value = getattr(part, name, None)
-    return "" if value is None else str(getattr(value, "value", value))
-
-
-def _number(part: Any, name: str) -> float | None:
-    value = getattr(part, name, None)
-    if isinstance(value, list):
-        value = value[0] if value else None
-    try:
-        return None if value is None else float(value)
-    except ValueError:  # text that is no number stays text in the header
-        return None

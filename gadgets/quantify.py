@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import ismrmrd
 import numpy as np
@@ -221,8 +221,9 @@ class Quantify(Gadget):
 
     def _sequence(self, name: str, needed_by: str) -> float:
         """The one value above 0 that the header has of a sequence parameter."""
-        given: Any = getattr(self.scan.header.sequenceParameters, name, None) or []
-        values = {value for value in given if isinstance(value, int | float) and 0 < value < np.inf}
+        sequence = self.scan.sequence
+        given = {"TR": sequence.repetition_times, "TE": sequence.echo_times, "flipAngle_deg": sequence.flip_angles}
+        values = set(given[name])
         if len(values) != 1:
             raise RawDataError(
                 f"the header's sequenceParameters have {len(values) or 'no'} {name} above 0, and {needed_by} needs "

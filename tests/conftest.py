@@ -20,7 +20,7 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.rawfile import write_raw_file
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 Stage = str | tuple[str, dict[str, str]]
@@ -129,7 +129,7 @@ def run_chain(chain_file) -> Callable[..., list[Any]]:
 
     def run_stages(stages: Iterable[Stage], header_xml: str, items: Iterable[Any]) -> list[Any]:
         chain = read_chain(chain_file(stages))
-        return list(run(build(chain, read_scan(parse_header(header_xml))), items))
+        return list(run(build(chain, read_scan(header_xml)), items))
 
     return run_stages
 

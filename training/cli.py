@@ -154,9 +154,18 @@ def finetune(
     config: Annotated[
         str | None, typer.Option(help="Configuration of a bundle that does not tell its own.", metavar="CONFIG")
     ] = None,
+    accumulate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Property of the chain's 'accumulate' that reads these raw files, if it is set there, e.g. "
+            "average_counter=repetition; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     assignments: Assignments = None,
 ) -> None:
     """Fine-tune a complex network on a site's own repeated averages; no clean image is needed (Noise2Noise)."""
+    from nadenoise_core.mrd.settings import averaging_settings
     from training.finetune import finetune as finetune_network
     from training.finetune import tuning_config
     from training.start import open_start
@@ -167,7 +176,7 @@ def finetune(
     begun = open_start(start, None if config is None else _config(config, None))
     wanted = _changed(tuning_config(begun.config, minutes).plain(), assignments, start)
     try:
-        fitted = finetune_network(files, begun, wanted, out, averages)
+        fitted = finetune_network(files, begun, wanted, out, averages, averaging_settings(accumulate or ()))
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from the last epoch", highlight=False)
         raise typer.Exit(130) from None

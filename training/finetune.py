@@ -6,6 +6,7 @@ evaluated and exported as any other; where it is no better than its start by the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import torch
 
+from nadenoise_core.mrd.averages import read_averages
+from nadenoise_core.mrd.settings import AveragingSettings
 from training.config import Config
 from training.errors import ConfigError, DataError
 from training.fit import Fit, Tuning
 from training.loss import SCALES
-from training.rawdata import read_readouts
 from training.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.runlog import RunLog
 from training.start import Start
@@ -54,6 +56,7 @@ def finetune(
     config: Config,
     out: Path,
     averages: tuple[int, int] | None = None,
+    raw: AveragingSettings | None = None,
     quiet: bool = False,
 ) -> Fit:
     """Fine-tune a network on raw files; what is in the folder already goes on.
@@ -64,11 +67,13 @@ def finetune(
         config: see `tuning_config`.
         out: folder of the run.
         averages: lowest and highest number of averages of what is denoised; those the network serves unless given.
+        raw: how the raw files are to be read, as a chain's `accumulate` reads them.
         quiet: write files only.
 
     Raises:
         ConfigError: the range of averages is no range.
-        DataError: a file that cannot be used, or a network for magnitude images.
+        RawDataError: a raw file that cannot be read.
+        DataError: averages that cannot be used, or a network for magnitude images.
     """
     if start.config.pairs.kind != "quantitative":
         raise DataError(
@@ -78,10 +83,10 @@ def finetune(
     scans: list[Repeats] = []
     described = []
     for path in files:
-        readouts = read_readouts(path)
-        scans.append(grid_repeats(readouts, str(path)))
-        described.append({"sha256": readouts.sha256, "averages": len(scans[-1])})
-        rows, columns = readouts.matrix
+        single = read_averages(path, raw)
+        scans.append(grid_repeats(single, str(path)))
+        described.append({"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "averages": len(scans[-1])})
+        rows, columns = single.matrix
         if rows != columns or scans[-1].images.shape[1:] != scans[0].images.shape[1:]:
             raise DataError(f"{path}: its matrix is {rows}x{columns}; scans must have one square matrix")
     if len({scan["sha256"] for scan in described}) < len(described):

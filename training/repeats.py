@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.mrd.averages import SingleAverages
 from nadenoise_core.recon.coils import combine, sensitivities
 from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.recon.nufft import Nufft
@@ -30,7 +30,6 @@ from nadenoise_core.sampling import sample_weights
 from training.errors import DataError
 from training.loss import SCALES, Loss
 from training.pairs import Complex, Pair, channels, turn
-from training.rawdata import Readouts
 
 LEAST_AVERAGES = 4  # two to learn from, two to validate on
 HELD_OUT = 0.3  # of the averages of an only scan
@@ -57,7 +56,7 @@ class Repeats:
         return Repeats(self.images[averages], self.noise_std)
 
 
-def grid_repeats(readouts: Readouts, source: str = "raw data") -> Repeats:
+def grid_repeats(single: SingleAverages, source: str = "raw data") -> Repeats:
     """Grid every average, as the stream grids their mean; the repeats tell the noise.
 
     Coils are whitened by the noise and combined by sensitivities of the mean of all averages, so that the combination
@@ -66,23 +65,18 @@ def grid_repeats(readouts: Readouts, source: str = "raw data") -> Repeats:
     Raises:
         DataError: too few averages, or repeats that do not differ.
     """
-    averages, interleaves, halves, _, count = readouts.samples.shape
+    averages = len(single.kspace)
     if averages < LEAST_AVERAGES:
         raise DataError(
             f"{source}: holds {averages} complete average{'s' * (averages != 1)}; Noise2Noise needs at least "
             f"{LEAST_AVERAGES}, in two sets to learn from and two to validate on"
         )
-    averager = KspaceAverager((), slice(count // 2, None))
-    for average, interleaf, half in np.ndindex(averages, interleaves, halves):
-        averager.add(average, interleaf, half, readouts.samples[average, interleaf, half])
-    mean = averager.average(averages, interleaves, halves)
-    weights = sample_weights(readouts.trajectory, readouts.matrix)
-    noise_std = image_noise_std(mean.noise_std * np.sqrt(averages), weights)
+    weights = sample_weights(single.trajectory, single.matrix)
+    noise_std = image_noise_std(single.mean.noise_std * np.sqrt(averages), weights)
     if not (np.isfinite(noise_std) and noise_std > 0):
         raise DataError(f"{source}: its averages do not differ by noise; it holds one average several times")
-    nufft = Nufft(readouts.trajectory, readouts.matrix)
-    single = readouts.samples.sum(axis=2).swapaxes(1, 2)  # (averages, coils, interleaves, samples)
-    whitened = np.stack([replace(mean, kspace=kspace).whitened().kspace for kspace in single])
+    whitened = np.stack([replace(single.mean, kspace=kspace).whitened().kspace for kspace in single.kspace])
+    nufft = Nufft(single.trajectory, single.matrix)
     images = nufft.adjoint((whitened * weights).reshape(*whitened.shape[:2], -1))
     if images.shape[1] == 1:
         return Repeats(images[:, 0], noise_std)

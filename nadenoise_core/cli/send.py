@@ -13,7 +13,7 @@ from nadenoise_core.console import note, progress_bar, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
 from nadenoise_core.mrd.image import words_of
 from nadenoise_core.mrd.rawfile import RawFile
-from nadenoise_core.mrd.scan import parse_header
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.replay import counted
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.stream.client import send_scan
@@ -68,11 +68,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def _repetition_time(header_xml: str, raw: Path) -> float:
     """Seconds between acquisitions."""
-    parameters = parse_header(header_xml).sequenceParameters
-    times = parameters.TR if parameters is not None else []
-    if not times or not times[0] > 0:
+    time = read_scan(header_xml).repetition_time
+    if time is None:
         raise RawDataError(f"{raw}: the header has no TR, which --realtime needs; leave it out")
-    return 1e-3 * float(times[0])
+    return time
 
 
 def _keep(file: DicomFile, folder: Path) -> None:

@@ -15,6 +15,7 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.mrd.acquisitions import is_image_data
 from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.rois import distance_from
@@ -90,19 +91,20 @@ class Watcher:
         self._scans = scans
         self._number = number
         self._view: _View | None = None
+        self._scan: Scan | None = None
 
     def begin(self, scan: Scan, header_xml: str) -> None:
-        timing = scan.header.sequenceParameters
+        self._scan = scan
         self._view = _View(
             number=self._number,
             readouts=(scan.count("kspace_encode_step_1") or 0) * (scan.count("set") or 1),
             announced=scan.count("average") or 0,
-            repetition_time=1e-3 * float(timing.TR[0]) if timing is not None and timing.TR else 0.0,
+            repetition_time=scan.repetition_time or 0.0,
         )
         self._scans.add(self._number, self._view)
 
     def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
-        if self._view is not None and not acquisition.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT):
+        if self._view is not None and self._scan is not None and is_image_data(acquisition, self._scan):
             self._view.came += 1
 
     def image(self, image: ismrmrd.Image) -> None:

@@ -1,130 +1,123 @@
-"""An ISMRMRD header from XML, read as leniently as it is written in the field.
+"""The XML header of an ISMRMRD measurement, read leniently, and written.
 
-ismrmrd's own reader is not used: its converters change the warning filters of the whole process, which breaks with
-several scans at once, and it refuses headers that lack what the standard wants and no one needs.
+Elements are found by name, whatever their namespace and order; unknown ones are ignored. A word where a number should
+be, or text in another encoding than the header declares, is left out with a warning. So a scan is not lost to a part of
+its header that does not matter; what does matter is checked by `mrd.scan`.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from typing import Any, get_args, get_origin, get_type_hints
+import codecs
+import logging
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
 
-import ismrmrd
 import numpy as np
 from lxml import etree
-from xsdata.models.datatype import XmlDate, XmlTime
+from xsdata.formats.dataclass.context import XmlContext
+from xsdata.formats.dataclass.serializers import XmlSerializer
+from xsdata.formats.dataclass.serializers.config import SerializerConfig
 
 from nadenoise_core.errors import RawDataError
 
-_LARGEST_SINGLE = float(np.finfo(np.float32).max)
-_DOUBLES = ismrmrd.xsd.userParameterDoubleType  # all other numbers of a header are 32 bits wide in C++
+_log = logging.getLogger("nadenoise.header")
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 
-def parse_header(xml: bytes | str) -> Any:
-    """An ISMRMRD header from XML; FIRE ends it with a NUL.
+class Section:
+    """An element of the header; a missing one is as an empty one.
 
-    Elements of any namespace are read and those that are not known are passed over; what is missing is None; text that
-    should be a number, a date or one of a few words and is not stays text. Numbers are rounded to the 32 bits that
-    they have in C++, so that a header is the same before and after Gadgetron wrote it anew.
+    Args:
+        element: None for one that is not there.
+    """
 
-    Returns:
-        ismrmrd.xsd.ismrmrdHeader.
+    def __init__(self, element: Any | None) -> None:
+        self._element = element
+
+    def sections(self, name: str) -> list[Section]:
+        """All elements of a name in this one."""
+        return [Section(child) for child in self._children(name)]
+
+    def section(self, name: str) -> Section:
+        """The first element of a name in this one."""
+        return Section(next(self._children(name), None))
+
+    def texts(self, name: str) -> list[str]:
+        """What the elements of a name say, as text without the white space around it."""
+        return [self._text(child, name) for child in self._children(name)]
+
+    def text(self, name: str) -> str:
+        """What the first element of a name says; empty where there is none."""
+        return next(iter(self.texts(name)), "")
+
+    def numbers(self, name: str) -> list[float]:
+        """The finite numbers that the elements of a name say, as single precision tells them.
+
+        Gadgetron passes headers through single precision: 0.23 comes as 0.230000004.
+        """
+        found = [_number(word) for text in self.texts(name) for word in text.split()]
+        if None in found:
+            _log.warning("the header's %s is no number and is left out", name)
+        return [value for value in found if value is not None]
+
+    def number(self, name: str) -> float | None:
+        """The first number of an element of a name; None where there is none."""
+        return next(iter(self.numbers(name)), None)
+
+    def _children(self, name: str) -> Iterator[Any]:
+        if self._element is not None:
+            yield from (child for child in self._element.iterchildren("{*}" + name))
+
+    @staticmethod
+    def _text(element: Any, name: str) -> str:
+        text = (element.text or "").strip()
+        if _UNREADABLE in text:
+            _log.warning("the header's %s is in another encoding than the header declares, and is left out", name)
+            return ""
+        return text
+
+
+def parse_header(xml: bytes | str) -> Section:
+    """The root of an ISMRMRD header; FIRE ends it with a NUL.
 
     Raises:
         RawDataError: not an ISMRMRD header.
     """
-    data = xml if isinstance(xml, bytes) else xml.encode("utf-8")
+    data = xml if isinstance(xml, bytes) else _DECLARATION.sub("", xml).encode("utf-8", "replace")
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.strip(b"\0 \t\r\n")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-        root = etree.fromstring(data.rstrip(b"\0 \n"), parser)
+        try:
+            root = etree.fromstring(data, parser)
+        except etree.XMLSyntaxError:
+            root = etree.fromstring(data.decode("utf-8", "replace").encode(), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RawDataError(f"the ISMRMRD header cannot be read ({reason}); convert the raw data anew") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise RawDataError("the ISMRMRD header cannot be read (it has a DTD); convert the raw data anew")
-    if _local_name(root) != "ismrmrdHeader":
-        raise RawDataError(f"the XML is no ISMRMRD header but <{_local_name(root)[:60]}>; convert the raw data anew")
-    return _filled(ismrmrd.xsd.ismrmrdHeader, root)
+    name = etree.QName(root).localname
+    if name != "ismrmrdHeader":
+        raise RawDataError(f"the XML is no ISMRMRD header but <{name[:60]}>; convert the raw data anew")
+    return Section(root)
 
 
-def _filled(kind: Any, element: Any) -> Any:
-    """An object of a class of ismrmrd's schema, from an element."""
-    made = object.__new__(kind)
-    members = _members(kind)
-    for name, (many, _) in members.items():
-        setattr(made, name, [] if many else None)
-    for child in element:
-        name = _local_name(child)
-        if name not in members:
-            continue
-        many, read = members[name]
-        if many:
-            getattr(made, name).append(read(child))
-        else:
-            setattr(made, name, read(child))
-    return made
+def serialise_header(header: Any) -> str:
+    """An ISMRMRD header as XML; `ismrmrd.xsd.ToXML` of ismrmrd 1.14 fails with the xsdata that Gadgetron has."""
+    serialiser = XmlSerializer(context=XmlContext(), config=SerializerConfig(encoding="utf-8"))
+    return serialiser.render(header, ns_map={"": "http://www.ismrm.org/ISMRMRD"})
 
 
-def _local_name(element: Any) -> str:
-    return str(etree.QName(element).localname)
-
-
-@lru_cache(maxsize=128)
-def _members(kind: Any) -> dict[str, tuple[bool, Callable[[Any], Any]]]:
-    """Of each field of a class: whether it is a list, and what reads one of its elements."""
-    hints = get_type_hints(kind)
-    members = {}
-    for field in fields(kind):
-        hint = hints[field.name]
-        many = get_origin(hint) is list
-        members[field.name] = many, _reader(hint, kind)
-    return members
-
-
-def _reader(hint: Any, kind: Any) -> Callable[[Any], Any]:
-    """What reads an element of a type, of `list` of it, or of it or None."""
-    wanted = next((part for part in get_args(hint) if part is not type(None)), hint)
-    if is_dataclass(wanted):
-        return lambda element: _filled(wanted, element)
-    if wanted is str:
-        return lambda element: element.text or ""
-    convert = float if kind is _DOUBLES else _CONVERTERS.get(wanted, wanted)
-    return lambda element: _converted(convert, element.text)
-
-
-def _converted(convert: Callable[[str], Any], text: str | None) -> Any:
-    """The value of a text; text that has none stays as it is."""
-    if text is None or not text.strip():
+def _number(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
         return None
-    try:
-        return convert(text.strip())
-    except ValueError:
-        return text
-
-
-def _single(text: str) -> float:
-    value = float(text)
-    return value if not abs(value) <= _LARGEST_SINGLE else float(str(np.float32(value)))
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        value = float(text)
-    if not value.is_integer():
-        raise ValueError(text)
-    return int(value)
-
-
-_CONVERTERS: dict[Any, Callable[[str], Any]] = {
-    int: _whole,
-    float: _single,
-    bytes: base64.b64decode,
-    XmlDate: XmlDate.from_string,
-    XmlTime: XmlTime.from_string,
-}
-"""How text becomes a value; the words of an Enum are read by the Enum itself."""
+    if value.is_integer() and math.isfinite(value):
+        return value
+    rounded = float(str(np.float32(value))) if abs(value) < float(np.finfo(np.float32).max) else math.inf
+    return rounded if math.isfinite(rounded) else None

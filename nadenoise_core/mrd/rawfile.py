@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -119,6 +120,17 @@ class RawFile:
         except (OSError, ValueError, IndexError) as error:
             raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
         return value if isinstance(value, bytes) else str(value).encode("utf-8")
+
+
+@contextmanager
+def named_in_errors(raw: Path) -> Iterator[None]:
+    """Say in errors about raw data which file they are about."""
+    try:
+        yield
+    except RawDataError as error:
+        if str(error).startswith(f"{raw}: "):
+            raise
+        raise type(error)(f"{raw}: {error}") from error
 
 
 def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.Acquisition]) -> None:

@@ -1,21 +1,17 @@
-"""What the chain needs to know of a scan, read from its ISMRMRD header."""
+"""What the header of a scan says, read once: all else reads these attributes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import math
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from xsdata.formats.dataclass.context import XmlContext
-from xsdata.formats.dataclass.serializers import XmlSerializer
-from xsdata.formats.dataclass.serializers.config import SerializerConfig
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.counters import Counter
-from nadenoise_core.mrd.header import parse_header as parse_header
+from nadenoise_core.mrd.header import Section, parse_header
+from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 from nadenoise_core.sampling.trajectory import Encoding
 
 _log = logging.getLogger("nadenoise.scan")
@@ -26,106 +22,234 @@ VIRTUAL_SYSTEM = "virtual calf"
 
 
 @dataclass(frozen=True)
-class Scan:
-    """The ISMRMRD header of a measurement, checked.
+class HeaderWords:
+    """What the header says of patient, study, scanner and sequence, in DICOM's terms; empty or None: it does not say.
 
     Attributes:
-        header: ismrmrd.xsd.ismrmrdHeader, as it came.
+        repetition_time, echo_time: ms, the first of several.
+        flip_angle: degrees, the first of several.
+        field_strength: T.
+        imaging_frequency: of 23Na, MHz; converters put either nucleus' into `H1resonanceFrequency_Hz`.
+    """
+
+    patient_name: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
+    patient_birth_date: str = field(default="", repr=False)
+    patient_sex: str = ""
+    patient_weight: float | None = None  # kg
+    study_instance_uid: str = ""
+    study_id: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    accession_number: str = field(default="", repr=False)
+    referring_physician: str = field(default="", repr=False)
+    study_description: str = ""
+    frame_of_reference_uid: str = ""
+    body_part: str = "LEG"
+    institution: str = ""
+    station: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    device_id: str = ""
+    field_strength: float | None = None
+    protocol_name: str = ""
+    repetition_time: float | None = None
+    echo_time: float | None = None
+    flip_angle: float | None = None
+    imaging_frequency: float | None = None
+    acquisition_date: str = ""
+    acquisition_time: str = ""
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Timing of the sequence; nothing but numbers above 0, and none where the header gives none.
+
+    Attributes:
+        repetition_times, echo_times: ms.
+        flip_angles: degrees.
+    """
+
+    repetition_times: tuple[float, ...] = ()
+    echo_times: tuple[float, ...] = ()
+    flip_angles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A measurement by its header, checked.
+
+    Attributes:
         encoding: matrix and field of view.
         slice_thickness: mm.
+        encoding_space: number of the encoding that is imaged; acquisitions of others are no image data.
+        counts: how many values of a counter (`idx` field) the header announces; without those of which it says nothing.
+        sequence: timing.
+        words: of patient, study and scanner.
+        patient_position: how the patient lies, such as "HFS"; empty where the header does not say.
+        noise_bandwidth: of the receiver against its sampling bandwidth (relativeReceiverNoiseBandwidth).
+        measurement_id: that of the header, which need not be unique.
+        fingerprint: 16 digits that tell one header from another, before and after Gadgetron passed it on.
     """
 
-    header: Any
     encoding: Encoding
     slice_thickness: float
+    encoding_space: int
+    counts: Mapping[str, int]
+    sequence: Sequence
+    words: HeaderWords
+    patient_position: str
+    noise_bandwidth: float
+    measurement_id: str
+    fingerprint: str
 
     def count(self, counter: str) -> int | None:
-        """How many values of a counter (`idx` field) the header announces; None if it does not say."""
-        limits = self.header.encoding[0].encodingLimits
-        limit = getattr(limits, Counter(counter).limit, None) if limits is not None else None
-        if limit is None:
-            return None
-        try:
-            return int(limit.maximum) + 1
-        except (TypeError, ValueError):
-            raise RawDataError(f"the header's limit of {counter} is no number; convert the raw data anew") from None
+        """How many values of a counter the header announces; None if it does not say."""
+        return self.counts.get(counter)
+
+    @property
+    def repetition_time(self) -> float | None:
+        """Seconds from one readout to the next; None if the header does not say."""
+        times = self.sequence.repetition_times
+        return 1e-3 * times[0] if times else None
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the scan is simulated."""
+        return self.words.model == VIRTUAL_SYSTEM
 
 
-def serialise_header(header: Any) -> str:
-    """An ISMRMRD header as XML; `ismrmrd.xsd.ToXML` of ismrmrd 1.14 fails with the xsdata that Gadgetron has."""
-    serialiser = XmlSerializer(context=XmlContext(), config=SerializerConfig(encoding="utf-8"))
-    return serialiser.render(header, ns_map={"": "http://www.ismrm.org/ISMRMRD"})
-
-
-def header_fingerprint(header: Any) -> str:
-    """16 digits that tell one header from another, whatever version of ismrmrd read it."""
-    said = json.dumps(_without_empty(asdict(header)), sort_keys=True, default=str)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-
-def _without_empty(value: Any) -> Any:
-    """The same data without what is not said: None and empty lists."""
-    if isinstance(value, dict):
-        parts = {key: _without_empty(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if part not in (None, [], {})}
-    return [_without_empty(part) for part in value] if isinstance(value, list) else value
-
-
-def read_scan(header: Any) -> Scan:
-    """Check a header and take from it what the chain needs.
+def read_scan(header_xml: bytes | str) -> Scan:
+    """Read an ISMRMRD header, and check what the chain needs of it.
 
     Raises:
-        RawDataError: no encoding, a trajectory other than spiral, or a matrix or field of view that is not above 0.
+        RawDataError: no header, no encoding, a trajectory other than spiral, or a matrix or field of view that is not
+            above 0.
     """
-    if not header.encoding:
+    header = parse_header(header_xml)
+    encodings = header.sections("encoding")
+    if not encodings:
         raise RawDataError("the ISMRMRD header has no encoding; convert the raw data anew")
-    encoding = header.encoding[0]
-    kind = getattr(encoding.trajectory, "value", encoding.trajectory)
+    kind = encodings[0].text("trajectory")
     if kind != "spiral":
         raise RawDataError(f"the header says trajectory '{kind}'; nadenoise reconstructs 'spiral' scans")
-    spaces = {"reconSpace": encoding.reconSpace, "encodedSpace": encoding.encodedSpace}
-    for name, space in spaces.items():
-        if space is None or space.matrixSize is None or space.fieldOfView_mm is None:
-            raise RawDataError(f"the header has no matrixSize or fieldOfView_mm in {name}; convert the raw data anew")
-        sizes = (space.matrixSize.x, space.matrixSize.y, space.fieldOfView_mm.x, space.fieldOfView_mm.y)
-        if not all(_is_above_0(size) for size in sizes):
-            raise RawDataError(
-                f"the header's {name} has matrix {sizes[0]}x{sizes[1]} and field of view {sizes[2]}x{sizes[3]} mm; "
-                "both must be above 0: convert the raw data anew"
-            )
-    recon, encoded = encoding.reconSpace, encoding.encodedSpace
-    if abs(_aspect(encoded) / _aspect(recon) - 1) > _ASPECT_TOLERANCE:
-        # Some converters put the number of interleaves there; a spiral reaches equally far along both axes.
-        _log.warning("the header's encodedSpace has pixels of another shape than reconSpace's; reconSpace is used")
-        encoded = recon
-    if not _is_above_0(recon.fieldOfView_mm.z):
-        raise RawDataError(
-            f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {recon.fieldOfView_mm.z}; it must be "
-            "above 0: convert the raw data anew"
-        )
+    encoding, slice_thickness = _read_encoding(encodings[0])
+    counts = _read_counts(encodings[0].section("encodingLimits"))
+    sequence = _read_sequence(header.section("sequenceParameters"))
+    words, measurement = _read_words(header, sequence), header.section("measurementInformation")
+    identified = {"position": measurement.text("patientPosition"), "measurement": measurement.text("measurementID")}
+    parts = [asdict(encoding), slice_thickness, counts, asdict(sequence), asdict(words), identified]
     return Scan(
-        header=header,
-        encoding=Encoding(
-            matrix=(int(recon.matrixSize.y), int(recon.matrixSize.x)),
-            field_of_view=(float(recon.fieldOfView_mm.y), float(recon.fieldOfView_mm.x)),
-            encoded_matrix=(int(encoded.matrixSize.y), int(encoded.matrixSize.x)),
-            encoded_field_of_view=(float(encoded.fieldOfView_mm.y), float(encoded.fieldOfView_mm.x)),
-        ),
-        slice_thickness=float(recon.fieldOfView_mm.z),
+        encoding=encoding,
+        slice_thickness=slice_thickness,
+        encoding_space=0,
+        counts=counts,
+        sequence=sequence,
+        words=words,
+        patient_position=identified["position"],
+        noise_bandwidth=_above_0(header.section("acquisitionSystemInformation"), "relativeReceiverNoiseBandwidth", 1.0),
+        measurement_id=identified["measurement"],
+        fingerprint=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
     )
 
 
-def is_virtual(header: Any) -> bool:
-    """Whether a header (ismrmrd.xsd.ismrmrdHeader) is that of a simulated scan."""
-    return getattr(header.acquisitionSystemInformation, "systemModel", None) == VIRTUAL_SYSTEM
+def _read_encoding(section: Section) -> tuple[Encoding, float]:
+    """Matrix and field of view, and the slice thickness in mm."""
+    recon, encoded = (_read_space(section, name) for name in ("reconSpace", "encodedSpace"))
+    if abs(_aspect(*encoded) / _aspect(*recon) - 1) > _ASPECT_TOLERANCE:
+        # Some converters put the number of interleaves there; a spiral reaches equally far along both axes.
+        _log.warning("the header's encodedSpace has pixels of another shape than reconSpace's; reconSpace is used")
+        encoded = recon
+    thickness = section.section("reconSpace").section("fieldOfView_mm").number("z")
+    if thickness is None or thickness <= 0:
+        raise RawDataError(
+            f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {thickness}; it must be above 0: "
+            "convert the raw data anew"
+        )
+    return Encoding(*recon, *encoded), thickness
 
 
-def _aspect(space: Any) -> float:
+def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Matrix and field of view (mm) of an encoding space, (rows, columns) = (y, x)."""
+    space = section.section(name)
+    matrix, size = space.section("matrixSize"), space.section("fieldOfView_mm")
+    texts = [part.text(axis) for part in (matrix, size) for axis in "yx"]
+    if not all(texts):
+        raise RawDataError(f"the header has no matrixSize or fieldOfView_mm in {name}; convert the raw data anew")
+    rows, columns, height, width = (part.number(axis) or 0.0 for part in (matrix, size) for axis in "yx")
+    if not (rows.is_integer() and columns.is_integer() and min(rows, columns, height, width) > 0):
+        raise RawDataError(
+            f"the header's {name} has matrix {texts[1]}x{texts[0]} and field of view {texts[3]}x{texts[2]} mm; both "
+            "must be above 0: convert the raw data anew"
+        )
+    return (int(rows), int(columns)), (height, width)
+
+
+def _aspect(matrix: tuple[int, int], field_of_view: tuple[float, float]) -> float:
     """Height of a pixel over its width."""
-    height, width = space.fieldOfView_mm.y / space.matrixSize.y, space.fieldOfView_mm.x / space.matrixSize.x
-    return float(height / width)
+    return (field_of_view[0] / matrix[0]) / (field_of_view[1] / matrix[1])
 
 
-def _is_above_0(value: Any) -> bool:
-    """Whether a value of a header is a finite number above 0; xsdata leaves text that it cannot convert as it is."""
-    return isinstance(value, int | float) and 0 < value < math.inf
+def _read_counts(limits: Section) -> dict[str, int]:
+    found = {}
+    for counter in Counter:
+        maximum = limits.section(counter.limit).number("maximum")
+        if maximum is not None and maximum >= 0:
+            found[counter.value] = int(maximum) + 1
+    return found
+
+
+def _read_sequence(section: Section) -> Sequence:
+    times, echoes, angles = (
+        tuple(value for value in section.numbers(name) if value > 0) for name in ("TR", "TE", "flipAngle_deg")
+    )
+    return Sequence(times, echoes, angles)
+
+
+def _read_words(header: Section, sequence: Sequence) -> HeaderWords:
+    subject, study = header.section("subjectInformation"), header.section("studyInformation")
+    measurement, system = header.section("measurementInformation"), header.section("acquisitionSystemInformation")
+    field_strength = system.number("systemFieldStrength_T")
+    frequency = header.section("experimentalConditions").number("H1resonanceFrequency_Hz")
+    return HeaderWords(
+        patient_name=subject.text("patientName"),
+        patient_id=subject.text("patientID"),
+        patient_birth_date=subject.text("patientBirthdate"),
+        patient_sex=subject.text("patientGender"),
+        patient_weight=subject.number("patientWeight_kg"),
+        study_instance_uid=study.text("studyInstanceUID"),
+        study_id=study.text("studyID"),
+        study_date=study.text("studyDate"),
+        study_time=study.text("studyTime"),
+        accession_number=study.text("accessionNumber"),
+        referring_physician=study.text("referringPhysicianName"),
+        study_description=study.text("studyDescription"),
+        frame_of_reference_uid=measurement.text("frameOfReferenceUID"),
+        body_part=study.text("bodyPartExamined") or "LEG",
+        institution=system.text("institutionName"),
+        station=system.text("stationName"),
+        manufacturer=system.text("systemVendor"),
+        model=system.text("systemModel"),
+        device_id=system.text("deviceID"),
+        field_strength=field_strength,
+        protocol_name=measurement.text("protocolName"),
+        repetition_time=next(iter(sequence.repetition_times), None),
+        echo_time=next(iter(sequence.echo_times), None),
+        flip_angle=next(iter(sequence.flip_angles), None),
+        imaging_frequency=_sodium_frequency(frequency, field_strength),
+        acquisition_date=measurement.text("seriesDate"),
+        acquisition_time=measurement.text("seriesTime"),
+    )
+
+
+def _sodium_frequency(frequency: float | None, field_strength: float | None) -> float | None:
+    """The frequency of 23Na in MHz, of either nucleus' in Hz."""
+    if not frequency or not field_strength:
+        return None
+    nearest = min((PROTON_GAMMA, SODIUM_GAMMA), key=lambda gamma: abs(1e-6 * frequency / field_strength - gamma))
+    return 1e-6 * frequency * SODIUM_GAMMA / nearest
+
+
+def _above_0(section: Section, name: str, otherwise: float) -> float:
+    value = section.number(name)
+    return value if value is not None and value > 0 else otherwise

@@ -41,6 +41,61 @@ def whitening_matrix(covariance: NDArray[np.complexfloating]) -> NDArray[np.comp
     )
 
 
+class Whitening:
+    """Whitens the noise of coils, to a standard deviation of 1 of real and imaginary part, as noise scans tell it.
+
+    Args:
+        noise_bandwidth: of the receiver against its sampling bandwidth, as in the noise scans.
+    """
+
+    def __init__(self, noise_bandwidth: float = 1.0) -> None:
+        self._noise_bandwidth = noise_bandwidth
+        self._covariance: NDArray[np.complex128] | None = None  # of one sample of 1 us
+        self._samples = 0
+        self._matrix: tuple[float, NDArray[np.complex128]] | None = None  # for a dwell time
+
+    @property
+    def known(self) -> bool:
+        """Whether a noise scan has come."""
+        return self._covariance is not None
+
+    def learn(self, noise: NDArray[np.complexfloating], dwell_time: float) -> None:
+        """Take a noise scan, (coils, samples), of a dwell time in us.
+
+        Raises:
+            RawDataError: another number of coils than in the noise scan before.
+        """
+        scan, count = noise_covariance(noise) * dwell_time / self._noise_bandwidth, noise.shape[1]
+        if self._covariance is None:
+            self._covariance = scan
+        else:
+            self._check_coils("a noise scan", len(noise), len(self._covariance))
+            share = count / (self._samples + count)
+            self._covariance = (1 - share) * self._covariance + share * scan
+        self._samples += count
+        self._matrix = None
+
+    def __call__(self, samples: NDArray[np.complexfloating], dwell_time: float) -> NDArray[np.complex64]:
+        """Whitened samples, (coils, samples), of a dwell time in us; themselves if no noise scan came.
+
+        Raises:
+            RawDataError: another number of coils than in the noise scan, or see `whitening_matrix`.
+        """
+        if self._covariance is None:
+            return np.asarray(samples, np.complex64)
+        self._check_coils("the image data", len(samples), len(self._covariance))
+        if self._matrix is None or self._matrix[0] != dwell_time:
+            self._matrix = dwell_time, whitening_matrix(self._covariance / dwell_time)
+        return (self._matrix[1] @ samples).astype(np.complex64)
+
+    @staticmethod
+    def _check_coils(what: str, coils: int, expected: int) -> None:
+        if coils != expected:
+            raise RawDataError(
+                f"{what} has {coils} coils, the noise scan before it {expected}; take 'prewhiten' out of the chain"
+            )
+
+
 def is_white(covariance: NDArray[np.complexfloating]) -> bool:
     """Whether the coils' noise is uncorrelated and equally strong already, but for what a covariance errs by."""
     power = np.diagonal(covariance).real

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nadenoise_core import __version__
-from nadenoise_core.errors import RawDataError
 
 _REPORTED_PACKAGES = ("numpy", "scipy", "finufft", "torch", "ismrmrd", "gadgetron", "pydicom", "cufinufft", "cupy")
 
@@ -33,14 +30,3 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def named_in_errors(raw: Path) -> Iterator[None]:
-    """Say in errors about raw data which file they are about."""
-    try:
-        yield
-    except RawDataError as error:
-        if str(error).startswith(f"{raw}: "):
-            raise
-        raise type(error)(f"{raw}: {error}") from error

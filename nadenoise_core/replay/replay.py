@@ -16,11 +16,11 @@ from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.image import told, told_number, told_numbers, words_of
-from nadenoise_core.mrd.rawfile import RawFile
-from nadenoise_core.mrd.scan import is_virtual, parse_header, read_scan
+from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.overview import draw_overview
 from nadenoise_core.replay.page import replay_page
-from nadenoise_core.replay.provenance import named_in_errors, sha256_of, versions
+from nadenoise_core.replay.provenance import sha256_of, versions
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 
 
@@ -66,7 +66,7 @@ def replay(
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
     with RawFile(raw, group) as file, folder_in_progress(final) as folder, named_in_errors(raw):
-        scan = read_scan(parse_header(file.header_xml))
+        scan = read_scan(file.header_xml)
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
         with recorded_warnings() as warnings:
@@ -81,7 +81,7 @@ def replay(
                 "warnings": warnings,
             }
         draw_overview(images, folder / "overview.png")
-        page = replay_page(report, (folder / "overview.png").read_bytes(), is_virtual(scan.header))
+        page = replay_page(report, (folder / "overview.png").read_bytes(), scan.is_virtual)
         (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return ReplayResult(final, report)

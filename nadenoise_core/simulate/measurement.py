@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM, serialise_header
+from nadenoise_core.mrd.header import serialise_header
+from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM
 from nadenoise_core.phantom import (
     Calf,
     FieldMap,

@@ -7,7 +7,7 @@ import logging
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.runner import run
 from nadenoise_core.errors import NadenoiseError
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.stream.session import ChainFolders
 
@@ -20,7 +20,7 @@ def warm_up(folders: ChainFolders) -> None:
     A chain that cannot run is logged with the reason: its scans would fail.
     """
     measurement = VirtualMeasurement(seed=0, averages=5, noise=1.0)
-    scan = read_scan(parse_header(measurement.header_xml()))
+    scan = read_scan(measurement.header_xml())
     for name in folders.names:
         try:
             chain = folders.named(name)

@@ -18,7 +18,7 @@ from nadenoise_core.chain.runner import run
 from nadenoise_core.configuration import suggestion
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.log import warnings_told
-from nadenoise_core.mrd.scan import Scan, parse_header, read_scan
+from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
 
 
@@ -107,7 +107,7 @@ def run_scan(connection: ScanConnection, chain: Chain, header_xml: str, observer
         Exception: whatever went wrong.
     """
     check_runs_here(chain)
-    scan = read_scan(parse_header(header_xml))
+    scan = read_scan(header_xml)
     gadgets = build(chain, scan)
     for observer in observers:
         observer.begin(scan, header_xml)

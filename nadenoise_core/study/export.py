@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nadenoise_core.errors import OutputError
+from nadenoise_core.mrd.rawfile import named_in_errors
 from nadenoise_core.quantify.nifti import write_nifti
-from nadenoise_core.replay.provenance import named_in_errors
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.nifti import nifti_stem, write_label_names
 from nadenoise_core.study.products import make_reference, read_chains

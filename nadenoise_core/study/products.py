@@ -22,7 +22,7 @@ from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
 from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
-from nadenoise_core.mrd.scan import Scan, is_virtual, parse_header, read_scan
+from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
@@ -159,7 +159,7 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
         CalibrationError: the reference gives no aTSC map.
         NadenoiseError: the scan or a chain cannot be used.
     """
-    scan = read_scan(parse_header(source.header_xml))
+    scan = read_scan(source.header_xml)
     levels = sorted(averages for averages in methods.averages if averages < source.averages)
     data = _averaged(source, chains.head, scan, levels)
     images: dict[tuple[Method, int], Product] = {}
@@ -179,16 +179,16 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
         _seconds(clocks, len(levels)),
         _networks(images),
         _seconds_per_average(scan, source),
-        is_virtual(scan.header),
+        scan.is_virtual,
     )
 
 
 def make_reference(source: Source, chains: Chains) -> Products:
     """Make the image of all averages alone; errors as `make_products`."""
-    scan = read_scan(parse_header(source.header_xml))
+    scan = read_scan(source.header_xml)
     (data,) = _averaged(source, chains.head, scan, ())
     images: dict[tuple[Method, int], Product] = {("reference", source.averages): _reference(chains, scan, data)}
-    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source), is_virtual(scan.header))
+    return Products(images, source.averages, {}, (), _seconds_per_average(scan, source), scan.is_virtual)
 
 
 def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
@@ -224,8 +224,8 @@ def _reference(chains: Chains, scan: Scan, data: ReconData) -> Product:
 
 
 def _seconds_per_average(scan: Scan, source: Source) -> float | None:
-    times = getattr(scan.header.sequenceParameters, "TR", None)
-    return 1e-3 * float(times[0]) * source.readouts / source.averages if times and source.averages else None
+    time = scan.repetition_time
+    return time * source.readouts / source.averages if time and source.averages else None
 
 
 def _collect(images: dict[tuple[Method, int], Product], items: Iterable[Any], method: Method) -> None:

@@ -12,7 +12,9 @@ import ismrmrd
 import numpy as np
 
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.acquisitions import is_image_data
 from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.provenance import sha256_of
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.study.config import FileSubjects, LabelNumbers, SubjectSettings, VirtualSubjects
@@ -26,7 +28,7 @@ class Source:
         header_xml: the ISMRMRD header.
         acquisitions: in order; to be read once.
         averages: how many averages there are.
-        readouts: how many acquisitions there are.
+        readouts: how many acquisitions of the image there are.
     """
 
     header_xml: str | bytes
@@ -68,8 +70,10 @@ class Subject:
         assert self.raw is not None
         with RawFile(self.raw) as file:
             # What the header announces is not always what came.
-            numbers = {getattr(acquisition.idx, average_counter) for acquisition in file.acquisitions()}
-            yield Source(file.header_xml, file.acquisitions(), len(numbers), len(file))
+            scan = read_scan(file.header_xml)
+            readouts = [item.idx for item in file.acquisitions() if is_image_data(item, scan)]
+            averages = {getattr(idx, average_counter) for idx in readouts}
+            yield Source(file.header_xml, file.acquisitions(), len(averages), len(readouts))
 
     def described(self) -> dict[str, Any]:
         """All that decides the scan and its regions, as plain data; no path, which may name a patient."""

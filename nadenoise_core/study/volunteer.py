@@ -15,8 +15,9 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.image import pixel_size, told_number, told_numbers
+from nadenoise_core.mrd.rawfile import named_in_errors
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
-from nadenoise_core.replay.provenance import named_in_errors, versions
+from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Row, write_measures

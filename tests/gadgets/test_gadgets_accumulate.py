@@ -8,10 +8,11 @@ import random
 import ismrmrd
 import numpy as np
 import pytest
+from ismrmrd.xsd import CreateFromDocument
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.mrd.header import serialise_header
 from nadenoise_core.mrd.image import pixels_of, told_number
-from nadenoise_core.mrd.scan import parse_header, serialise_header
 
 INTERLEAVES, HALVES = 20, 2
 
@@ -38,7 +39,7 @@ def buffers(run_chain, measured):
 
 def limits(header_xml: str, **maxima: int | None) -> str:
     """A header with other encoding limits: the maximum of a counter, or None to leave it out."""
-    header = parse_header(header_xml)
+    header = CreateFromDocument(header_xml)
     for name, maximum in maxima.items():
         limit = None if maximum is None else ismrmrd.xsd.limitType(minimum=0, maximum=maximum, center=0)
         setattr(header.encoding[0].encodingLimits, name, limit)
@@ -124,7 +125,7 @@ class TestLevels:
         taken = []
         source = (taken.append(item) or item for item in items)
         chain = read_chain(chain_file([("accumulate", {"emit_at": "1, 2"})]))
-        stream = run(build(chain, read_scan(parse_header(measurement.header_xml()))), source)
+        stream = run(build(chain, read_scan(measurement.header_xml())), source)
         next(stream)
         assert len(taken) == INTERLEAVES * HALVES
         next(stream)

@@ -8,12 +8,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from ismrmrd.xsd import CreateFromDocument
 
 from gadgets.quantify import Quantify
 from nadenoise_core.errors import BadInputError, ChainError, NadenoiseError, RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
+from nadenoise_core.mrd.header import serialise_header
 from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, words_of
-from nadenoise_core.mrd.scan import parse_header, read_scan, serialise_header
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.sampling import SpiralDesign
 
@@ -73,7 +75,7 @@ def trajectory(run_chain, measured):
 
 def edited(header_xml: str, **sections: dict[str, object]) -> str:
     """A header with other values in its sections."""
-    header = parse_header(header_xml)
+    header = CreateFromDocument(header_xml)
     for section, values in sections.items():
         for name, value in values.items():
             setattr(getattr(header, section), name, value)
@@ -158,7 +160,7 @@ class TestGirf:
         np.testing.assert_allclose(k[:, :-2], trajectory({"trajectory_delay": "4"})[:, :-2], atol=1e-5)
 
     def test_an_unknown_patient_position_is_told_before_the_scan(self, run_chain, measured, girf):
-        header = parse_header(measured()[0].header_xml())
+        header = CreateFromDocument(measured()[0].header_xml())
         header.measurementInformation = None
         with pytest.raises(BadInputError, match="patientPosition is ''.*leave girf out"):
             run_chain([("accumulate", {"girf": girf(*[late(4.0)] * 3)})], serialise_header(header), never())
@@ -244,7 +246,7 @@ class TestRelaxation:
             run_chain([*IMAGE, ("quantify", properties)], header, never())
 
     def test_a_header_without_sequence_is_told(self, run_chain, measured):
-        header = parse_header(measured()[0].header_xml())
+        header = CreateFromDocument(measured()[0].header_xml())
         header.sequenceParameters = None
         with pytest.raises(RawDataError, match="no flipAngle_deg"):
             run_chain([*IMAGE, ("quantify", T1)], serialise_header(header), never())
@@ -280,9 +282,7 @@ class TestMaps:
             shaded = type(image).from_array(pixels_of(image) * np.asarray(shade, np.float32), transpose=False)
             shaded.setHead(image.getHead())
             shaded.meta = dict(image.meta)
-            gadget = Quantify(
-                Quantify.Parameters(**TUBES, **properties), read_scan(parse_header(measurement.header_xml()))
-            )
+            gadget = Quantify(Quantify.Parameters(**TUBES, **properties), read_scan(measurement.header_xml()))
             return list(gadget.process([shaded]))[-1]
 
         return run

@@ -18,7 +18,7 @@ from nadenoise_core.chain.files import parse_chain
 from nadenoise_core.chain.gadget import DicomFile, Gadget, ItemType
 from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.errors import ChainError, NadenoiseError
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 
 NAMES = gadget_names()
 PROPERTIES = [(name, field) for name in NAMES for field in gadget_class(name).Parameters.model_fields]
@@ -29,7 +29,7 @@ every_property = pytest.mark.parametrize(("name", "field"), PROPERTIES)
 @pytest.fixture(scope="module")
 def scan(measured) -> Any:
     measurement, _ = measured()
-    return read_scan(parse_header(measurement.header_xml()))
+    return read_scan(measurement.header_xml())
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import logging
 import ismrmrd
 import numpy as np
 import pytest
+from ismrmrd.xsd import CreateFromDocument
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.mrd.header import serialise_header
 from nadenoise_core.mrd.image import pixels_of, words_of
-from nadenoise_core.mrd.scan import parse_header, serialise_header
 
 IMAGE = ["accumulate", "reconstruct"]
 
@@ -43,7 +44,7 @@ def test_nothing_but_bad_slices_is_an_error(measured, run_chain, changed) -> Non
 
 def test_an_encoded_space_of_another_shape_is_left_aside(measured, run_chain, warnings) -> None:
     measurement, items = measured()
-    header = parse_header(measurement.header_xml())
+    header = CreateFromDocument(measurement.header_xml())
     header.encoding[0].encodedSpace = ismrmrd.xsd.encodingSpaceType(
         matrixSize=ismrmrd.xsd.matrixSizeType(x=80, y=20, z=1),
         fieldOfView_mm=ismrmrd.xsd.fieldOfViewMm(x=180.0, y=180.0, z=30.0),

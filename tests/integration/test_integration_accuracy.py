@@ -12,7 +12,7 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import pixels_of, told
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, concentration, labels
 from nadenoise_core.quantify.quality import estimated_snr
 from nadenoise_core.simulate.measurement import VirtualMeasurement
@@ -32,7 +32,7 @@ class Outcome:
 def scan_individual(seed: int) -> Outcome:
     measurement = VirtualMeasurement(seed=seed, averages=30)
     chain = read_chain(find_chain("sodium_calf")).with_property("quantify", "maps", "all")
-    scan = read_scan(parse_header(measurement.header_xml()))
+    scan = read_scan(measurement.header_xml())
     images = list(run(build(chain, scan), measurement.acquisitions()))
     calf, truth = measurement.calf(), measurement.truth()["muscle"]
     muscle = labels(calf, MATRIX, FIELD_OF_VIEW, margin=PIXEL) == Label.MUSCLE

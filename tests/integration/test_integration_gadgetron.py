@@ -20,7 +20,7 @@ from lxml import etree
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import chain_files, read_chain
 from nadenoise_core.chain.runner import run
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.stream.server import Server
 from nadenoise_core.stream.session import ChainFolders
 
@@ -101,7 +101,7 @@ def test_a_chain_file_gives_in_gadgetron_what_a_replay_gives(name, scan, peer, c
             with connect() as link:
                 items = talk(link)
     chain = read_chain(CHAINS[name])
-    expected = list(run(build(chain, read_scan(parse_header(header))), scan[1]))
+    expected = list(run(build(chain, read_scan(header)), scan[1]))
     assert len(expected) >= 1
     assert [image.to_bytes() for image in items] == [image.to_bytes() for image in expected]
     # What Gadgetron's readers of images take.

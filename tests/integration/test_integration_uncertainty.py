@@ -13,7 +13,7 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import pixels_of, replicas_of, told, told_numbers
-from nadenoise_core.mrd.scan import parse_header, read_scan
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
@@ -44,7 +44,7 @@ def chain_with(path, groups: int):
 
 
 def read(measurement: VirtualMeasurement, acquisitions, path, groups: int) -> Reading:
-    scan = read_scan(parse_header(measurement.header_xml()))
+    scan = read_scan(measurement.header_xml())
     images = list(run(build(chain_with(path, groups), scan), acquisitions))
     assert all(len(replicas_of(image)) == 0 for image in images)  # used up
     maps = {told(image, "source"): image for image in images if told(image, "kind") == "atsc"}

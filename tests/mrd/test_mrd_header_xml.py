@@ -6,15 +6,13 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-import ismrmrd
 import pytest
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.mrd.header import parse_header
-from nadenoise_core.mrd.scan import header_fingerprint, read_scan
+from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
-HEADER = VirtualMeasurement(seed=5, averages=7, half_pulses=2).header_xml()
+HEADER = VirtualMeasurement(seed=5, averages=7, half_pulses=True).header_xml()
 
 
 def with_te(text: str) -> str:
@@ -22,31 +20,26 @@ def with_te(text: str) -> str:
     return f"{before}<TE>{text}{after[after.index('</TE>') :]}"
 
 
-def test_it_is_read_as_ismrmrd_reads_it():
-    assert parse_header(HEADER) == ismrmrd.xsd.CreateFromDocument(HEADER.encode())
-
-
 def test_six_threads_leave_the_warnings_of_the_process_as_they_were():
     header = HEADER.replace("<TE>", "<TE>soon</TE><TE>")
     before = list(warnings.filters)
     together = threading.Barrier(6)
 
-    def parse(_: int) -> list[object]:
+    def read(_: int) -> list[Scan]:
         together.wait(20)
-        return [parse_header(header).sequenceParameters.TE[0] for _ in range(50)]
+        return [read_scan(header) for _ in range(50)]
 
     with ThreadPoolExecutor(6) as pool:
-        assert {value for values in pool.map(parse, range(6)) for value in values} == {"soon"}
+        assert {scan.sequence.echo_times for scans in pool.map(read, range(6)) for scan in scans} == {(0.23,)}
     assert warnings.filters == before
     with pytest.warns(UserWarning, match="still told"):
         warnings.warn("still told", UserWarning, stacklevel=1)
 
 
 def test_numbers_are_those_that_gadgetron_writes_back():
-    scan, rewritten = parse_header(with_te("0.23")), parse_header(with_te("0.230000004"))
-    assert scan.sequenceParameters.TE == rewritten.sequenceParameters.TE == [0.23]
-    assert header_fingerprint(scan) == header_fingerprint(rewritten)
-    assert header_fingerprint(parse_header(with_te("0.2301"))) != header_fingerprint(scan)
+    scan, rewritten = read_scan(with_te("0.23")), read_scan(with_te("0.230000004"))
+    assert scan.words.echo_time == rewritten.words.echo_time == 0.23
+    assert scan == rewritten and scan.fingerprint != read_scan(with_te("0.2301")).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -60,14 +53,13 @@ def test_numbers_are_those_that_gadgetron_writes_back():
 )
 def test_what_does_not_matter_is_passed_over(old, new):
     assert old in HEADER
-    scan = read_scan(parse_header(HEADER.replace(old, new)))
-    assert scan.encoding == read_scan(parse_header(HEADER)).encoding
+    assert read_scan(HEADER.replace(old, new)) == read_scan(HEADER)
 
 
-def test_a_missing_part_is_none():
+def test_conditions_may_be_missing():
     start, end = HEADER.index("<experimentalConditions>"), HEADER.index("</experimentalConditions>")
-    header = parse_header(HEADER[:start] + HEADER[end + len("</experimentalConditions>") :])
-    assert header.experimentalConditions is None and read_scan(header).encoding.matrix == (80, 80)
+    scan = read_scan(HEADER[:start] + HEADER[end + len("</experimentalConditions>") :])
+    assert scan.words.imaging_frequency is None and scan.encoding.matrix == (80, 80)
 
 
 def test_nothing_is_expanded_or_opened(tmp_path):
@@ -75,9 +67,20 @@ def test_nothing_is_expanded_or_opened(tmp_path):
     for entity in ('"a"', f'SYSTEM "file://{tmp_path}/secret"'):
         text = HEADER.replace("<ismrmrdHeader", f"<!DOCTYPE x [<!ENTITY e {entity}>]><ismrmrdHeader", 1)
         with pytest.raises(RawDataError, match="DTD"):
-            parse_header(text.replace("<TE>", "<TE>&e;"))
+            read_scan(text.replace("<TE>", "<TE>&e;"))
 
 
 def test_another_document_is_refused_by_its_name():
     with pytest.raises(RawDataError, match="no ISMRMRD header but <html>"):
-        parse_header("<html/>")
+        read_scan("<html/>")
+
+
+def test_the_words_of_patient_and_scanner_are_read_as_they_stand():
+    scan = read_scan(HEADER)
+    words = scan.words
+    assert (words.patient_name, words.patient_id) == ("Virtual^Calf", "calf-5")
+    assert (words.repetition_time, words.flip_angle, words.field_strength) == (100.0, 90.0, 3.0)
+    assert words.imaging_frequency == pytest.approx(33.785916) and scan.patient_position == "HFS"
+    assert "Virtual" not in repr(scan) and "calf-5" not in repr(words)
+    proton = read_scan(HEADER.replace("33785916", "127732437"))  # 3 T x 42.577479 MHz/T
+    assert proton.words.imaging_frequency == pytest.approx(33.785916, rel=1e-6)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import nadenoise_core
+from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
@@ -22,7 +23,6 @@ from training.finetune import EPOCH_PAIRS, finetune, tuning_config
 from training.fit import DivergedError, Fit
 from training.model import Model
 from training.network import ResidualDenoiser
-from training.rawdata import read_readouts
 from training.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.run import BEST, CHECKPOINT, Run, build_network, load_best, save_state
 from training.start import bundle_weights, open_start
@@ -101,9 +101,9 @@ def true_error(run: Path, seed: int, averages: int) -> float:
 
 
 def test_the_averages_of_a_raw_file_become_images_of_known_noise(scans: list[Path]) -> None:
-    readouts = read_readouts(scans[0])
-    assert readouts.samples.shape == (AVERAGES, 20, 2, 1, 510) and readouts.matrix == (80, 80)
-    repeats = grid_repeats(readouts)
+    single = read_averages(scans[0])
+    assert single.kspace.shape == (AVERAGES, 1, 20, 510) and single.matrix == (80, 80)
+    repeats = grid_repeats(single)
     assert repeats.noise_std == pytest.approx(PAPER_NOISE, rel=0.02)
     noise = repeats.images - clean_image(VirtualMeasurement(seed=1, averages=AVERAGES))
     assert noise.real.std() == pytest.approx(PAPER_NOISE, rel=0.02)
@@ -112,7 +112,7 @@ def test_the_averages_of_a_raw_file_become_images_of_known_noise(scans: list[Pat
 
 def test_coils_are_combined_to_images_of_the_same_noise(tmp_path: Path) -> None:
     measurement = VirtualMeasurement(seed=3, averages=8, coils=4)
-    repeats = grid_repeats(read_readouts(written(tmp_path, measurement)))
+    repeats = grid_repeats(read_averages(written(tmp_path, measurement)))
     single = repeats.images[::2] - repeats.images[1::2]
     assert single.real.std() / np.sqrt(2) == pytest.approx(repeats.noise_std, rel=0.05)
     assert np.abs(repeats.images.mean(axis=0)).max() > 80  # the brightest tube, 100 mmol/L
@@ -279,11 +279,14 @@ def test_bad_input_is_one_sentence(
     for files, start, more, expected in (
         ([once], disturbed, (), "holds 1 complete average; Noise2Noise needs at least 4"),
         ([copied], disturbed, (), "do not differ by noise"),
-        ([tmp_path / "none.h5"], disturbed, (), "none.h5: no such raw file"),
-        ([text], disturbed, (), "is no ISMRMRD raw file"),
-        ([empty], disturbed, (), "holds 0 ISMRMRD measurements"),
+        ([tmp_path / "none.h5"], disturbed, (), "none.h5: no such file"),
+        ([text], disturbed, (), "text.h5: not a readable HDF5 file"),
+        ([empty], disturbed, (), "empty.h5: no ISMRMRD measurement"),
         ([scans[0], scans[0]], disturbed, (), "given twice"),
         ([scans[0]], disturbed, ("--averages", 8, 2), "the smaller one first"),
+        ([scans[0]], disturbed, ("--accumulate", "counter=set"), "'accumulate' has no property 'counter'"),
+        ([scans[0]], disturbed, ("--accumulate", "average_counter=slice"), "average_counter is 'slice'"),
+        ([scans[0]], disturbed, ("--accumulate", "average_counter=repetition"), "holds 1 complete average"),
         ([scans[0]], magnitude, (), "only complex networks"),
         ([scans[0]], tmp_path / "nowhere", (), "no such run or bundle"),
         ([scans[0]], tmp_path, (), "holds no best.pt"),

@@ -43,10 +43,10 @@ def command(
 def _matrix_of(raw: Path) -> tuple[int, int]:
     """Matrix of a raw file, (rows, columns)."""
     from nadenoise_core.mrd.rawfile import RawFile
-    from nadenoise_core.mrd.scan import parse_header, read_scan
+    from nadenoise_core.mrd.scan import read_scan
 
     with RawFile(raw) as opened:
-        return read_scan(parse_header(opened.header_xml)).encoding.matrix
+        return read_scan(opened.header_xml).encoding.matrix
 
 
 def _needed_bundles(stage: Stage, chain: Chain, matrix: tuple[int, int] | None) -> list[str]:

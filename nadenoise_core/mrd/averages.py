@@ -1,0 +1,91 @@
+"""The single averages of a raw file: what the stream sums as it comes, kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.acquisitions import image_of, is_image_data
+from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
+from nadenoise_core.mrd.readouts import ReadoutReader
+from nadenoise_core.mrd.scan import Scan, read_scan
+from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.mrd.trajectory import gradient_correction
+from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
+
+_Key = tuple[int, int, int]  # average, interleaf, half-pulse
+
+
+@dataclass(frozen=True)
+class SingleAverages:
+    """The complete averages of one image.
+
+    Attributes:
+        kspace: (averages, coils, interleaves, samples) complex64; half-pulses summed.
+        mean: of all of them, with the noise that they tell.
+        trajectory: (interleaves, samples, 2) float32 in cycles/pixel.
+        matrix: (rows, columns) of the image.
+    """
+
+    kspace: NDArray[np.complex64]
+    mean: AveragedKspace
+    trajectory: NDArray[np.float32]
+    matrix: tuple[int, int]
+
+
+def read_averages(path: Path, settings: AveragingSettings | None = None) -> SingleAverages:
+    """Read every complete average of the only image of a raw file.
+
+    Args:
+        path: of the ISMRMRD file.
+        settings: as a chain's `accumulate` has them; `emit_at` and `jackknife_groups` do not matter here.
+
+    Raises:
+        RawDataError: no readable raw file, several slices, contrasts or repetitions, readouts that do not belong
+            together, or no complete average.
+        BadInputError: see `gradient_correction`.
+    """
+    settings = settings or AveragingSettings()
+    places: set[tuple[int, ...]] = set()
+    came: dict[_Key, NDArray[np.complex64]] = {}
+    with RawFile(path) as file, named_in_errors(path):
+        scan = read_scan(file.header_xml)
+        reader = ReadoutReader(settings, scan, gradient_correction(settings, scan))
+        for number, acquisition in enumerate(file.acquisitions()):
+            if not is_image_data(acquisition, scan):
+                continue
+            places.add(image_of(acquisition, settings.image_counters))
+            if len(places) > 1:
+                raise RawDataError("holds several slices, contrasts or repetitions; give files of one image")
+            readout = reader.read(acquisition, number)
+            came.setdefault((readout.average, readout.interleaf, readout.half), readout.samples)
+        return _averages(_complete(came), reader, scan, settings)
+
+
+def _averages(
+    readouts: NDArray[np.complex64], reader: ReadoutReader, scan: Scan, settings: AveragingSettings
+) -> SingleAverages:
+    averages, interleaves, halves, _, samples = readouts.shape
+    averager = KspaceAverager((), slice(samples // 2, None))
+    for average, interleaf, half in np.ndindex(averages, interleaves, halves):
+        averager.add(average, interleaf, half, readouts[average, interleaf, half])
+    mean = averager.average(averages, interleaves, halves, settings.correct_half_pulse_phase)
+    if settings.correct_half_pulse_phase:
+        readouts[:, :, 1:] *= np.exp(-1j * np.radians(mean.half_pulse_phase)).astype(np.complex64)
+    kspace = np.ascontiguousarray(readouts.sum(axis=2).swapaxes(1, 2))
+    return SingleAverages(kspace, mean, reader.trajectories.stacked(interleaves, samples), scan.encoding.matrix)
+
+
+def _complete(came: dict[_Key, NDArray[np.complex64]]) -> NDArray[np.complex64]:
+    """The complete averages, (averages, interleaves, half-pulses, coils, samples)."""
+    interleaves, halves = (1 + max((key[axis] for key in came), default=-1) for axis in (1, 2))
+    places = [(interleaf, half) for interleaf in range(interleaves) for half in range(halves)]
+    averages = [a for a in sorted({key[0] for key in came}) if all((a, *place) in came for place in places)]
+    if not averages:
+        raise RawDataError("holds no complete average of a spiral scan")
+    stacked = np.array([[came[(average, *place)] for place in places] for average in averages], np.complex64)
+    return stacked.reshape(len(averages), interleaves, halves, *stacked.shape[2:])

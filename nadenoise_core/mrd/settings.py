@@ -1,0 +1,74 @@
+"""How acquisitions are to be read and averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from nadenoise_core.errors import ConfigError
+from nadenoise_core.mrd.acquisitions import IMAGE_COUNTERS
+from nadenoise_core.mrd.counters import Counter
+from nadenoise_core.sampling.spiral import PAPER_SPIRAL
+from nadenoise_core.sampling.trajectory import TrajectoryUnit
+
+
+@dataclass(frozen=True)
+class AveragingSettings:
+    """How acquisitions become averaged k-space: the properties of a chain's `accumulate`, under their names.
+
+    Attributes:
+        emit_at: rising numbers of averages to make an image of; empty: all averages only.
+        jackknife_groups: sets of averages that are left out in turn; 0: none.
+        interleaf_counter, average_counter, half_pulse_counter: counters (`idx` fields) of the acquisitions.
+        correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
+        conjugate_kspace: take the complex conjugate of the samples.
+        trajectory: sample positions from the acquisitions, or of a designed spiral.
+        trajectory_unit: of the acquisitions' trajectory; "auto" finds out.
+        max_gradient, rise_time, oversampling, gradient_delay: of a designed spiral, see `SpiralDesign`.
+        trajectory_delay: us by which the gradients lag behind the samples of the acquisitions' trajectory.
+        girf: path of the gradient impulse response function; empty: none.
+    """
+
+    emit_at: tuple[int, ...] = ()
+    jackknife_groups: int = 0
+    interleaf_counter: Counter = Counter.KSPACE_ENCODE_STEP_1
+    average_counter: Counter = Counter.AVERAGE
+    half_pulse_counter: Counter = Counter.SET
+    correct_half_pulse_phase: bool = False
+    conjugate_kspace: bool = False
+    trajectory: Literal["acquisition", "spiral"] = "acquisition"
+    trajectory_unit: TrajectoryUnit | Literal["auto"] = "auto"
+    max_gradient: float = PAPER_SPIRAL.max_gradient
+    rise_time: float = PAPER_SPIRAL.rise_time
+    oversampling: float = PAPER_SPIRAL.oversampling
+    gradient_delay: float = PAPER_SPIRAL.delay
+    trajectory_delay: float = 0.0
+    girf: str = ""
+
+    @property
+    def image_counters(self) -> tuple[Counter, ...]:
+        """The counters that are not averaged over: they tell one image from another."""
+        used = (self.interleaf_counter, self.average_counter, self.half_pulse_counter)
+        return tuple(counter for counter in IMAGE_COUNTERS if counter not in used)
+
+
+def averaging_settings(assignments: Iterable[str]) -> AveragingSettings:
+    """Settings of texts such as "average_counter=repetition".
+
+    Raises:
+        ConfigError: an unknown name, or a value of the wrong type.
+    """
+    given = dict(assignment.partition("=")[::2] for assignment in assignments)
+    known = [field.name for field in fields(AveragingSettings)]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"'accumulate' has no property '{name}'; it has {', '.join(known)}")
+    try:
+        return TypeAdapter(AveragingSettings).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        wrong = str(first["loc"][0])
+        raise ConfigError(f"accumulate, {wrong} is '{given[wrong]}': {first['msg'].lower()}") from None

@@ -1,0 +1,115 @@
+"""Where the samples of every interleaf lie: from its acquisitions, or designed; with the gradients corrected."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import ismrmrd
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.errors import TrajectoryError
+from nadenoise_core.mrd.acquisitions import kept_samples
+from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.sampling.gradients import GradientCorrection, read_response
+from nadenoise_core.sampling.spiral import SpiralDesign
+from nadenoise_core.sampling.trajectory import normalise_trajectory
+
+_log = logging.getLogger("nadenoise.accumulate")
+_SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
+
+
+class Trajectories:
+    """The trajectories of the interleaves of an image.
+
+    Args:
+        settings: of the averaging.
+        scan: of the header.
+        gradients: see `gradient_correction`.
+    """
+
+    def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
+        self.headers: dict[int, ismrmrd.AcquisitionHeader] = {}  # of the first acquisition of every interleaf
+        self._settings = settings
+        self._encoding = scan.encoding
+        self._gradients = gradients
+        self._given: dict[int, NDArray[np.float32]] = {}
+        self._corrected: dict[int, NDArray[np.float32]] = {}
+
+    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int) -> None:
+        """Keep trajectory and header of an interleaf when it first comes; later ones must have the same trajectory.
+
+        Raises:
+            TrajectoryError: no trajectory, another one than that of the interleaf before, or one that cannot be read.
+        """
+        given = acquisition.traj[kept_samples(acquisition)]
+        designed = self._settings.trajectory == "spiral"
+        if interleaf in self.headers:
+            if not designed and not _is_same(given, self._given[interleaf]):
+                raise TrajectoryError("its trajectory differs from that of the same interleaf before")
+            return
+        self.headers[interleaf] = acquisition.getHead()
+        if designed:
+            return
+        if given.shape[1] < 2:
+            raise TrajectoryError("carries no trajectory; convert the raw data with one, or set trajectory to 'spiral'")
+        unit = None if self._settings.trajectory_unit == "auto" else self._settings.trajectory_unit
+        k, found = normalise_trajectory(given, self._encoding, unit)
+        k = self._correct(k, interleaf)
+        if not self._corrected:
+            _log.info("trajectory in %s", found)
+        self._corrected[interleaf], self._given[interleaf] = k, given
+
+    def stacked(self, interleaves: int, samples: int) -> NDArray[np.float32]:
+        """(interleaves, samples, 2) in cycles/pixel.
+
+        Raises:
+            TrajectoryError: a designed spiral has another number of samples.
+        """
+        if self._settings.trajectory == "acquisition":
+            return np.stack([self._corrected[interleaf] for interleaf in range(interleaves)])
+        k = self._design(interleaves).trajectory()
+        if k.shape[1] != samples:
+            raise TrajectoryError(
+                f"the designed spiral has {k.shape[1]} samples, the acquisitions have {samples}; correct max_gradient, "
+                "rise_time and oversampling in the chain"
+            )
+        k = k * self._encoding.pixel[::-1]
+        return np.stack([self._correct(arm, interleaf) for interleaf, arm in enumerate(k)])
+
+    def _design(self, interleaves: int) -> SpiralDesign:
+        return SpiralDesign(
+            matrix=self._encoding.matrix[1],
+            field_of_view=self._encoding.field_of_view[1],
+            interleaves=interleaves,
+            max_gradient=self._settings.max_gradient,
+            rise_time=self._settings.rise_time,
+            dwell_time=self.headers[0].sample_time_us,
+            oversampling=self._settings.oversampling,
+            delay=self._settings.gradient_delay,
+        )
+
+    def _correct(self, k: NDArray[np.floating], interleaf: int) -> NDArray[np.float32]:
+        """Where the samples of an interleaf really lie, (samples, 2) in cycles/pixel."""
+        head = self.headers[interleaf]
+        return self._gradients.apply(k, head.sample_time_us, self._encoding.pixel, head.read_dir, head.phase_dir)
+
+
+def gradient_correction(settings: AveragingSettings, scan: Scan) -> GradientCorrection:
+    """What the settings tell of the gradients.
+
+    Raises:
+        BadInputError: the file of the gradient response cannot be read, or the header has no patient position for it.
+    """
+    response = read_response(Path(settings.girf)) if settings.girf else None
+    return GradientCorrection(settings.trajectory_delay, response, scan.patient_position)
+
+
+def _is_same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two trajectories are the same but for rounding."""
+    if np.array_equal(trajectory, other, equal_nan=True):
+        return True
+    tolerance = _SAME_TRAJECTORY * float(np.abs(other).max(initial=0))
+    return trajectory.shape == other.shape and bool(np.all(np.abs(trajectory - other) <= tolerance))
