@@ -38,7 +38,7 @@ def command(
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
     with RawFile(raw, group) as file, folder_in_progress(final) as folder, progress_bar() as progress:
-        header = file.header_xml.decode("utf-8")
+        header = file.header_xml
         task = progress.add_task(raw.name, total=len(file))
         acquisitions = counted(file, lambda done, total: progress.update(task, completed=done))
         interval = _repetition_time(header, raw) if realtime else 0.0
@@ -66,7 +66,7 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _repetition_time(header_xml: str, raw: Path) -> float:
+def _repetition_time(header_xml: bytes, raw: Path) -> float:
     """Seconds between acquisitions."""
     time = read_scan(header_xml).repetition_time
     if time is None:

@@ -93,7 +93,7 @@ class Watcher:
         self._view: _View | None = None
         self._scan: Scan | None = None
 
-    def begin(self, scan: Scan, header_xml: str) -> None:
+    def begin(self, scan: Scan, header_xml: bytes) -> None:
         self._scan = scan
         self._view = _View(
             number=self._number,

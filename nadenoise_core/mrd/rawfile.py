@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,12 @@ import h5py
 import ismrmrd
 import numpy as np
 from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
+from numpy.typing import NDArray
 
 from nadenoise_core.errors import OutputError, RawDataError, reason_of
 from nadenoise_core.files import whole_file
 
 _BLOCK = 256  # acquisitions read or written at once: a few MB
-_HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
 
 
 class RawFile:
@@ -46,9 +45,7 @@ class RawFile:
         try:
             self._group = self._find_group(group)
             self.header_xml = self._read_header()
-            self._acquisitions = self._group["data"]
-            if self._acquisitions.dtype["head"].itemsize != _HEADER_BYTES:
-                raise RawDataError(f"{path}: acquisition headers of another ISMRMRD version; convert it anew")
+            self._acquisitions = self._find_acquisitions()
         except RawDataError:
             self._file.close()
             raise
@@ -82,13 +79,13 @@ class RawFile:
             except Exception as error:  # of whatever type h5py chooses
                 words = f"acquisitions from {start} on cannot be read ({reason_of(error)})"
                 raise RawDataError(f"{self.path}: {words}; the file is damaged") from None
-            for number, row in enumerate(block, start):
-                yield self._acquisition(row, number)
+            heads = _by_name(block["head"], acquisition_header_dtype)
+            for number, (head, row) in enumerate(zip(heads, block, strict=True), start):
+                yield self._acquisition(ismrmrd.AcquisitionHeader.from_buffer_copy(head.tobytes()), row, number)
 
-    def _acquisition(self, row: Any, number: int) -> ismrmrd.Acquisition:
-        head = ismrmrd.AcquisitionHeader.from_buffer_copy(row["head"].tobytes())
+    def _acquisition(self, head: ismrmrd.AcquisitionHeader, row: Any, number: int) -> ismrmrd.Acquisition:
         samples, coils, dimensions = head.number_of_samples, head.active_channels, head.trajectory_dimensions
-        data, trajectory = row["data"], row["traj"]
+        data, trajectory = (row[name].view(self._kinds[name]) for name in ("data", "traj"))
         if data.size != 2 * samples * coils or trajectory.size != samples * dimensions:
             raise RawDataError(
                 f"{self.path}: acquisition {number} holds {data.size // 2} samples and {trajectory.size} trajectory "
@@ -101,25 +98,58 @@ class RawFile:
         )
 
     def _find_group(self, name: str | None) -> Any:
-        found = [
-            key for key, item in self._file.items() if isinstance(item, h5py.Group) and {"xml", "data"} <= set(item)
-        ]
-        if name is None and len(found) == 1:
-            return self._file[found[0]]
-        if name in found:
-            return self._file[name]
-        inside = ", ".join(self._file) or "nothing"
+        found: list[str] = []
+
+        def collect(path: str, item: Any) -> None:
+            if isinstance(item, h5py.Group) and {"xml", "data"} <= set(item):
+                found.append(path)
+
+        self._file.visititems(collect)
+        wanted = name.strip("/") if name is not None else None
+        if wanted in found or (wanted is None and len(found) == 1):
+            return self._file[wanted or found[0]]
+        inside = ", ".join(found or self._file) or "nothing"
         if name is None and found:
-            raise RawDataError(f"{self.path}: holds several measurements ({', '.join(found)}); choose one with --group")
-        wanted = f"no measurement '{name}'" if name else "no ISMRMRD measurement (a group with 'xml' and 'data')"
-        raise RawDataError(f"{self.path}: {wanted}; it holds {inside}")
+            raise RawDataError(f"{self.path}: holds several measurements ({inside}); choose one with --group")
+        missing = f"no measurement '{name}'" if name else "no ISMRMRD measurement (a group with 'xml' and 'data')"
+        raise RawDataError(f"{self.path}: {missing}; it holds {inside}")
+
+    def _find_acquisitions(self) -> Any:
+        rows = self._group["data"]
+        missing = sorted(_names(acquisition_dtype) - _names(rows.dtype))
+        if missing:
+            raise RawDataError(
+                f"{self.path}: acquisitions of another ISMRMRD version, without {', '.join(missing)}; convert it anew"
+            )
+        # h5py gives what has a variable length in the byte order of the file, as if it were that of the machine.
+        self._kinds = {name: h5py.check_dtype(vlen=rows.dtype[name]) for name in ("data", "traj")}
+        return rows
 
     def _read_header(self) -> bytes:
         try:
-            value = self._group["xml"][0]
+            stored = self._group["xml"]
+            value = stored[(0,) * stored.ndim]
         except (OSError, ValueError, IndexError) as error:
             raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
         return value if isinstance(value, bytes) else str(value).encode("utf-8")
+
+
+def _names(kind: np.dtype[Any], above: str = "") -> set[str]:
+    """The names of all fields of a compound type, with those they are in."""
+    inside = kind.names or ()
+    return {f"{above}{name}" for name in inside} | set().union(*(_names(kind[name], f"{above}{name}.") for name in inside))
+
+
+def _by_name(records: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+    """Records as another compound type, each field from that of its name, whatever its place, size and byte order."""
+    if records.dtype == kind:
+        return records
+    if kind.names is None:
+        return records.astype(kind)
+    made = np.empty(records.shape, kind)
+    for name in kind.names:
+        made[name] = _by_name(records[name], made[name].dtype)
+    return made
 
 
 @contextmanager
@@ -133,7 +163,7 @@ def named_in_errors(raw: Path) -> Iterator[None]:
         raise type(error)(f"{raw}: {error}") from error
 
 
-def write_raw_file(path: Path, header_xml: str, acquisitions: Iterable[ismrmrd.Acquisition]) -> None:
+def write_raw_file(path: Path, header_xml: str | bytes, acquisitions: Iterable[ismrmrd.Acquisition]) -> None:
     """Write an ISMRMRD file, as the group "dataset"; it appears under its name when it is whole.
 
     Raises:
@@ -197,9 +227,9 @@ class _Disc(io.FileIO):
             raise failure
 
 
-def _fill(group: Any, header_xml: str, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:
+def _fill(group: Any, header_xml: str | bytes, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:
     xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
-    xml[0] = header_xml.encode("utf-8")
+    xml[0] = header_xml if isinstance(header_xml, bytes) else header_xml.encode("utf-8")
     rows = group.create_dataset("data", (0,), maxshape=(None,), chunks=(64,), dtype=acquisition_dtype)
     while block := list(islice(acquisitions, _BLOCK)):
         filled = np.empty(len(block), dtype=acquisition_dtype)

@@ -36,7 +36,7 @@ class Capture:
         self._queue: SimpleQueue[ismrmrd.Acquisition | None] = SimpleQueue()
         self._stopped = False
 
-    def begin(self, scan: Scan, header_xml: str) -> None:
+    def begin(self, scan: Scan, header_xml: bytes) -> None:
         threading.Thread(target=self._write, args=(header_xml,), name=f"capture of {self.path.name}").start()
 
     def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
@@ -52,7 +52,7 @@ class Capture:
     def end(self, error: Exception | None) -> None:
         self._queue.put(None)
 
-    def _write(self, header_xml: str) -> None:
+    def _write(self, header_xml: bytes) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_raw_file(self.path, header_xml, self._arriving())

@@ -21,7 +21,7 @@ _CONNECTING = 10.0  # s
 def send_scan(
     address: tuple[str, int],
     chain: str,
-    header_xml: str,
+    header_xml: str | bytes,
     acquisitions: Iterable[ismrmrd.Acquisition],
     *,
     interval: float = 0.0,
@@ -32,7 +32,7 @@ def send_scan(
     Args:
         address: (host, port) of the server.
         chain: the name of a chain that the server has, or the path of a chain file here.
-        header_xml: ISMRMRD header.
+        header_xml: ISMRMRD header; bytes go as they are.
         acquisitions: of the scan.
         interval: seconds from one acquisition to the next; 0 sends as fast as it goes.
         idle: seconds of silence after which the server is given up.
@@ -107,7 +107,7 @@ class _Sender(threading.Thread):
             self._wire.cut()
 
 
-def _opening(chain: str, header_xml: str) -> bytes:
+def _opening(chain: str, header_xml: str | bytes) -> bytes:
     """What comes before the data: a chain file of ours or the name of the server's, and the header."""
     if chain.endswith(".xml") and Path(chain).is_file():
         configuration = messages.text_message(messages.CONFIG, Path(chain).read_text(encoding="utf-8"))

@@ -33,12 +33,12 @@ class Opening:
     Attributes:
         configuration: XML of a node or of a whole chain; empty if a name came, or nothing.
         name: of a chain; empty if XML came, or nothing.
-        header_xml: ISMRMRD header.
+        header_xml: ISMRMRD header, as it came.
     """
 
     configuration: str
     name: str
-    header_xml: str
+    header_xml: bytes
 
 
 class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has no types
@@ -75,7 +75,7 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
                 if named or not configuration.lstrip("\ufeff \t\r\n").startswith("<"):  # FIRE's text may be a name
                     configuration, name = "", configuration.strip()
             elif message == messages.HEADER:
-                return Opening(configuration or "", name, messages.read_text(self.socket))
+                return Opening(configuration or "", name, messages.read_header(self.socket))
             elif message == messages.TEXT:
                 self._take_text()
             elif message == CLOSE:

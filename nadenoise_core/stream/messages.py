@@ -46,8 +46,17 @@ def read_name(wire: Wire) -> str:
     return _decoded(wire.read(_NAME_BYTES))
 
 
+def read_header(wire: Wire) -> bytes:
+    """The XML of a HEADER message as it came, in the encoding that it declares, without the NUL that ends FIRE's.
+
+    Raises:
+        ConnectionFailed: longer than any header can be.
+    """
+    return _read_sized(wire, "<I").rstrip(b"\0")
+
+
 def read_text(wire: Wire, length: str = "<I") -> str:
-    """The text of a CONFIG, HEADER, TEXT or ERROR message, without the NUL that ends FIRE's.
+    """The text of a CONFIG, TEXT or ERROR message, without the NUL that ends FIRE's.
 
     Args:
         length: the form of the length that comes first; "<Q" in an ERROR.
@@ -55,12 +64,16 @@ def read_text(wire: Wire, length: str = "<I") -> str:
     Raises:
         ConnectionFailed: longer than any text can be, or not UTF-8.
     """
+    return _decoded(_read_sized(wire, length))
+
+
+def _read_sized(wire: Wire, length: str) -> bytes:
     count = int(struct.unpack(length, wire.read(struct.calcsize(length)))[0])
     if count > LONGEST_TEXT:
         raise ConnectionFailed(f"a text of {count} bytes was announced, the limit is {LONGEST_TEXT}")
     text = wire.read(count)
     wire.fire = wire.fire or text.endswith(b"\0")
-    return _decoded(text)
+    return text
 
 
 def read_acquisition(wire: Wire) -> ismrmrd.Acquisition:
@@ -133,9 +146,9 @@ def read_item(readers: dict[int, Reader], message: int, wire: Wire) -> Any:
         raise ConnectionFailed(f"message {message} cannot be understood ({reason}); check the peer's data") from error
 
 
-def text_message(message: int, words: str, fire: bool = False) -> bytes:
+def text_message(message: int, words: str | bytes, fire: bool = False) -> bytes:
     """A CONFIG, HEADER, TEXT or ERROR message; in FIRE's dialect with a NUL at its end."""
-    text = words.encode() + b"\0" * fire
+    text = (words.encode() if isinstance(words, str) else words) + b"\0" * fire
     return struct.pack("<HQ" if message == ERROR else "<HI", message, len(text)) + text
 
 

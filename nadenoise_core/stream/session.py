@@ -25,7 +25,7 @@ from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
 class Observer(Protocol):
     """Who looks on as a scan runs; it is told on the scan's own thread, and must not fail."""
 
-    def begin(self, scan: Scan, header_xml: str) -> None:
+    def begin(self, scan: Scan, header_xml: bytes) -> None:
         """The scan begins."""
 
     def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
@@ -100,7 +100,7 @@ def serve_scan(
             run_scan(connection, chain, opening.header_xml, observers)
 
 
-def run_scan(connection: ScanConnection, chain: Chain, header_xml: str, observers: Sequence[Observer] = ()) -> None:
+def run_scan(connection: ScanConnection, chain: Chain, header_xml: bytes, observers: Sequence[Observer] = ()) -> None:
     """Run a chain over the items of a connection; what comes out is sent as it becomes ready.
 
     Raises:
