@@ -136,8 +136,10 @@ class RawFile:
 
 def _names(kind: np.dtype[Any], above: str = "") -> set[str]:
     """The names of all fields of a compound type, with those they are in."""
-    inside = kind.names or ()
-    return {f"{above}{name}" for name in inside} | set().union(*(_names(kind[name], f"{above}{name}.") for name in inside))
+    found = set()
+    for name in kind.names or ():
+        found |= {f"{above}{name}"} | _names(kind[name], f"{above}{name}.")
+    return found
 
 
 def _by_name(records: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
