@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -64,11 +65,15 @@ def show_markdown(text: str) -> None:
 
 
 def tell(error: Exception) -> int:
-    """Tell of an error in one line on stderr; an error that is none of ours is a fault of this program.
+    """Tell of an error in one line on stderr, after its traceback where debugging is on.
+
+    An error that is none of ours is a fault of this program.
 
     Returns:
         The exit status: 2 for bad input, 1 for failed work.
     """
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
     if isinstance(error, NadenoiseError):
         print_error(error)
         return error.exit_status

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, ItemType
 from nadenoise_core.chain.registry import gadget_class
-from nadenoise_core.configuration.explain import Keys, explain
+from nadenoise_core.configuration.explain import Keys, explain, suggestion
 from nadenoise_core.errors import ChainError
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Property:
-    """A property as it stands in a file, and the line it stands in."""
+    """A property as text, and where it was given, such as "mine.xml:7"."""
 
     value: str
-    line: int
+    place: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Stage:
     def place(self, keys: Keys = ()) -> str:
         """Where the stage stands, or a property of it, for messages."""
         given = self.properties.get(keys[0]) if keys else None
-        return f"{self.source}:{given.line if given else self.line}: gadget '{self.name}'"
+        return f"{given.place if given else f'{self.source}:{self.line}'}: gadget '{self.name}'"
 
     def gadget(self) -> type[Gadget]:
         """The gadget's class.
@@ -69,9 +69,10 @@ class Stage:
         except ValidationError as error:
             raise ChainError(explain(error, self, declared)) from None
 
-    def with_property(self, name: str, value: str) -> Stage:
-        """The same stage with one property set."""
-        return replace(self, properties={**self.properties, name: Property(value, self.line)})
+    def with_property(self, name: str, value: str, place: str = "") -> Stage:
+        """The same stage with one property set; `place` is where it was given."""
+        given = Property(value, place or f"{self.source}:{self.line}")
+        return replace(self, properties={**self.properties, name: given})
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,29 @@ class Chain:
     nodes: int
     foreign: tuple[tuple[int, str], ...] = ()
 
-    def with_property(self, gadget: str, name: str, value: str) -> Chain:
+    def with_property(self, gadget: str, name: str, value: str, place: str = "") -> Chain:
         """The same chain with one property of a gadget set; unchanged where it has no such gadget."""
-        stages = (stage.with_property(name, value) if stage.name == gadget else stage for stage in self.stages)
+        stages = (stage.with_property(name, value, place) if stage.name == gadget else stage for stage in self.stages)
         return replace(self, stages=tuple(stages))
+
+    def with_assignment(self, assignment: str) -> Chain:
+        """The same chain with one property set, given as "quantify.concentrations=10, 50, 100".
+
+        Raises:
+            ChainError: no assignment, no such gadget in this chain, or a property that it cannot have.
+        """
+        place = f"--set {assignment}"
+        path, sign, value = assignment.partition("=")
+        gadget, dot, name = (part.strip() for part in path.partition("."))
+        if not (sign and dot and name):
+            raise ChainError(f"{place}: write it as gadget.property=value, e.g. --set quantify.tube_diameter=20")
+        names = list(dict.fromkeys(stage.name for stage in self.stages))
+        if gadget not in names:
+            raise ChainError(f"{place}: the chain has no gadget '{gadget}'{suggestion(gadget, names)}")
+        chain = self.with_property(gadget, name, value.strip(), place)
+        for stage in chain.stages:
+            stage.parameters()
+        return chain
 
     def describe(self) -> list[dict[str, Any]]:
         """The stages with all properties, defaults included, as plain data."""

@@ -184,7 +184,7 @@ def _properties(gadget: Any, source: str) -> Iterator[tuple[str, Property]]:
         if name in seen:
             raise ChainError(f"{place} has property '{name}' twice; leave one")
         seen.add(name)
-        yield name, Property(value.strip(), element.sourceline)
+        yield name, Property(value.strip(), f"{source}:{element.sourceline}")
 
 
 def _elements(parent: Any) -> Iterable[Any]:

@@ -63,8 +63,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_debug = False
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -82,8 +80,6 @@ def settings(
     ] = False,
 ) -> None:
     """Settings of all commands."""
-    global _debug
-    _debug = debug
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.DEBUG if debug else logging.ERROR)  # of the handler: reports collect the warnings, too
     logging.basicConfig(
@@ -106,8 +102,6 @@ def main() -> None:
     try:
         program()(prog_name="nadenoise")
     except Exception as error:
-        if _debug:
-            raise
         sys.exit(tell(error))
 
 

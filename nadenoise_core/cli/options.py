@@ -7,4 +7,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+Assignments: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Set a property of the chain, e.g. quantify.tube_diameter=20; may be repeated.",
+        metavar="GADGET.PROPERTY=VALUE",
+    ),
+]
 ChainName: TypeAlias = Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
+from nadenoise_core.cli.options import Assignments, ChainName
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.replay.replay import ReplayResult
@@ -16,8 +18,11 @@ from nadenoise_core.replay.replay import replay as replay_file
 
 
 def command(
-    raws: Annotated[list[Path], typer.Argument(help="ISMRMRD files.", metavar="RAW...")],
-    chain: Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")] = "sodium_calf",
+    raws: Annotated[
+        list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
+    ],
+    chain: ChainName = "sodium_calf",
+    assignments: Assignments = None,
     out: Annotated[Path, typer.Option(help="Folder of the results; a folder in it for each raw file.")] = Path(
         "results"
     ),
@@ -26,6 +31,9 @@ def command(
 ) -> None:
     """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
     chosen = read_chain(find_chain(chain))
+    for assignment in assignments or []:
+        chosen = chosen.with_assignment(assignment)
+    raws = _raw_files(raws)
     names = [raw.stem for raw in raws]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
@@ -44,6 +52,21 @@ def command(
             say(f"results in {result.folder}")
     if worst:
         raise typer.Exit(worst)
+
+
+def _raw_files(given: Iterable[Path]) -> list[Path]:
+    """The files, and those of the folders.
+
+    Raises:
+        BadInputError: a folder holds none.
+    """
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+        if not inside:
+            raise BadInputError(f"{path}: the folder holds no .h5 file; give the raw files themselves")
+        found += inside
+    return found
 
 
 def replay_with_progress(

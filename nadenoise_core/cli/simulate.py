@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from nadenoise_core.console import progress_bar, say
-from nadenoise_core.errors import BadInputError
+from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
@@ -56,8 +56,12 @@ def command(
         bool, typer.Option(help="Saturation by T1 and decay by T2*, unlike in tissues and tubes.")
     ] = False,
     conjugate: Annotated[bool, typer.Option(help="Write samples as their complex conjugates.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
+    for path in (raw, truth):
+        if path is not None and path.exists() and not overwrite:
+            raise OutputError(f"{path}: exists already; choose another name, or --overwrite it")
     measurement = VirtualMeasurement(
         seed=seed,
         averages=averages,

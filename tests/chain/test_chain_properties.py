@@ -90,6 +90,6 @@ def test_words_are_those_of_the_science():
 
 
 def test_a_stage_tells_where_its_properties_stand():
-    stage = Stage("quantify", {"maps": Property("all", 7)}, 5, "mine.xml")
+    stage = Stage("quantify", {"maps": Property("all", "mine.xml:7")}, 5, "mine.xml")
     assert stage.place(("maps",)).startswith("mine.xml:7: ") and stage.place(("intercept",)).startswith("mine.xml:5: ")
     assert unit(gadget_class("quantify").Parameters.model_fields["tube_diameter"]) == "mm"
