@@ -87,6 +87,9 @@ def settings(
         format="%(levelname)s %(name)s: %(message)s",
         handlers=[console],
     )
+    # Some libraries turn Python's own warnings on for the whole process: they are for developers.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.DEBUG if debug else logging.ERROR)
 
 
 def program() -> typer.core.TyperGroup:
