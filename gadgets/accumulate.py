@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import ismrmrd
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
-from nadenoise_core.mrd.acquisitions import is_image_data
-from nadenoise_core.mrd.averaging import ScanAverager
 from nadenoise_core.mrd.counters import Counter
-from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL
 from nadenoise_core.sampling.trajectory import TrajectoryUnit
+
+if TYPE_CHECKING:
+    from nadenoise_core.mrd.scan import Scan
 
 Average = Annotated[int, Field(ge=1, le=65535)]
 
@@ -114,10 +112,17 @@ class Accumulate(Gadget):
     gives = ItemType.RECON_DATA
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        from nadenoise_core.mrd.averaging import ScanAverager
+        from nadenoise_core.mrd.settings import AveragingSettings
+
         super().__init__(parameters, scan)
         self._averager = ScanAverager(AveragingSettings(**parameters.model_dump()), scan)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        import ismrmrd
+
+        from nadenoise_core.mrd.acquisitions import is_image_data
+
         for number, item in enumerate(items):
             if isinstance(item, ismrmrd.Acquisition) and is_image_data(item, self.scan):
                 yield from self._averager.add(item, number)

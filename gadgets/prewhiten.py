@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import ismrmrd
-
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
-from nadenoise_core.mrd.acquisitions import is_image_data, is_noise_scan, with_samples
-from nadenoise_core.recon.coils import Whitening
 
 
 class Prewhiten(Gadget):
@@ -24,6 +20,11 @@ class Prewhiten(Gadget):
     gives = ItemType.ACQUISITION
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        import ismrmrd
+
+        from nadenoise_core.mrd.acquisitions import is_image_data, is_noise_scan, with_samples
+        from nadenoise_core.recon.coils import Whitening
+
         whitening, passed = Whitening(self.scan.noise_bandwidth), False
         for item in items:
             if isinstance(item, ismrmrd.Acquisition) and is_noise_scan(item):

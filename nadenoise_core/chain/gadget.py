@@ -73,6 +73,9 @@ class Gadget(ABC):
 
     A gadget passes on unchanged what it does not handle, works at its own pace, holds no whole scan in memory, and
     never prints. A subclass declares its `Parameters`, and what it `takes` and `gives`.
+
+    Its module imports at the top what this declaration needs. What it works with, the libraries of the data and the
+    science, it imports where it works, so that chains are listed, checked and described at once.
     """
 
     class Parameters(GadgetParameters):

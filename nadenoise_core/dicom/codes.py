@@ -1,16 +1,28 @@
-"""The coded words that images use (DICOM PS3.16), as code sequence items."""
+"""The coded words that images use (DICOM PS3.16), as code sequence items.
+
+They stand here one by one: pydicom's dictionary of all codes takes longer to load than an image to encode.
+"""
 
 from __future__ import annotations
 
-from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
+from typing import NamedTuple
 
-ACQUISITION_EQUIPMENT: Code = codes.DCM.AcquisitionEquipment
-PROCESSING_EQUIPMENT: Code = codes.DCM.ProcessingEquipment
-SOURCE_IMAGE: Code = codes.DCM.SourceImageForImageProcessingOperation
-DENOISING: Code = codes.cid7203.Smoothing
-CALIBRATION: Code = codes.cid7203.PixelByPixelMultiplication
+from pydicom.dataset import Dataset
+
+
+class Code(NamedTuple):
+    """A coded word: its value, the scheme that it is from, and its meaning."""
+
+    value: str
+    scheme_designator: str
+    meaning: str
+
+
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+DENOISING = Code("113087", "DCM", "Smoothing")
+CALIBRATION = Code("113053", "DCM", "Pixel by pixel multiplication")
 MILLIMOLE_PER_LITRE = Code("mmol/L", "UCUM", "millimole per liter")
 
 

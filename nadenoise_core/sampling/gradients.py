@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
-from scipy.interpolate import CubicSpline
 
 from nadenoise_core.errors import BadInputError, TrajectoryError
 from nadenoise_core.sampling.trajectory import BEYOND_EDGE
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 RESPONSE_COLUMNS = ("frequency_Hz", "x_re", "x_im", "y_re", "y_im", "z_re", "z_im")
 
@@ -85,6 +87,8 @@ class GradientResponse:
     @cached_property
     def _curve(self) -> CubicSpline:
         """Through both sides, so that it is smooth at 0 Hz, where eddy currents of long duration show."""
+        from scipy.interpolate import CubicSpline
+
         below = slice(None, 0 if self.frequency[0] == 0 else None, -1)
         frequency = np.concatenate([-self.frequency[below], self.frequency])
         return CubicSpline(frequency, np.concatenate([self.response[:, below].conj(), self.response], axis=1), axis=1)
@@ -169,6 +173,8 @@ def delayed(k: NDArray[np.floating], dwell_time: float, delay: float) -> NDArray
     Raises:
         TrajectoryError: fewer than three samples.
     """
+    from scipy.interpolate import CubicSpline
+
     samples = k.shape[-2]
     beyond = int(np.ceil(abs(delay) / dwell_time)) + 3
     spline = CubicSpline(np.arange(-beyond, samples + beyond), _continued(k, beyond), axis=-2)
@@ -193,6 +199,8 @@ def filtered(
     Raises:
         TrajectoryError: fewer than three samples.
     """
+    from scipy.fft import next_fast_len
+
     samples = k.shape[-2]
     gradient = np.diff(_continued(k, _RAMP), axis=-2)  # per dwell time
     ramp = (np.cos(0.5 * np.pi * np.arange(1, _RAMP + 1) / (_RAMP + 1)) ** 2)[:, None]

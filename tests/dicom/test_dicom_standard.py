@@ -15,6 +15,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from nadenoise_core.dicom import Study, to_dataset, write
+from nadenoise_core.dicom import codes as our_codes
 
 KINDS = ("plain", "denoised", "atsc")
 TYPE_2_EMPTY = {
@@ -188,3 +189,17 @@ def test_an_identifier_that_does_not_fit_is_left_empty_and_its_text_is_not_logge
 def test_the_patient_stays_out_of_logs(full_study):
     for private in ("Müller", "CALF-007", "1980", "ACC-1", "Doe"):
         assert private not in repr(full_study)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (our_codes.ACQUISITION_EQUIPMENT, codes.DCM.AcquisitionEquipment),
+        (our_codes.PROCESSING_EQUIPMENT, codes.DCM.ProcessingEquipment),
+        (our_codes.SOURCE_IMAGE, codes.DCM.SourceImageForImageProcessingOperation),
+        (our_codes.DENOISING, codes.cid7203.Smoothing),
+        (our_codes.CALIBRATION, codes.cid7203.PixelByPixelMultiplication),
+    ],
+)
+def test_codes_are_those_of_the_dictionary(ours, theirs):
+    assert ours == (theirs.value, theirs.scheme_designator, theirs.meaning)
