@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import ismrmrd
 import numpy as np
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydicom.dataset import Dataset
 
-from nadenoise_core import __version__
 from nadenoise_core.chain.gadget import DicomFile, Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH
-from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, encode, to_dataset, write
+from nadenoise_core.dicom import Geometry, Product, Study, encode, to_dataset, write
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import OutputError
-from nadenoise_core.mrd.image import as_integers, history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.mrd.facts import ImageFacts, Kind
+from nadenoise_core.mrd.image import as_integers, facts_of, pixels_of
 from nadenoise_core.mrd.scan import Scan
 
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
@@ -58,25 +57,26 @@ class Deliver(Gadget):
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
         super().__init__(parameters, scan)
         self._scale: float | None = None
-        self._delivered: dict[tuple[int, str], tuple[str, str]] = {}
+        self._delivered: dict[tuple[int, Kind], tuple[str, str]] = {}
         self._study = _study(scan, self.parameters.laterality, self.parameters.series_number_offset)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
             wanted = self.parameters.folder or self.parameters.outbox or self.parameters.send
-            if not (isinstance(item, ismrmrd.Image) and told(item, "kind")):
+            facts = facts_of(item)
+            if facts is None:
                 yield item
                 continue
-            file = self._deliver(item) if wanted else None
-            yield self._for_console(item) if self.parameters.pixels == "12 bit" else item
+            file = self._deliver(item, facts) if wanted else None
+            yield self._for_console(item, facts) if self.parameters.pixels == "12 bit" else item
             if file is not None:
                 yield file
 
-    def _deliver(self, image: ismrmrd.Image) -> DicomFile | None:
+    def _deliver(self, image: ismrmrd.Image, facts: ImageFacts) -> DicomFile | None:
         """Write an image as DICOM to the folder and the outbox, if there are any; the file, if it is to be sent."""
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
-        product = self._product(image, head.image_index, head.repetition + 1)
+        product = self._product(image, facts, head.image_index, head.repetition + 1)
         geometry = Geometry(
             position=list(head.position),
             read_dir=list(head.read_dir),
@@ -86,19 +86,19 @@ class Deliver(Gadget):
             slice_thickness=self.scan.slice_thickness,
             patient_position=self.scan.patient_position,
         )
-        words = {"plain": product.method.lower(), "denoised": "denoised"}
-        kind = words.get(product.kind) or f"atsc_{words[told(image, 'source') or 'plain']}"
-        name = f"{kind}_{product.averages:03d}avg_{product.instance_number:03d}.dcm"
+        signal = "denoised" if facts.network is not None else facts.method.label.lower()
+        kind = f"atsc_{signal}" if facts.kind is Kind.ATSC else signal
+        name = f"{kind}_{facts.averages:03d}avg_{product.instance_number:03d}.dcm"
         dataset = to_dataset(product, geometry, study)
-        self._delivered[head.image_index, product.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
+        self._delivered[head.image_index, facts.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
         if self.parameters.folder:
             write(dataset, Path(self.parameters.folder), name)
         if self.parameters.outbox:
             self._put(dataset, Outbox(Path(self.parameters.outbox)))
         return DicomFile(name, encode(dataset)) if self.parameters.send else None
 
-    def _for_console(self, image: ismrmrd.Image) -> ismrmrd.Image:
-        if told(image, "kind") == "atsc":
+    def _for_console(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
+        if facts.kind is Kind.ATSC:
             return as_integers(image, _CONSOLE_ATSC_STEP, _CONSOLE_ATSC_LEAST, _CONSOLE_LARGEST)
         return as_integers(
             image, self._scale_of(np.asarray(np.abs(pixels_of(image)))) * 65536 / 4096, 0.0, _CONSOLE_LARGEST
@@ -117,47 +117,19 @@ class Deliver(Gadget):
         except OutputError as error:
             self.log.warning("an image will not be delivered: %s", error)
 
-    def _product(self, image: ismrmrd.Image, index: int, repetition: int) -> Product:
-        kind = cast(Kind, told(image, "kind"))
+    def _product(self, image: ismrmrd.Image, facts: ImageFacts, index: int, repetition: int) -> Product:
         pixels = pixels_of(image)
         real = np.abs(pixels) if np.iscomplexobj(pixels) else pixels
-        made_from = {"plain": None, "denoised": "plain", "atsc": told(image, "source")}[kind]
-        source = self._delivered.get((index, made_from or ""))
+        made_from = Kind.PLAIN if facts.kind is Kind.DENOISED else facts.atsc and facts.atsc.source
+        source = self._delivered.get((index, made_from)) if made_from else None
         return Product(
-            kind=kind,
+            facts=facts,
             pixels=real,
-            averages=int(told_number(image, "averages")),
-            description=" ".join(words_of(image, "SeriesDescription")),
-            scale=self._scale_of(real) if kind != "atsc" else 1.0,
+            scale=self._scale_of(real) if facts.kind is not Kind.ATSC else 1.0,
             instance_number=index,
             acquisition_number=repetition,
-            method=told(image, "method") or "NUFFT",
-            network=_network(image),
-            derivation=_derivation(image),
-            comments="; ".join(words_of(image, "ImageComment")),
-            software_version=__version__,
-            chain_sha256=hashlib.sha256("\n".join(history_of(image)).encode()).hexdigest(),
             source=(source,) if source else (),
         )
-
-
-def _network(image: ismrmrd.Image) -> Network | None:
-    name = told(image, "bundle")
-    if name is None:
-        return None
-    return Network(name=name, version=told(image, "bundle_version") or "", sha256=told(image, "bundle_sha256") or "")
-
-
-def _derivation(image: ismrmrd.Image) -> str:
-    facts = [f"nadenoise {__version__}", f"{told(image, 'averages')} averages"]
-    if told(image, "bundle"):
-        facts.append(f"network {told(image, 'bundle')} sha256 {told(image, 'bundle_sha256')}")
-    if told(image, "kind") == "atsc":
-        facts.append(
-            f"aTSC = (signal - intercept) / slope, slope {told_number(image, 'slope'):.6g} per mmol/L, "
-            f"intercept {told_number(image, 'intercept'):.6g}, R2 {told_number(image, 'r2'):.5f}"
-        )
-    return "; ".join(facts)
 
 
 def _study(scan: Scan, laterality: str, series_number_offset: int) -> Study:

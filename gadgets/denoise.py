@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Annotated
 
 import ismrmrd
@@ -17,21 +17,19 @@ from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser, Image
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BundleError
+from nadenoise_core.mrd.facts import ImageFacts, Kind, Network
 from nadenoise_core.mrd.image import (
-    add_to_history,
     comment,
+    facts_of,
     image_beside,
-    label,
     on_device,
     pixel_size,
     pixels_of,
+    put_facts,
     replicas_of,
-    say,
-    told,
-    told_number,
-    told_numbers,
 )
 from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.recon.settings import Method
 
 
 class Denoise(Gadget):
@@ -75,49 +73,51 @@ class Denoise(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if not isinstance(item, ismrmrd.Image) or told(item, "kind") != "plain":
+            facts = facts_of(item)
+            if facts is None or facts.kind is not Kind.PLAIN:
                 yield item
                 continue
             try:
-                denoised = self._denoise(item)
+                denoised = self._denoise(item, facts)
             except BundleError as error:
                 self.log.warning("not denoised: %s", error)
                 comment(item, f"not denoised: {error}")
                 yield item
             else:
-                say(item, denoised="beside")
+                put_facts(item, replace(facts, denoised_beside=True))
                 yield item
                 yield denoised
 
-    def _denoise(self, image: ismrmrd.Image) -> ismrmrd.Image:
-        if told(image, "method") == "CS":
+    def _denoise(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
+        if facts.method is Method.TOTAL_VARIATION:
             raise BundleError("total variation has changed the noise that networks know; set its method to gridding")
         pixels = pixels_of(image)
-        averages, noise_std = int(told_number(image, "averages")), told_number(image, "noise_std")
-        bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), averages)
-        source = pixels if on_device(image) is None else on_device(image)
-        result = self._denoiser(bundle)(source, noise_std)
-        denoised = image_beside(image, result, self._replicas(image, self._denoiser(bundle)))
-        label(denoised, "denoised", f"23Na CNN {averages} avg (AI denoised)")
-        say(denoised, bundle=bundle.name, bundle_version=bundle.metadata.version, bundle_sha256=bundle.sha256)
-        comment(denoised, f"denoised by the network {bundle.name}; not for diagnosis")
-        if np.iscomplexobj(result) and noise_std > 0:
-            k_max = told_number(image, "k_max") * max(pixel_size(image))
-            self._judge(denoised, residual(pixels, result, noise_std, k_max))
-        add_to_history(denoised, self.name(), {"bundle": bundle.name})
-        return denoised
-
-    def _replicas(self, image: ismrmrd.Image, denoiser: Denoiser) -> Iterable[Image]:
-        """The image's replicas, denoised as one batch."""
-        replicas = replicas_of(image)
-        return denoiser.batch(replicas, told_numbers(image, "replica_noise_std")) if len(replicas) else ()
-
-    def _judge(self, denoised: ismrmrd.Image, left: Residual) -> None:
-        """Say what the network took away, and what speaks against its image."""
-        say(denoised, **{f"residual_{name}": value for name, value in asdict(left).items()})
-        for fault in left.faults():
+        bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), facts.averages)
+        denoiser = self._denoiser(bundle)
+        result = denoiser(pixels if on_device(image) is None else on_device(image), facts.noise_std)
+        left: Residual | None = None
+        faults: tuple[str, ...] = ()
+        if np.iscomplexobj(result) and facts.noise_std > 0:
+            left = residual(pixels, result, facts.noise_std, facts.k_max * max(pixel_size(image)))
+            faults = left.faults()
+        for fault in faults:
             self.log.warning("the denoised image is not to be trusted: %s", fault)
-            comment(denoised, f"not to be trusted: {fault}")
+        known = replace(
+            facts,
+            kind=Kind.DENOISED,
+            network=Network(bundle.name, bundle.metadata.version, bundle.sha256),
+            residual=left,
+        )
+        known = known.commented(f"denoised by the network {bundle.name}; not for diagnosis")
+        known = known.commented(*(f"not to be trusted: {fault}" for fault in faults))
+        known = known.after(self.name(), {"bundle": bundle.name})
+        return image_beside(image, result, known, self._replicas(image, facts, denoiser))
+
+    def _replicas(self, image: ismrmrd.Image, facts: ImageFacts, denoiser: Denoiser) -> Iterable[Image]:
+        """The image's replicas, denoised as one batch."""
+        if not facts.replicas:
+            return ()
+        return denoiser.batch(replicas_of(image), [replica.noise_std for replica in facts.replicas])
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:
         if bundle.sha256 not in self._denoisers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,19 +16,15 @@ from typing_extensions import Self
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
 from nadenoise_core.errors import CalibrationError, RawDataError
+from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import (
-    add_to_history,
     comment,
+    facts_of,
     image_beside,
-    label,
+    known_facts,
     pixel_size,
     pixels_of,
     replicas_of,
-    say,
-    told,
-    told_number,
-    told_numbers,
-    window,
     without_replicas,
 )
 from nadenoise_core.mrd.scan import Scan
@@ -38,14 +34,15 @@ from nadenoise_core.quantify.atsc import (
     concentration_map,
     concentrations_again,
     found_in,
-    tubes_as_facts,
 )
 from nadenoise_core.quantify.calibration import Intercept
 from nadenoise_core.quantify.nifti import read_label_map, read_map
+from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
 from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
+from nadenoise_core.recon.settings import Method
 
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
@@ -166,16 +163,17 @@ class Quantify(Gadget):
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if not isinstance(item, ismrmrd.Image):
+            facts = facts_of(item)
+            if facts is None:
                 yield item
                 continue
-            if told(item, "kind") == "plain":
+            if facts.kind is Kind.PLAIN:
                 self._plain = item
-            if not self._is_wanted(item):
+            if not self._is_wanted(facts):
                 yield without_replicas(item)
                 continue
             try:
-                atsc = self._quantify(item)
+                atsc = self._quantify(item, facts)
             except CalibrationError as error:
                 self.log.warning("no aTSC map: %s", error)
                 comment(item, f"no aTSC map: {error}")
@@ -184,10 +182,9 @@ class Quantify(Gadget):
                 yield without_replicas(item)
                 yield atsc
 
-    def _is_wanted(self, image: ismrmrd.Image) -> bool:
-        kind = told(image, "kind")
-        has_better = told(image, "denoised") == "beside" and kind == "plain"
-        return kind in ("plain", "denoised") and (self.parameters.maps == "all" or not has_better)
+    def _is_wanted(self, facts: ImageFacts) -> bool:
+        has_better = facts.denoised_beside and facts.kind is Kind.PLAIN
+        return facts.kind is not Kind.ATSC and (self.parameters.maps == "all" or not has_better)
 
     def _relaxation_factors(self) -> dict[str, float]:
         """What aTSC is multiplied by, for every cause that is corrected."""
@@ -231,124 +228,118 @@ class Quantify(Gadget):
             )
         return float(values.pop())
 
-    def _quantify(self, image: ismrmrd.Image) -> ismrmrd.Image:
-        kind = told(image, "kind")
-        k_max, noise_std = told_number(image, "k_max"), told_number(image, "noise_std")
-        known = kind == "plain" and np.isfinite(noise_std)
+    def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
         result = concentration_map(
             pixels_of(image),
             pixel_size(image),
             self._setup_for(image),
-            k_max if np.isfinite(k_max) else None,
-            noise_std if known else None,
+            known(facts.k_max),
+            known(facts.noise_std) if facts.kind is Kind.PLAIN else None,
             through_zero=self.parameters.intercept == "zero",
             correction=self._correction,
         )
-        atsc = image_beside(without_replicas(image), result.values)
-        source = "CNN" if kind == "denoised" else told(image, "method") or "NUFFT"
-        label(atsc, "atsc", f"23Na aTSC [mmol/L] {source} {told(image, 'averages')} avg")
-        window(atsc, 50.0, 100.0)
-        line = result.calibration
-        lost = sorted(set(self.parameters.concentrations) - {tube.concentration for tube in result.tubes})
-        if lost:
-            words = f"the tubes of {', '.join(f'{c:g}' for c in lost)} mmol/L are hidden by noise and left out"
-            self.log.warning(words)
-            comment(atsc, words)
-        say(
-            atsc,
-            unit="mmol/L",
-            source=kind or "",
-            slope=line.slope,
-            intercept=line.intercept,
-            r2=line.r2,
-            standard_error=_typical_error(result),
-            **tubes_as_facts(result.tubes),
+        errors = self._errors(image, facts, result)
+        maps = tuple(name for name in ("b1_map", "receive_map") if getattr(self.parameters, name))
+        atsc = AtscFacts(
+            source=facts.kind,
+            line=result.calibration.line,
+            standard_error=result.typical_error,
+            tubes=self._tubes(result, errors),
+            regions=self._regions(facts, result, errors),
+            replicas=len(errors.left) if errors is not None else 0,
+            corrections=Corrections(**self._factors, maps=maps, uncovered=result.uncovered),
         )
-        if told(image, "method") == "CS" and self.parameters.intercept == "fitted":
-            words = "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero"
-            self.log.warning(words)
-            comment(atsc, words)
-        comment(atsc, f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
-        self._say_regions(atsc, result, self._errors(image, result))
-        self._say_corrections(atsc, result)
         paths = {"label_map", "roi_map", "b1_map", "receive_map"}
-        add_to_history(atsc, self.name(), self.parameters.model_dump(exclude=paths))
-        return atsc
+        of_map = replace(facts, kind=Kind.ATSC, atsc=atsc, replicas=())
+        of_map = of_map.commented(*self._comments(of_map, result))
+        of_map = of_map.after(self.name(), self.parameters.model_dump(exclude=paths))
+        return image_beside(image, result.values, of_map)
 
     def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
         """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
         plain = self._plain
         if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
             return self._setup
-        k_max = told_number(plain, "k_max")
-        return found_in(pixels_of(plain), pixel_size(plain), self._setup, k_max if np.isfinite(k_max) else None)
+        return found_in(pixels_of(plain), pixel_size(plain), self._setup, known(known_facts(plain).k_max))
 
-    def _errors(self, image: ismrmrd.Image, result: ConcentrationMap) -> _Errors | None:
+    def _errors(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> _Errors | None:
         """Standard errors by the image's replicas; None where it has none."""
-        replicas = replicas_of(image)
-        if not len(replicas):
+        if not facts.replicas:
             return None
-        k_max = told_number(image, "k_max")
         try:
             maps, tubes = concentrations_again(
-                replicas,
+                replicas_of(image),
                 pixel_size(image),
                 result,
-                k_max if np.isfinite(k_max) else None,
+                known(facts.k_max),
                 self.parameters.intercept == "zero",
                 self._correction,
             )
         except CalibrationError as error:
             self.log.warning("no standard errors: without some of the averages, %s", error)
             return None
-        left = [int(number) for number in told_numbers(image, "replica_averages")]
-        return _Errors(maps, tubes, int(told_number(image, "averages")), left)
+        return _Errors(maps, tubes, facts.averages, [replica.averages for replica in facts.replicas])
 
-    def _say_regions(self, atsc: ismrmrd.Image, result: ConcentrationMap, errors: _Errors | None) -> None:
-        """Write what the tubes and the regions of the label map read."""
-        if errors is not None:
-            measured = result.calibration.concentration(np.array([tube.signal for tube in result.tubes]))
-            say(atsc, replicas=len(errors.left), tube_standard_error=errors.of(measured, errors.tubes).tolist())
+    def _tubes(self, result: ConcentrationMap, errors: _Errors | None) -> tuple[Tube, ...]:
+        """The tubes, with the errors of what they read."""
+        if errors is None:
+            return result.tubes
+        measured = result.calibration.concentration(np.array([tube.signal for tube in result.tubes]))
+        found = errors.of(measured, errors.tubes).tolist()
+        return tuple(replace(tube, standard_error=error) for tube, error in zip(result.tubes, found, strict=True))
+
+    def _regions(
+        self, facts: ImageFacts, result: ConcentrationMap, errors: _Errors | None
+    ) -> tuple[RegionReading, ...]:
+        """What the regions of the label map read."""
         if self._rois is None:
-            return
-        found = [int(number) for number in np.unique(self._rois) if number > 0]
-        regions = [measure(result.values, self._rois == number) for number in found]
-        say(
-            atsc,
-            region_label=found,
-            region_mean=[region.mean for region in regions],
-            region_std=[region.std for region in regions],
-            region_pixels=[region.pixels for region in regions],
-        )
-        if errors is not None:
-            means = np.array([errors.maps[:, self._rois == number].mean(axis=1) for number in found]).T
-            whole = np.array([region.mean for region in regions])
-            say(atsc, region_standard_error=errors.of(whole, means).tolist())
+            return ()
+        method = RegionMethod.DENOISED_MEAN if facts.kind is Kind.DENOISED else RegionMethod.MEAN
+        found = []
+        for number in (int(number) for number in np.unique(self._rois) if number > 0):
+            region = measure(result.values, self._rois == number)
+            error = float("nan")
+            if errors is not None:
+                means = errors.maps[:, self._rois == number].mean(axis=1)
+                error = float(errors.of(np.array(region.mean), means))
+            found.append(RegionReading(number, region.mean, method, region.std, region.pixels, error))
+        return tuple(found)
 
-    def _say_corrections(self, atsc: ismrmrd.Image, result: ConcentrationMap) -> None:
-        """Write which corrections were made, and where they could not be."""
+    def _comments(self, facts: ImageFacts, result: ConcentrationMap) -> Iterator[str]:
+        """What people should know of a map; warnings are logged, too."""
+        line = result.calibration
+        lost = sorted(set(self.parameters.concentrations) - {tube.concentration for tube in result.tubes})
+        if lost:
+            yield self._warned(
+                f"the tubes of {', '.join(f'{c:g}' for c in lost)} mmol/L are hidden by noise and left out"
+            )
+        if facts.method is Method.TOTAL_VARIATION and self.parameters.intercept == "fitted":
+            yield self._warned(
+                "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero"
+            )
+        yield f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}"
         if self._factors:
-            say(atsc, **self._factors)
             factor = self._correction.factor
             named = ", ".join(f"{name} {value:.4g}" for name, value in self._factors.items())
-            comment(
-                atsc,
+            yield (
                 f"aTSC of tissue: all is multiplied by {factor:.4g} ({named}), so the tubes read {factor:.4g} times "
-                "their concentration",
+                "their concentration"
             )
         maps = [name for name in ("b1_map", "receive_map") if getattr(self.parameters, name)]
         if not maps:
             return
         named = " and ".join(maps)
-        say(atsc, corrected_by=maps, uncovered=result.uncovered)
-        comment(atsc, f"corrected by {named}")
+        yield f"corrected by {named}"
         tubes = ", ".join(f"{c:g}" for c in result.uncovered_tubes)
         if result.uncovered >= _WORTH_SAYING or tubes:
             words = f"{named}: nothing is known of {100 * result.uncovered:.0f} % of the object"
             words += f" and the tubes of {tubes} mmol/L" if tubes else ""
-            words += "; there the signal is not corrected"
-            self.log.warning(words)
-            comment(atsc, words)
+            yield self._warned(words + "; there the signal is not corrected")
+
+    def _warned(self, words: str) -> str:
+        """Words that go into the log as well."""
+        self.log.warning(words)
+        return words
 
 
 @dataclass(frozen=True)
@@ -370,9 +361,3 @@ class _Errors:
     def of(self, whole: NDArray[np.float64], replicas: NDArray[np.float64]) -> NDArray[np.float64]:
         """Standard error of values that the replicas (replicas, values) give too."""
         return jackknife_error(whole, replicas, self.averages, self.left)
-
-
-def _typical_error(result: ConcentrationMap) -> float:
-    """Median standard error of a pixel, mmol/L, where there is at least the signal of the weakest tube."""
-    bright = result.values >= min(tube.concentration for tube in result.tubes)
-    return float(np.median(result.standard_error[bright])) if bright.any() else float("nan")

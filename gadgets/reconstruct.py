@@ -17,15 +17,8 @@ from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.mrd.buffer import AveragedReadouts, unpack
-from nadenoise_core.mrd.image import (
-    add_to_history,
-    comment,
-    keep_on_device,
-    label,
-    new_image,
-    say,
-    with_directions,
-)
+from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
+from nadenoise_core.mrd.image import keep_on_device, new_image, with_directions
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.nifti import read_map
 from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction
@@ -120,37 +113,33 @@ class Reconstruct(Gadget):
         self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
     ) -> ismrmrd.Image:
         encoding = self.scan.encoding
-        averages = int(np.median(readouts.averages))
-        field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
         header, known = with_directions(readouts.header)
-        image = new_image(result.image, header, field_of_view, index, [replica.image for replica in replicas])
-        if replicas:
-            say(
-                image,
-                replica_averages=[int(np.median(replica.averages)) for replica in readouts.replicas],
-                replica_noise_std=[replica.noise_std for replica in replicas],
-            )
-        keep_on_device(image, result.on_device)
-        label(image, "plain", f"23Na {result.method} {averages} avg")
-        if not known:
-            self._remark(image, "the raw data do not say how the slice lies; it is taken as transverse")
-        if len(readouts.kspace) > 1:
-            self._remark(
-                image, "several coils: aTSC is weighted by their sensitivity; a receive_map of 'quantify' corrects it"
-            )
-        for remark in result.remarks:
-            self._remark(image, remark)
-        if self._field_map is not None:
-            comment(image, "corrected by b0_map")
+        remarks = [*self._remarks(readouts, known), *result.remarks]
+        for remark in remarks:
+            self.log.warning(remark)
         reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
-        say(image, averages=averages, noise_std=result.noise_std, method=result.method, k_max=float(reach))
-        add_to_history(image, self.name(), self.parameters.model_dump(exclude={"b0_map"}))
+        facts = ImageFacts(
+            kind=Kind.PLAIN,
+            averages=int(np.median(readouts.averages)),
+            method=result.method,
+            noise_std=result.noise_std,
+            k_max=float(reach),
+            replicas=tuple(
+                Replica(int(np.median(replica.averages)), made.noise_std)
+                for replica, made in zip(readouts.replicas, replicas, strict=True)
+            ),
+            comments=(*remarks, *(["corrected by b0_map"] if self._field_map is not None else [])),
+        ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
+        field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
+        image = new_image(result.image, header, field_of_view, index, facts, [replica.image for replica in replicas])
+        keep_on_device(image, result.on_device)
         return image
 
-    def _remark(self, image: ismrmrd.Image, words: str) -> None:
-        """Say something of an image in the log and in its comments."""
-        self.log.warning(words)
-        comment(image, words)
+    def _remarks(self, readouts: AveragedReadouts, lies_known: bool) -> Iterator[str]:
+        if not lies_known:
+            yield "the raw data do not say how the slice lies; it is taken as transverse"
+        if len(readouts.kspace) > 1:
+            yield "several coils: aTSC is weighted by their sensitivity; a receive_map of 'quantify' corrects it"
 
 
 def _read_field_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:

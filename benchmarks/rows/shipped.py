@@ -10,7 +10,7 @@ from benchmarks import ours
 from benchmarks.problem import Problem
 from benchmarks.rows.row import ImageRow
 from benchmarks.task import Candidate, Task
-from nadenoise_core.recon.settings import METHODS
+from nadenoise_core.recon.settings import Method
 
 
 def _candidate(method: str) -> Candidate:
@@ -27,6 +27,6 @@ def _error(problem: Problem, image: NDArray[Any]) -> float:
 ROW = ImageRow(
     "Our methods by default",
     "30 averages, one coil; error against the exact band-limited image, noise included",
-    tuple(_candidate(method) for method in METHODS),
+    tuple(_candidate(method.value) for method in Method),
     _error,
 )

@@ -11,7 +11,7 @@ import typer
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.console import note, progress_bar, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
-from nadenoise_core.mrd.image import words_of
+from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.replay import counted
@@ -46,7 +46,9 @@ def command(
             for answer in send_scan(address, chain, header, acquisitions, interval=interval):
                 if isinstance(answer, ismrmrd.Image):
                     images.add(answer)
-                    say(" ".join(words_of(answer, "SeriesDescription")))
+                    facts = facts_of(answer)
+                    if facts is not None:
+                        say(facts.description)
                 elif isinstance(answer, DicomFile):
                     _keep(answer, folder / "dicom")
                 elif isinstance(answer, str):

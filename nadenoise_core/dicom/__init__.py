@@ -2,13 +2,11 @@
 
 from nadenoise_core.dicom.folder import encode, write
 from nadenoise_core.dicom.mr_image import to_dataset
-from nadenoise_core.dicom.product import Geometry, Kind, Network, Product, Study
+from nadenoise_core.dicom.product import Geometry, Product, Study
 from nadenoise_core.dicom.uids import instance_uid, study_uid
 
 __all__ = [
     "Geometry",
-    "Kind",
-    "Network",
     "Product",
     "Study",
     "encode",

@@ -8,18 +8,20 @@ from typing import Any
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, MRImageStorage
 
+from nadenoise_core import __version__
 from nadenoise_core.dicom import codes, text, uids
-from nadenoise_core.dicom.product import Geometry, Network, Product, Study
+from nadenoise_core.dicom.product import Geometry, Product, Study
 from nadenoise_core.dicom.stored import Stored, store
+from nadenoise_core.mrd.facts import Kind, Network
 
 Attributes = dict[str, Any]
 
 _IMAGE_TYPE = {
-    "plain": ["ORIGINAL", "PRIMARY", "M"],
-    "denoised": ["DERIVED", "PRIMARY", "M", "DNCNN"],
-    "atsc": ["DERIVED", "PRIMARY", "OTHER", "ATSC"],
+    Kind.PLAIN: ["ORIGINAL", "PRIMARY", "M"],
+    Kind.DENOISED: ["DERIVED", "PRIMARY", "M", "DNCNN"],
+    Kind.ATSC: ["DERIVED", "PRIMARY", "OTHER", "ATSC"],
 }
-_DERIVATION = {"denoised": codes.DENOISING, "atsc": codes.CALIBRATION}
+_DERIVATION = {Kind.DENOISED: codes.DENOISING, Kind.ATSC: codes.CALIBRATION}
 
 
 def to_dataset(product: Product, geometry: Geometry, study: Study) -> FileDataset:
@@ -74,7 +76,7 @@ def _general_series(product: Product, geometry: Geometry, study: Study) -> Attri
         "Modality": "MR",
         "SeriesInstanceUID": uids.series_uid(product, study),
         "SeriesNumber": study.series_number_offset + product.series_code,
-        "SeriesDescription": text.line(product.description),
+        "SeriesDescription": text.line(product.facts.description),
         "PatientPosition": text.code(geometry.patient_position),
         **_side(study),
     } | _known(BodyPartExamined=text.code(study.body_part), ProtocolName=text.line(study.protocol_name))
@@ -99,11 +101,11 @@ def _equipment(product: Product, study: Study) -> Attributes:
     SoftwareVersions is ours: with the scanner's own, dcm2niix takes two series for one.
     """
     contributors = [_scanner(study)] if study.manufacturer else []
-    if product.network:
-        contributors.append(_network(product.network))
+    if product.facts.network:
+        contributors.append(_network(product.facts.network))
     return {"Manufacturer": text.line(study.manufacturer)} | _known(
         **_scanner_names(study),
-        SoftwareVersions=text.line(f"nadenoise {product.software_version}") if product.software_version else "",
+        SoftwareVersions=text.line(f"nadenoise {__version__}"),
         ContributingEquipmentSequence=contributors,
     )
 
@@ -131,14 +133,11 @@ def _network(network: Network) -> Dataset:
     return _dataset(
         {
             "PurposeOfReferenceCodeSequence": [codes.item(codes.PROCESSING_EQUIPMENT)],
-            "Manufacturer": text.line(network.manufacturer),
+            "Manufacturer": "nadenoise",
             "ManufacturerModelName": text.line(network.name),
             "DeviceUID": uids.device_uid(network),
         }
-        | _known(
-            SoftwareVersions=text.line(network.version),
-            ContributionDescription=text.paragraph(network.description, 1024),
-        )
+        | _known(SoftwareVersions=text.line(network.version))
     )
 
 
@@ -148,16 +147,16 @@ def _general_image(product: Product, study: Study) -> Attributes:
         "AcquisitionDate": text.day(study.acquisition_date),
         "AcquisitionTime": text.clock(study.acquisition_time),
     }
-    derivation = _DERIVATION.get(product.kind)
+    derivation = _DERIVATION.get(product.facts.kind)
     return {
-        "ImageType": _IMAGE_TYPE[product.kind],
+        "ImageType": _IMAGE_TYPE[product.facts.kind],
         "InstanceNumber": int(product.instance_number),
         "AcquisitionNumber": int(product.acquisition_number),
         "ContentDate": acquired["AcquisitionDate"],
         "ContentTime": acquired["AcquisitionTime"],
     } | _known(
         **acquired,
-        ImageComments=text.paragraph(product.comments, 10240),
+        ImageComments=text.paragraph("; ".join(product.facts.comments), 10240),
         DerivationDescription=text.paragraph(product.derivation, 1024),
         DerivationCodeSequence=[codes.item(derivation)] if derivation else [],
         SourceImageSequence=[_source(*reference) for reference in product.source],
@@ -212,7 +211,7 @@ def _mr_image(product: Product, study: Study) -> Attributes:
         "EchoTime": text.decimal(study.echo_time),
         "EchoTrainLength": None,
         "ImagedNucleus": "23NA",
-        "NumberOfAverages": int(product.averages),
+        "NumberOfAverages": int(product.facts.averages),
     } | _known(
         ImagingFrequency=text.decimal(study.imaging_frequency),
         MagneticFieldStrength=text.decimal(study.field_strength),
@@ -228,7 +227,7 @@ def _units(product: Product, stored: Stored) -> Attributes:
     A concentration carries the rescale as well as the mapping: ITK and dcm2niix do not apply a mapping alone.
     """
     centre, width = stored.window
-    concentration = product.kind == "atsc"
+    concentration = product.facts.kind is Kind.ATSC
     return {
         "RescaleIntercept": text.decimal(0),
         "RescaleSlope": text.decimal(stored.slope),

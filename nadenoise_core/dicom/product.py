@@ -1,18 +1,21 @@
-"""What a DICOM image is made of: where it lies, whose it is, which network, and the pixels themselves."""
+"""What a DICOM image is made of: where it lies, whose it is, what is known of it, and the pixels themselves."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.facts import ImageFacts, Kind
+from nadenoise_core.recon.settings import Method
 
-Kind = Literal["plain", "denoised", "atsc"]
 Vector = Sequence[float] | npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
@@ -142,40 +145,16 @@ class Study:
                 raise BadInputError(f"DICOM: {entry.name} must be a finite number or None, not {value}")
 
 
-@dataclass(frozen=True)
-class Network:
-    """The network that denoised an image.
-
-    Raises:
-        BadInputError: `name` or `sha256` is empty.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    description: str = ""
-    manufacturer: str = "nadenoise"
-
-    def __post_init__(self) -> None:
-        if not self.name or not self.sha256:
-            raise BadInputError("DICOM: a network needs a name and the sha256 of its file")
-
-
 @dataclass(frozen=True, eq=False)
 class Product:
     """One image to be delivered.
 
     Args:
-        kind: "plain" (magnitude as reconstructed), "denoised" (magnitude after the network) or "atsc" (concentration).
-        pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L for "atsc".
-        averages: how many averages are in this image.
-        description: of the series in words, such as "23Na NUFFT 30 avg".
-        scale: units a stored value stands for, the same for all images of a measurement; needed but for "atsc".
+        facts: what is known of it.
+        pixels: (rows, columns) real; magnitude in arbitrary units, or mmol/L of an aTSC map.
+        scale: units a stored value stands for, the same for all images of a measurement; an aTSC map needs none.
         instance_number: counts the images of a series from 1.
         acquisition_number: counts the repetitions of a measurement from 1.
-        method: how the image was reconstructed: "NUFFT", "LS", "CS"
-        network: what denoised the image, or for "atsc" the image that it was computed from.
-        derivation: how the image was made, in words; cut to 1024 characters.
         window: (centre, width) for display, in the units of `pixels`; None: chosen here.
         source: (SOP class UID, SOP instance UID) of every image that this one was made from.
 
@@ -184,44 +163,59 @@ class Product:
             network is missing from a denoised image or given for a plain one.
     """
 
-    kind: Kind
+    facts: ImageFacts
     pixels: npt.NDArray[Any]
-    averages: int
-    description: str
     scale: float = 0.0
     instance_number: int = 1
     acquisition_number: int = 1
-    method: str = "NUFFT"
-    network: Network | None = None
-    derivation: str = ""
-    comments: str = ""
-    software_version: str = ""
-    chain_sha256: str = ""
     window: tuple[float, float] | None = None
     source: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in ("plain", "denoised", "atsc"):
-            raise BadInputError(f"DICOM: kind must be plain, denoised or atsc, not {self.kind!r}")
+        kind, averages = self.facts.kind, self.facts.averages
         if self.pixels.ndim != 2 or 0 in self.pixels.shape or not np.isrealobj(self.pixels):
             raise BadInputError(
                 f"DICOM: pixels must be a real image (rows, columns), not {self.pixels.dtype} {self.pixels.shape}"
             )
         if bad := int(np.count_nonzero(~np.isfinite(self.pixels))):
-            raise BadInputError(f"DICOM: {bad} of {self.pixels.size} pixels of {self.description} are NaN or infinite")
-        if self.kind != "atsc" and not 0 < self.scale < inf:
-            raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
-        if self.averages < 1 or self.instance_number < 1:
             raise BadInputError(
-                f"DICOM: averages and instance_number count from 1, not {self.averages} and {self.instance_number}"
+                f"DICOM: {bad} of {self.pixels.size} pixels of {self.facts.description} are NaN or infinite"
+            )
+        if kind is not Kind.ATSC and not 0 < self.scale < inf:
+            raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
+        if averages < 1 or self.instance_number < 1:
+            raise BadInputError(
+                f"DICOM: averages and instance_number count from 1, not {averages} and {self.instance_number}"
             )
         if self.window and not (isfinite(self.window[0]) and isfinite(self.window[1]) and self.window[1] > 0):
             raise BadInputError(f"DICOM: window must be a centre and a width > 0, not {self.window}")
-        if (self.kind == "denoised" and not self.network) or (self.kind == "plain" and self.network):
+        network = self.facts.network
+        if (kind is Kind.DENOISED and not network) or (kind is Kind.PLAIN and network):
             raise BadInputError("DICOM: a denoised image must name its network, and a plain one must not")
 
     @property
     def series_code(self) -> int:
         """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised; 6 to 9 by another method."""
-        image = 1 + (self.network is not None) + 2 * (self.kind == "atsc")
-        return 10 * self.averages + image + 5 * (self.method != "NUFFT")
+        facts = self.facts
+        image = 1 + (facts.network is not None) + 2 * (facts.kind is Kind.ATSC)
+        return 10 * facts.averages + image + 5 * (facts.method is not Method.GRIDDING)
+
+    @property
+    def derivation(self) -> str:
+        """How the image was made, in words."""
+        facts = self.facts
+        said = [f"nadenoise {__version__}", f"{facts.averages} averages"]
+        if facts.network is not None:
+            said.append(f"network {facts.network.name} sha256 {facts.network.sha256}")
+        if facts.atsc is not None:
+            line = facts.atsc.line
+            said.append(
+                f"aTSC = (signal - intercept) / slope, slope {line.slope:.6g} per mmol/L, "
+                f"intercept {line.intercept:.6g}, R2 {line.r2:.5f}"
+            )
+        return "; ".join(said)
+
+    @property
+    def chain_sha256(self) -> str:
+        """Of the stages that made the image, with their parameters."""
+        return hashlib.sha256("\n".join(self.facts.history).encode()).hexdigest()

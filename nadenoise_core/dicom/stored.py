@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nadenoise_core.dicom.product import Product
+from nadenoise_core.mrd.facts import Kind
 
 ATSC_STEP = 0.01  # mmol/L: 16 bits with a sign reach +-327 mmol/L, so noise below zero is kept
 
@@ -41,7 +42,7 @@ class Stored:
 
 def store(product: Product) -> Stored:
     """Round the pixels to stored values; what lies outside the range is clipped."""
-    if product.kind == "atsc":
+    if product.facts.kind is Kind.ATSC:
         return Stored(_round(product.pixels, ATSC_STEP, "<i2"), ATSC_STEP, product.window or _ATSC_WINDOW)
     slope = float(product.scale)
     window = product.window or _magnitude_window(product.pixels, slope)

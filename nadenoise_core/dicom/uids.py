@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydicom.config import IGNORE
 from pydicom.uid import UID, generate_uid
 
-from nadenoise_core.dicom.product import Network, Product, Study
+from nadenoise_core.dicom.product import Product, Study
+from nadenoise_core.mrd.facts import Network
 
 
 def study_uid(study: Study) -> UID:
@@ -34,8 +35,10 @@ def device_uid(network: Network) -> UID:
 
 
 def _origin(product: Product, study: Study) -> tuple[object, ...]:
-    model = product.network.sha256 if product.network else ""
-    return (*_measurement(study), product.chain_sha256, model, product.kind, product.method, product.averages)
+    facts = product.facts
+    model = facts.network.sha256 if facts.network else ""
+    image = (facts.kind.value, facts.method.label, facts.averages)
+    return (*_measurement(study), product.chain_sha256, model, *image)
 
 
 def _measurement(study: Study) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.mrd.acquisitions import is_image_data
-from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers
+from nadenoise_core.mrd.facts import AtscFacts, Kind, known
+from nadenoise_core.mrd.image import facts_of, pixel_size, pixels_of
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.rois import distance_from
 
-KINDS = ("plain", "denoised", "atsc")
+KINDS = tuple(kind.value for kind in Kind)
 
 _KEPT = 8  # scans
 _WINDOW = 60.0  # mmol/L; skin and muscle, with the brightest tubes in white
@@ -108,16 +109,16 @@ class Watcher:
             self._view.came += 1
 
     def image(self, image: ismrmrd.Image) -> None:
-        view, kind = self._view, told(image, "kind")
-        if view is None or kind not in KINDS:
+        view, facts = self._view, facts_of(image)
+        if view is None or facts is None:
             return
         pixels = pixels_of(image)
-        view.images[kind] = np.asarray(np.abs(pixels) if np.iscomplexobj(pixels) else pixels, np.float32)
-        if kind == "plain":
-            view.history.append({"averages": int(told_number(image, "averages")), "noise": _known(image, "noise_std")})
-        elif kind == "atsc" and view.history:
-            view.slope = told_number(image, "slope")
-            view.history[-1].update(_estimates(image, view.history[-1]["noise"]))
+        view.images[facts.kind.value] = np.asarray(np.abs(pixels) if np.iscomplexobj(pixels) else pixels, np.float32)
+        if facts.kind is Kind.PLAIN:
+            view.history.append({"averages": facts.averages, "noise": known(facts.noise_std)})
+        elif facts.atsc is not None and view.history:
+            view.slope = facts.atsc.line.slope
+            view.history[-1].update(_estimates(image, facts.atsc, view.history[-1]["noise"]))
 
     def end(self, error: Exception | None) -> None:
         if self._view is not None:
@@ -141,37 +142,26 @@ def _described(view: _View) -> dict[str, Any]:
     }
 
 
-def _estimates(image: ismrmrd.Image, noise: float | None) -> dict[str, Any]:
+def _estimates(image: ismrmrd.Image, atsc: AtscFacts, noise: float | None) -> dict[str, Any]:
     """What an aTSC map says: the leg's median with a pixel's error (1 SD, of the plain image), and the regions."""
-    slope = told_number(image, "slope")
-    leg = _leg(image)
+    leg = _leg(image, atsc)
     found: dict[str, Any] = {}
-    if leg.size and slope > 0:
+    if leg.size:
         found["leg"] = float(np.median(leg))
         if noise:
-            found["error"] = noise / slope
-            found["snr"] = found["leg"] * slope / noise
-    errors = told_numbers(image, "region_standard_error") or [math.nan] * len(told_numbers(image, "region_label"))
+            found["error"] = noise / atsc.line.slope
+            found["snr"] = found["leg"] * atsc.line.slope / noise
     found["regions"] = [
-        {"label": int(label), "mean": mean, "error": error if math.isfinite(error) else None}
-        for label, mean, error in zip(
-            told_numbers(image, "region_label"), told_numbers(image, "region_mean"), errors, strict=False
-        )
+        {"label": region.label, "mean": region.atsc, "error": known(region.standard_error)} for region in atsc.regions
     ]
     return found
 
 
-def _leg(image: ismrmrd.Image) -> NDArray[np.float32]:
+def _leg(image: ismrmrd.Image, atsc: AtscFacts) -> NDArray[np.float32]:
     """aTSC in the leg: what is above the least, without the tubes."""
     pixels, size = np.asarray(pixels_of(image), np.float32), pixel_size(image)
     tissue = pixels > _LEAST
-    columns = [told_numbers(image, f"tube_{name}") for name in ("x", "y", "pixels")]
-    for x, y, area in zip(*columns, strict=True):
-        radius = _TUBE_MARGIN * math.sqrt(area * size[0] * size[1] / math.pi)
-        tissue &= distance_from((x, y), (pixels.shape[0], pixels.shape[1]), size) > radius
+    for tube in atsc.tubes:
+        radius = _TUBE_MARGIN * math.sqrt(tube.pixels * size[0] * size[1] / math.pi)
+        tissue &= distance_from(tube.centre, (pixels.shape[0], pixels.shape[1]), size) > radius
     return np.asarray(pixels[tissue])
-
-
-def _known(image: ismrmrd.Image, name: str) -> float | None:
-    value = told_number(image, name)
-    return value if math.isfinite(value) else None

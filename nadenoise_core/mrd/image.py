@@ -1,24 +1,20 @@
-"""Images on the stream and their words: ISMRMRD images whose meta says how they were made.
-
-The keys are those that Gadgetron and FIRE read, and our own with the prefix `nadenoise_`. Values travel as text, so
-the same words come out of a chain in one process and of a chain split over several.
-"""
+"""Images on the stream: ISMRMRD images, with the facts that ride on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core import __version__
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.facts import ImageFacts, Kind
+from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
 
-Kind = Literal["plain", "denoised", "atsc"]
-SERIES: dict[Kind, int] = {"plain": 1, "denoised": 2, "atsc": 3}
-
-_PREFIX = "nadenoise_"
+_SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
 _DATA_TYPES = {
     "c": ismrmrd.DATATYPE_CXFLOAT,
     "f": ismrmrd.DATATYPE_FLOAT,
@@ -26,11 +22,51 @@ _DATA_TYPES = {
 }
 
 
+def facts_of(item: Any) -> ImageFacts | None:
+    """The facts of an image of ours; None of any other item of a stream.
+
+    Raises:
+        RawDataError: its meta says that it is ours, and cannot be understood.
+    """
+    if not isinstance(item, ismrmrd.Image):
+        return None
+    if getattr(item, "facts", None) is None:
+        item.facts = from_meta(item.meta)
+    facts: ImageFacts | None = item.facts
+    return facts
+
+
+def known_facts(image: ismrmrd.Image) -> ImageFacts:
+    """The facts of an image of ours.
+
+    Raises:
+        BadInputError: it is not ours.
+        RawDataError: its meta cannot be understood.
+    """
+    facts = facts_of(image)
+    if facts is None:
+        raise BadInputError("an image came that nadenoise did not make; put 'reconstruct' before what takes it")
+    return facts
+
+
+def put_facts(image: ismrmrd.Image, facts: ImageFacts) -> None:
+    """Let facts ride on an image, and its meta say the same; what others wrote there stays."""
+    theirs = {key: value for key, value in image.meta.items() if not is_ours(key)}
+    image.meta = {**theirs, **to_meta(facts, (image.read_dir[:], image.phase_dir[:]))}
+    image.facts = facts
+
+
+def comment(image: ismrmrd.Image, *texts: str) -> None:
+    """Add comments that people will read on the console and in the DICOM object."""
+    put_facts(image, known_facts(image).commented(*texts))
+
+
 def new_image(
     pixels: NDArray[np.generic],
     header: ismrmrd.AcquisitionHeader,
     field_of_view: Sequence[float],
     index: int,
+    facts: ImageFacts,
     replicas: Iterable[NDArray[np.generic]] = (),
 ) -> ismrmrd.Image:
     """An image at the place and time of an acquisition.
@@ -40,6 +76,7 @@ def new_image(
         header: of an acquisition of the image.
         field_of_view: (read, phase, slice) in mm.
         index: number of the image within its series, from 1.
+        facts: what is known of it.
         replicas: the image without some of its averages each; they travel with it as further channels.
     """
     head = ismrmrd.ImageHeader()
@@ -53,12 +90,7 @@ def new_image(
     head.acquisition_time_stamp = header.acquisition_time_stamp
     head.physiology_time_stamp[:] = header.physiology_time_stamp[:]
     head.image_index = index
-    image = _with_pixels(head, pixels, replicas)
-    image.meta["ImageRowDir"] = [_text(value) for value in header.read_dir]
-    image.meta["ImageColumnDir"] = [_text(value) for value in header.phase_dir]
-    image.meta["Keep_image_geometry"] = "1"
-    say(image, version=__version__)
-    return image
+    return _made(head, {}, pixels, facts, replicas)
 
 
 def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
@@ -76,32 +108,13 @@ def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.Acquisit
 
 
 def image_beside(
-    image: ismrmrd.Image, pixels: NDArray[np.generic], replicas: Iterable[NDArray[np.generic]] = ()
+    image: ismrmrd.Image,
+    pixels: NDArray[np.generic],
+    facts: ImageFacts,
+    replicas: Iterable[NDArray[np.generic]] = (),
 ) -> ismrmrd.Image:
-    """A new image with the header and words of another and other pixels and replicas, (rows, columns) each."""
-    beside = _with_pixels(image.getHead(), pixels, replicas)
-    beside.meta = {key: list(value) if isinstance(value, list) else value for key, value in image.meta.items()}
-    return beside
-
-
-def label(image: ismrmrd.Image, kind: Kind, description: str) -> None:
-    """Say what an image is: its series, and the words that consoles show.
-
-    Args:
-        image: changed in place.
-        kind: "plain", "denoised" or "atsc".
-        description: of the series, e.g. "23Na NUFFT 30 avg".
-    """
-    quantitative = kind == "atsc"
-    signal = ismrmrd.IMTYPE_COMPLEX if image.data.dtype.kind == "c" else ismrmrd.IMTYPE_MAGNITUDE
-    head = image.getHead()
-    head.image_series_index = SERIES[kind]
-    head.image_type = ismrmrd.IMTYPE_REAL if quantitative else signal
-    image.setHead(head)
-    image.meta["DataRole"] = image.meta["GADGETRON_DataRole"] = "Quantitative" if quantitative else "Image"
-    image.meta["SeriesDescription"] = image.meta["GADGETRON_SeqDescription"] = description
-    image.meta["ImageType"] = {"plain": "PLAIN", "denoised": "DNCNN", "atsc": "ATSC"}[kind]
-    say(image, kind=kind)
+    """A new image in the place of another, with pixels, facts and replicas of its own, (rows, columns) each."""
+    return _made(image.getHead(), image.meta, pixels, facts, replicas)
 
 
 def keep_on_device(image: ismrmrd.Image, pixels: Any | None) -> None:
@@ -112,13 +125,6 @@ def keep_on_device(image: ismrmrd.Image, pixels: Any | None) -> None:
 def on_device(image: ismrmrd.Image) -> Any | None:
     """The pixels on a GPU, (rows, columns), if a stage of this process left them there."""
     return getattr(image, "on_device", None)
-
-
-def comment(image: ismrmrd.Image, text: str) -> None:
-    """Add a comment that people will read on the console and in the DICOM object."""
-    comments = [*words_of(image, "ImageComment"), text]
-    image.meta["ImageComment"] = comments
-    image.meta["GADGETRON_ImageComment"] = comments
 
 
 def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:
@@ -133,61 +139,7 @@ def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int)
     pixels = pixels_of(image)
     real = np.abs(pixels) if np.iscomplexobj(pixels) else np.asarray(pixels, np.float32)
     steps = np.clip(np.rint((real - offset) / scale), 0, largest).astype(np.uint16)
-    whole = image_beside(image, steps)
-    if np.iscomplexobj(pixels):
-        head = whole.getHead()
-        head.image_type = ismrmrd.IMTYPE_MAGNITUDE
-        whole.setHead(head)
-    whole.meta["RescaleSlope"], whole.meta["RescaleIntercept"] = _text(scale), _text(offset)
-    return whole
-
-
-def window(image: ismrmrd.Image, centre: float, width: float) -> None:
-    """Say how to show an image: window centre and width in its own unit."""
-    for prefix in ("", "GADGETRON_"):
-        image.meta[f"{prefix}WindowCenter"] = _text(centre)
-        image.meta[f"{prefix}WindowWidth"] = _text(width)
-
-
-def add_to_history(image: ismrmrd.Image, stage: str, parameters: Mapping[str, object]) -> None:
-    """Record that a stage made or changed the image, with the parameters it ran with."""
-    settings = ", ".join(f"{name}={_text(value)}" for name, value in parameters.items())
-    image.meta["ImageProcessingHistory"] = [*history_of(image), f"{stage}({settings})"]
-
-
-def history_of(image: ismrmrd.Image) -> list[str]:
-    """The stages that made the image, with their parameters, in order."""
-    return words_of(image, "ImageProcessingHistory")
-
-
-def say(image: ismrmrd.Image, **facts: object) -> None:
-    """Write facts into the words of an image; sequences become several values."""
-    for name, value in facts.items():
-        several = isinstance(value, Sequence) and not isinstance(value, str)
-        image.meta[_PREFIX + name] = [_text(part) for part in value] if several else _text(value)  # type: ignore[attr-defined]
-
-
-def told(image: ismrmrd.Image, name: str) -> str | None:
-    """One of our facts as text, None if it was not said."""
-    values = words_of(image, _PREFIX + name)
-    return values[0] if values else None
-
-
-def told_number(image: ismrmrd.Image, name: str) -> float:
-    """One of our facts as a number, NaN if it was not said."""
-    return float(told(image, name) or "nan")
-
-
-def told_numbers(image: ismrmrd.Image, name: str) -> list[float]:
-    """One of our facts as a list of numbers."""
-    return [float(value) for value in words_of(image, _PREFIX + name)]
-
-
-def words_of(image: ismrmrd.Image, key: str) -> list[str]:
-    """All values of a key of the meta, as text."""
-    value = image.meta.get(key, [])
-    several = value if isinstance(value, list) else [value]
-    return ["" if part is None else str(part) for part in several]  # an empty text comes off the wire as None
+    return image_beside(image, steps, replace(known_facts(image), rescale=(scale, offset)))
 
 
 def pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:
@@ -208,31 +160,30 @@ def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
 
 def without_replicas(image: ismrmrd.Image) -> ismrmrd.Image:
     """The image alone, itself if it has no replicas."""
-    if not len(replicas_of(image)):
+    facts = facts_of(image)
+    if facts is None or not facts.replicas:
         return image
-    alone = image_beside(image, pixels_of(image))
-    for name in ("replica_averages", "replica_noise_std"):
-        alone.meta.pop(_PREFIX + name, None)
-    return alone
+    return image_beside(image, pixels_of(image), replace(facts, replicas=()))
 
 
-def _with_pixels(
-    head: ismrmrd.ImageHeader, pixels: NDArray[np.generic], replicas: Iterable[NDArray[np.generic]]
+def _made(
+    head: ismrmrd.ImageHeader,
+    meta: Mapping[str, Any],
+    pixels: NDArray[np.generic],
+    facts: ImageFacts,
+    replicas: Iterable[NDArray[np.generic]],
 ) -> ismrmrd.Image:
     planes = [pixels, *replicas]
     rows, columns = pixels.shape
+    signal = ismrmrd.IMTYPE_COMPLEX if np.iscomplexobj(pixels) else ismrmrd.IMTYPE_MAGNITUDE
     head.matrix_size[:] = (columns, rows, 1)
     head.channels = len(planes)
     head.data_type = _DATA_TYPES[pixels.dtype.kind]
+    head.image_series_index = _SERIES[facts.kind]
+    head.image_type = ismrmrd.IMTYPE_REAL if facts.kind is Kind.ATSC else signal
     image = ismrmrd.Image(head)
     for channel, values in enumerate(planes):
         image.data[channel, 0] = values
+    image.meta = dict(meta)
+    put_facts(image, facts)
     return image
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float | np.floating):
-        return repr(float(value))
-    if isinstance(value, tuple | list):
-        return "[" + " ".join(_text(part) for part in value) + "]"
-    return str(value)

@@ -12,9 +12,10 @@ from scipy.ndimage import gaussian_filter
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.calibration import Calibration, fit_calibration
 from nadenoise_core.quantify.phase import in_phase
+from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.quantify.rois import distance_from, pixel_positions
 from nadenoise_core.quantify.sensitivity import SignalCorrection
-from nadenoise_core.quantify.tubes import ROI_FRACTION, Tube, find_tubes, measure_tube
+from nadenoise_core.quantify.tubes import ROI_FRACTION, find_tubes, measure_tube
 
 _OBJECT_SMOOTHING = 4.0  # mm
 
@@ -56,6 +57,12 @@ class ConcentrationMap:
     noise_std: float
     uncovered: float
     uncovered_tubes: tuple[float, ...]
+
+    @property
+    def typical_error(self) -> float:
+        """Median standard error of a pixel, mmol/L, where there is at least the signal of the weakest tube."""
+        bright = self.values >= min(tube.concentration for tube in self.tubes)
+        return float(np.median(self.standard_error[bright])) if bright.any() else float("nan")
 
 
 def concentration_map(
@@ -222,16 +229,3 @@ def _centre_and_diameter(
     x, y = pixel_positions((mask.shape[0], mask.shape[1]), pixel)
     area = float(mask.sum()) * pixel[0] * pixel[1]
     return (float(x[mask].mean()), float(y[mask].mean())), 2 * (area / np.pi) ** 0.5
-
-
-def tubes_as_facts(tubes: Sequence[Tube]) -> dict[str, list[float]]:
-    """The tube table in columns, for an image's words."""
-    return {
-        "tube_concentration": [tube.concentration for tube in tubes],
-        "tube_signal": [tube.signal for tube in tubes],
-        "tube_std": [tube.std for tube in tubes],
-        "tube_pixels": [tube.pixels for tube in tubes],
-        "tube_diameter": [tube.diameter for tube in tubes],
-        "tube_x": [tube.centre[0] for tube in tubes],
-        "tube_y": [tube.centre[1] for tube in tubes],
-    }

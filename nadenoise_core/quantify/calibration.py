@@ -22,24 +22,38 @@ class Intercept(StrEnum):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Line:
     """`signal = slope * concentration + intercept` (paper, section 2.6).
 
     Attributes:
         slope: signal per mmol/L.
         intercept: signal at 0 mmol/L; 0 for a line through zero.
         r2: share of the variance of the signals that the line explains.
-        covariance: (2, 2) of (slope, intercept), from the scatter of the tubes about the line.
     """
 
     slope: float
     intercept: float
     r2: float
-    covariance: tuple[tuple[float, float], tuple[float, float]]
 
     def concentration(self, signal: NDArray[np.floating]) -> NDArray[np.float64]:
         """Concentration in mmol/L of a signal; any shape."""
         return (np.asarray(signal, np.float64) - self.intercept) / self.slope
+
+
+@dataclass(frozen=True)
+class Calibration(Line):
+    """The line with its errors.
+
+    Attributes:
+        covariance: (2, 2) of (slope, intercept), from the scatter of the tubes about the line.
+    """
+
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def line(self) -> Line:
+        """The line alone."""
+        return Line(self.slope, self.intercept, self.r2)
 
     def standard_error(
         self, concentration: NDArray[np.floating], noise_std: float | NDArray[np.floating], pixels: float = 1.0

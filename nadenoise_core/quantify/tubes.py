@@ -18,6 +18,7 @@ from scipy.spatial import ConvexHull
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.disc import blurred_disc
+from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.quantify.rois import disc_weights, distance_from, measure
 
 SEARCHED_DIAMETERS = tuple(np.arange(12.0, 34.0, 3.0))  # mm: 10 ml to 50 ml tubes, then finer about the best
@@ -29,27 +30,6 @@ _LEAST_SHARE = 0.5  # of the predicted signal that must be there
 _LEAST_TUBES = 3
 _BRIGHT_CANDIDATES = 8
 _WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
-
-
-@dataclass(frozen=True)
-class Tube:
-    """One reference tube in an image.
-
-    Attributes:
-        concentration: mmol/L, as prepared.
-        centre: (x, y) in mm from the centre of the field of view.
-        diameter: mm.
-        signal: mean in the centre of the tube, corrected for blur and ringing of a disc of this diameter.
-        std: standard deviation of the pixels in the centre.
-        pixels: size of that region, in pixels.
-    """
-
-    concentration: float
-    centre: tuple[float, float]
-    diameter: float
-    signal: float
-    std: float
-    pixels: float
 
 
 def measure_tube(

@@ -17,7 +17,7 @@ from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.recon.off_resonance import time_segments
-from nadenoise_core.recon.settings import METHODS, Method, Settings
+from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.recon.total_variation import TotalVariation, total_variation
 from nadenoise_core.sampling.density import sample_weights
 
@@ -34,7 +34,7 @@ class Reconstructed:
         image: (rows, columns) complex64; an object of uniform value c comes out as c.
         noise_std: standard deviation of the real part of a pixel; NaN if it is unknown or, after total variation,
             not the same everywhere.
-        method: what images made so are called, see METHODS.
+        method: by which it was made; gridding where total variation could not be.
         remarks: what its readers should know.
         on_device: the same image where it was made, if that is a GPU.
         solution: of total variation, for the next image to start from.
@@ -42,7 +42,7 @@ class Reconstructed:
 
     image: NDArray[np.complex64]
     noise_std: float
-    method: str
+    method: Method
     remarks: tuple[str, ...] = ()
     on_device: Any | None = None
     solution: TotalVariation | None = field(default=None, repr=False)
@@ -72,7 +72,7 @@ class Reconstruction:
         self.trajectory = trajectory
         self._matrix, self._settings, self._device = matrix, settings, device
         self._weights = sample_weights(trajectory, matrix, settings.density)
-        finer = finer_matrix(matrix) if settings.method == Method.LEAST_SQUARES else matrix
+        finer = finer_matrix(matrix) if settings.method is Method.LEAST_SQUARES else matrix
         self._finer = np.divide(finer, matrix)
         # In smaller pixels there are fewer cycles, each sample stands for less k-space, and holds more pixels' signal.
         self._gain = np.float32(self._finer.prod())
@@ -106,9 +106,9 @@ class Reconstruction:
             if len(kspace) > 1:
                 maps = self._device.put(sensitivities(to_host(images), SMOOTHING * float(self._finer.mean())))
             gridded = _combined(images, maps)
-            if self._settings.method == Method.GRIDDING:
+            if self._settings.method is Method.GRIDDING:
                 return self._finished(gridded, gridding_noise)
-            if self._settings.method == Method.LEAST_SQUARES:
+            if self._settings.method is Method.LEAST_SQUARES:
                 return self._least_squares(gridded, maps, noise_std, gridding_noise)
             return self._total_variation(gridded, maps, gridding_noise, start)
 
@@ -137,7 +137,7 @@ class Reconstruction:
     ) -> Reconstructed:
         if not (np.isfinite(gridding_noise) and gridding_noise > 0):
             why = "total variation needs the noise level, which the averages do not tell: this image is gridded"
-            return replace(self._finished(gridded, gridding_noise), method="NUFFT", remarks=(why,))
+            return replace(self._finished(gridded, gridding_noise), method=Method.GRIDDING, remarks=(why,))
         settings = self._settings
         solution = total_variation(
             gridded,
@@ -154,8 +154,9 @@ class Reconstruction:
 
     def _finished(self, image: Any, noise_std: float) -> Reconstructed:
         on_host = np.asarray(to_host(image), dtype=np.complex64)
-        method = METHODS[self._settings.method]
-        return Reconstructed(on_host, noise_std, method, on_device=image if self._device.is_gpu else None)
+        return Reconstructed(
+            on_host, noise_std, self._settings.method, on_device=image if self._device.is_gpu else None
+        )
 
     def _noise(self, coils: int, strength: NDArray[np.floating]) -> NDArray[np.complex64]:
         """Noise of a k-space, always the same; `strength` is (interleaves,)."""

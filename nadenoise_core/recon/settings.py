@@ -16,9 +16,13 @@ class Method(StrEnum):
     LEAST_SQUARES = "least_squares"
     TOTAL_VARIATION = "total_variation"
 
+    @property
+    def label(self) -> str:
+        """What images made so are called, by people and over the wire."""
+        return _LABELS[self]
 
-METHODS = {Method.GRIDDING: "NUFFT", Method.LEAST_SQUARES: "LS", Method.TOTAL_VARIATION: "CS"}
-"""The methods, and what images made by them are called."""
+
+_LABELS = {Method.GRIDDING: "NUFFT", Method.LEAST_SQUARES: "LS", Method.TOTAL_VARIATION: "CS"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Settings:
     """How to reconstruct.
 
     Attributes:
-        method: one of METHODS.
+        method: which; its word will do.
         density: density compensation, see `sample_weights`.
         weight: of total variation, in standard deviations of the gridded image's noise.
         isotropic: which total variation.
@@ -40,5 +44,9 @@ class Settings:
     refinements: int = 1
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise BadInputError(f"unknown reconstruction method '{self.method}'; use one of {', '.join(METHODS)}")
+        try:
+            object.__setattr__(self, "method", Method(self.method))
+        except ValueError:
+            raise BadInputError(
+                f"unknown reconstruction method '{self.method}'; use one of {', '.join(Method)}"
+            ) from None

@@ -9,7 +9,8 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.facts import AtscFacts, Kind
+from nadenoise_core.mrd.image import known_facts, pixel_size, pixels_of
 
 _LARGEST_CONCENTRATION = 100.0  # mmol/L, the upper end of the colour scale
 
@@ -24,16 +25,17 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
     from matplotlib.figure import Figure
 
     # All panels are of one image: the last with a map, else the last.
-    mapped = [image for image in images if told(image, "kind") == "atsc"] or list(images)
+    mapped = [image for image in images if known_facts(image).kind is Kind.ATSC] or list(images)
     index = mapped[-1].getHead().image_index if mapped else 0
-    last = {told(image, "kind"): image for image in images if image.getHead().image_index == index}
-    shown = [last[kind] for kind in ("plain", "denoised", "atsc") if kind in last]
-    panels = len(shown) + ("atsc" in last)
+    last = {known_facts(image).kind: image for image in images if image.getHead().image_index == index}
+    shown = [last[kind] for kind in Kind if kind in last]
+    panels = len(shown) + (Kind.ATSC in last)
     figure = Figure(figsize=(4.2 * max(panels, 1), 4.4), layout="constrained", dpi=110)
     axes = figure.subplots(1, max(panels, 1), squeeze=False)[0]
-    brightest = max((_brightest(image) for image in shown if told(image, "kind") != "atsc"), default=1.0)
+    brightest = max((_brightest(last[kind]) for kind in last if kind is not Kind.ATSC), default=1.0)
     for axis, image in zip(axes, shown, strict=False):
-        is_map = told(image, "kind") == "atsc"
+        facts = known_facts(image)
+        is_map = facts.atsc is not None
         drawn = axis.imshow(
             pixels_of(image) if is_map else np.abs(pixels_of(image)),
             cmap="viridis" if is_map else "gray",
@@ -42,14 +44,13 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
             extent=_extent(image),
             interpolation="nearest",
         )
-        axis.set_title(" ".join(words_of(image, "SeriesDescription")), fontsize=10)
+        axis.set_title(facts.description, fontsize=10)
         axis.set_xlabel("mm")
-        if is_map:
+        if facts.atsc is not None:
             figure.colorbar(drawn, ax=axis, label="mmol/L", shrink=0.8)
-            _mark_tubes(axis, image)
-    if "atsc" in last:
-        _draw_calibration(axes[-1], last["atsc"])
-    for axis in axes[len(shown) + ("atsc" in last) :]:
+            _mark_tubes(axis, facts.atsc)
+            _draw_calibration(axes[-1], facts.atsc)
+    for axis in axes[panels:]:
         axis.set_axis_off()
     figure.savefig(path)
 
@@ -66,22 +67,20 @@ def _extent(image: ismrmrd.Image) -> tuple[float, float, float, float]:
     return left, left + columns * width, top + rows * height, top
 
 
-def _mark_tubes(axis: Any, image: ismrmrd.Image) -> None:
+def _mark_tubes(axis: Any, atsc: AtscFacts) -> None:
     from matplotlib.patches import Circle
 
-    for x, y, diameter in zip(
-        told_numbers(image, "tube_x"), told_numbers(image, "tube_y"), told_numbers(image, "tube_diameter"), strict=True
-    ):
-        axis.add_patch(Circle((x, y), diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
+    for tube in atsc.tubes:
+        axis.add_patch(Circle(tube.centre, tube.diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
 
 
-def _draw_calibration(axis: Any, image: ismrmrd.Image) -> None:
-    concentrations = np.array(told_numbers(image, "tube_concentration"))
-    slope, intercept = told_number(image, "slope"), told_number(image, "intercept")
-    errors = np.array(told_numbers(image, "tube_std")) / np.sqrt(told_numbers(image, "tube_pixels"))
-    line = np.array([0, concentrations.max()])
-    axis.plot(line, slope * line + intercept, color="tab:gray")
-    axis.errorbar(concentrations, told_numbers(image, "tube_signal"), yerr=errors, fmt="o", color="tab:blue", capsize=3)
-    axis.set_title(f"calibration, R$^2$ = {told_number(image, 'r2'):.4f}", fontsize=10)
+def _draw_calibration(axis: Any, atsc: AtscFacts) -> None:
+    concentrations = np.array([tube.concentration for tube in atsc.tubes])
+    errors = [tube.std / np.sqrt(tube.pixels) for tube in atsc.tubes]
+    ends = np.array([0, concentrations.max()])
+    axis.plot(ends, atsc.line.slope * ends + atsc.line.intercept, color="tab:gray")
+    signals = [tube.signal for tube in atsc.tubes]
+    axis.errorbar(concentrations, signals, yerr=errors, fmt="o", color="tab:blue", capsize=3)
+    axis.set_title(f"calibration, R$^2$ = {atsc.line.r2:.4f}", fontsize=10)
     axis.set_xlabel("tube, mmol/L")
     axis.set_ylabel("signal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
 from nadenoise_core.log import recorded_warnings
-from nadenoise_core.mrd.image import told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.facts import AtscFacts, known
+from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.quantify.readings import RegionReading
 from nadenoise_core.replay.overview import draw_overview
 from nadenoise_core.replay.page import replay_page
 from nadenoise_core.replay.provenance import sha256_of, versions
@@ -98,62 +100,62 @@ def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Itera
 
 def _described(image: ismrmrd.Image) -> dict[str, Any]:
     """What the report says of an image."""
-    kind, head = told(image, "kind"), image.getHead()
+    facts, head = known_facts(image), image.getHead()
     described: dict[str, Any] = {
-        "kind": kind,
-        "series": " ".join(words_of(image, "SeriesDescription")),
+        "kind": facts.kind.value,
+        "series": facts.description,
         "index": head.image_index,
         "slice": head.slice,
         "repetition": head.repetition,
         "position": [float(x) for x in head.position],
-        "averages": int(told_number(image, "averages")),
-        "noise_std": _known(told_number(image, "noise_std")),
-        "history": words_of(image, "ImageProcessingHistory"),
-        "comments": words_of(image, "ImageComment"),
+        "averages": facts.averages,
+        "noise_std": known(facts.noise_std),
+        "history": list(facts.history),
+        "comments": list(facts.comments),
     }
-    if told(image, "residual_size"):
-        names = ("size", "correlation", "at_edges", "largest_mean")
-        described["residual"] = {name: told_number(image, f"residual_{name}") for name in names}
-    if told(image, "bundle"):
-        described["bundle"] = {
-            key: told(image, word)
-            for key, word in {"name": "bundle", "version": "bundle_version", "sha256": "bundle_sha256"}.items()
-        }
-    if kind == "atsc":
-        described["source"] = told(image, "source")
-        described["calibration"] = _calibration(image)
-        if told(image, "region_label"):
-            described["regions"] = _regions(image)
+    if facts.residual is not None:
+        described["residual"] = asdict(facts.residual)
+    if facts.network is not None:
+        described["bundle"] = asdict(facts.network)
+    if facts.atsc is not None:
+        described["source"] = facts.atsc.source.value
+        described["calibration"] = _calibration(facts.atsc)
+        if facts.atsc.regions:
+            described["regions"] = [_region(region) for region in facts.atsc.regions]
     return described
 
 
-def _known(number: float) -> float | None:
-    """None for NaN, which JSON does not know."""
-    return None if math.isnan(number) else number
-
-
-def _calibration(image: ismrmrd.Image) -> dict[str, Any]:
-    slope, intercept = told_number(image, "slope"), told_number(image, "intercept")
-    columns = {
-        name: told_numbers(image, f"tube_{name}") for name in ("concentration", "signal", "std", "pixels", "x", "y")
-    }
-    tubes = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    for tube in tubes:
-        tube["measured"] = (tube["signal"] - intercept) / slope
-    for tube, error in zip(tubes, told_numbers(image, "tube_standard_error"), strict=False):
-        tube["standard_error"] = error
+def _calibration(atsc: AtscFacts) -> dict[str, Any]:
     return {
-        "slope": slope,
-        "intercept": intercept,
-        "r2": told_number(image, "r2"),
-        "standard_error": told_number(image, "standard_error"),
-        "tubes": tubes,
+        "slope": atsc.line.slope,
+        "intercept": atsc.line.intercept,
+        "r2": atsc.line.r2,
+        "standard_error": known(atsc.standard_error),
+        "tubes": [
+            {
+                "concentration": tube.concentration,
+                "signal": tube.signal,
+                "std": tube.std,
+                "pixels": tube.pixels,
+                "x": tube.centre[0],
+                "y": tube.centre[1],
+                "measured": atsc.measured(tube),
+                **_known(standard_error=tube.standard_error),
+            }
+            for tube in atsc.tubes
+        ],
     }
 
 
-def _regions(image: ismrmrd.Image) -> list[dict[str, Any]]:
-    """What the regions of the chain's label map read, mmol/L."""
-    names = [name for name in ("label", "mean", "std", "pixels", "standard_error") if told(image, f"region_{name}")]
-    columns = {name: told_numbers(image, f"region_{name}") for name in names}
-    regions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return [{**region, "label": int(region["label"])} for region in regions]
+def _region(region: RegionReading) -> dict[str, Any]:
+    """What a region reads, mmol/L; what is not known is left out."""
+    return {
+        "label": region.label,
+        "mean": region.atsc,
+        **_known(std=region.std, pixels=region.pixels, standard_error=region.standard_error),
+    }
+
+
+def _known(**numbers: float) -> dict[str, float]:
+    """The numbers but NaN, which JSON does not know."""
+    return {name: number for name, number in numbers.items() if not math.isnan(number)}

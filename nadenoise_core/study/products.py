@@ -7,7 +7,7 @@ then run over these averages, for each method its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import ismrmrd
@@ -21,9 +21,11 @@ from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
-from nadenoise_core.mrd.image import pixel_size, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.facts import Kind
+from nadenoise_core.mrd.image import facts_of, known_facts, pixel_size, pixels_of
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
 from nadenoise_core.study.subjects import Source
@@ -52,10 +54,16 @@ class Product:
         return None if self.atsc is None else np.asarray(pixels_of(self.atsc), np.float32)
 
     @property
+    def tubes(self) -> tuple[Tube, ...]:
+        """The reference tubes of the map; none where there is no map."""
+        atsc = None if self.atsc is None else known_facts(self.atsc).atsc
+        return () if atsc is None else atsc.tubes
+
+    @property
     def comments(self) -> list[str]:
         """What was remarked on image and map."""
-        own = words_of(self.atsc, "ImageComment") if self.atsc is not None else []
-        return list(dict.fromkeys([*words_of(self.image, "ImageComment"), *own]))
+        images = (self.image, self.atsc) if self.atsc is not None else (self.image,)
+        return list(dict.fromkeys(comment for image in images for comment in known_facts(image).comments))
 
 
 @dataclass(frozen=True)
@@ -232,12 +240,11 @@ def _collect(images: dict[tuple[Method, int], Product], items: Iterable[Any], me
     """Sort what a chain gives by method and averages; a denoised image is of the network."""
     plain_method = method
     for image in items:
-        if not isinstance(image, ismrmrd.Image):
+        facts = facts_of(image)
+        if facts is None:
             continue
-        kind, averages = told(image, "kind"), int(told_number(image, "averages"))
-        denoised = kind == "denoised" or (kind == "atsc" and told(image, "source") == "denoised")
-        key: tuple[Method, int] = ("CNN" if denoised else plain_method, averages)
-        images[key] = replace(images[key], atsc=image) if kind == "atsc" else Product(image, None)
+        key: tuple[Method, int] = ("CNN" if facts.network is not None else plain_method, facts.averages)
+        images[key] = replace(images[key], atsc=image) if facts.kind is Kind.ATSC else Product(image, None)
 
 
 def _by_bundle(methods: MethodSettings, levels: Sequence[int]) -> dict[str, list[int]]:
@@ -257,11 +264,11 @@ def _tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
     given = next(stage for stage in chain.stages if stage.name == "quantify").properties
     if "label_map" in given or "tube_positions" in given:
         return {}
-    x, y, diameters = (told_numbers(reference.atsc, f"tube_{name}") for name in ("x", "y", "diameter"))
+    tubes = reference.tubes
     return {
-        "concentrations": ", ".join(map(repr, told_numbers(reference.atsc, "tube_concentration"))),
-        "tube_positions": ", ".join(f"{a!r}, {b!r}" for a, b in zip(x, y, strict=True)),
-        "tube_diameter": repr(diameters[0]),
+        "concentrations": ", ".join(str(tube.concentration) for tube in tubes),
+        "tube_positions": ", ".join(f"{tube.centre[0]}, {tube.centre[1]}" for tube in tubes),
+        "tube_diameter": str(tubes[0].diameter),
     }
 
 
@@ -294,10 +301,5 @@ def _seconds(clocks: Mapping[str, StageClock], images: int) -> dict[str, float]:
 
 
 def _networks(images: Mapping[tuple[Method, int], Product]) -> tuple[dict[str, str], ...]:
-    found: dict[str, dict[str, str]] = {}
-    for (method, _), product in images.items():
-        sha256 = told(product.image, "bundle_sha256")
-        if method == "CNN" and sha256:
-            names = {"name": "bundle", "version": "bundle_version"}
-            found[sha256] = {key: told(product.image, word) or "" for key, word in names.items()} | {"sha256": sha256}
-    return tuple(found.values())
+    networks = [known_facts(product.image).network for product in images.values()]
+    return tuple(asdict(network) for network in dict.fromkeys(networks) if network is not None)

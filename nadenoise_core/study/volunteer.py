@@ -14,9 +14,10 @@ from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
-from nadenoise_core.mrd.image import pixel_size, told_number, told_numbers
+from nadenoise_core.mrd.image import known_facts, pixel_size
 from nadenoise_core.mrd.rawfile import named_in_errors
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
+from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
@@ -107,13 +108,11 @@ def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterato
     """
     reference = products.reference.atsc
     assert reference is not None  # make_products refuses a scan without
-    places = {name: told_numbers(reference, f"tube_{name}") for name in ("concentration", "x", "y", "diameter")}
-    strongest = int(np.argmax(places["concentration"]))
-    centre = places["x"][strongest], places["y"][strongest]
+    strongest = max(products.reference.tubes, key=lambda tube: tube.concentration)
     for (method, averages), product in products.images.items():
         values = {"snr": estimated_snr(product.magnitude, regions.muscle, regions.background)}
-        values["noise_std"] = told_number(product.image, "noise_std")
-        values |= _of_map(product, regions, centre, places["diameter"][strongest] / 2)
+        values["noise_std"] = known_facts(product.image).noise_std
+        values |= _of_map(product, regions, strongest)
         yield from (Row(volunteer, method, averages, measure, float(value)) for measure, value in values.items())
     if regions.truth is not None:
         noiseless, pixel = regions.truth.noiseless, pixel_size(reference)
@@ -122,23 +121,22 @@ def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterato
             for measure, value in regions.truth.numbers().items()
         }
         said["snr"] = estimated_snr(np.abs(noiseless), regions.muscle, regions.background)
-        said["sharpness"] = edge_sharpness(noiseless, centre, places["diameter"][strongest] / 2, pixel)
+        said["sharpness"] = edge_sharpness(noiseless, strongest.centre, strongest.diameter / 2, pixel)
         yield from (Row(volunteer, "truth", 0, measure, value) for measure, value in said.items())
 
 
-def _of_map(product: Product, regions: Regions, centre: tuple[float, float], radius: float) -> dict[str, float]:
+def _of_map(product: Product, regions: Regions, strongest: Tube) -> dict[str, float]:
     """What the aTSC map says; NaN where there is none."""
-    values, atsc = product.concentration, product.atsc
+    values, atsc = product.concentration, None if product.atsc is None else known_facts(product.atsc).atsc
     if values is None or atsc is None:
         return dict.fromkeys(("sharpness", "atsc_muscle", "atsc_skin", "slope", "intercept", "r2"), float("nan"))
     said = {
-        "sharpness": edge_sharpness(values, centre, radius, pixel_size(atsc)),
+        "sharpness": edge_sharpness(values, strongest.centre, strongest.diameter / 2, pixel_size(product.image)),
         "atsc_muscle": float(values[regions.muscle].mean()),
         "atsc_skin": float(values[regions.skin].mean()),
     }
-    said |= {name: told_number(atsc, name) for name in ("slope", "intercept", "r2")}
-    tubes = zip(told_numbers(atsc, "tube_concentration"), told_numbers(atsc, "tube_signal"), strict=True)
-    return said | {f"tube_{concentration:g}": signal for concentration, signal in tubes}
+    said |= {"slope": atsc.line.slope, "intercept": atsc.line.intercept, "r2": atsc.line.r2}
+    return said | {f"tube_{tube.concentration:g}": tube.signal for tube in atsc.tubes}
 
 
 def _regions(subject: Subject, products: Products) -> Regions:

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nadenoise_core.dicom import Geometry, Kind, Network, Product, Study, instance_uid
+from nadenoise_core.dicom import Geometry, Product, Study, instance_uid
+from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network
+from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.recon.settings import Method
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ROWS, COLUMNS = 80, 80
@@ -74,27 +77,29 @@ def geometry() -> Geometry:
 
 @pytest.fixture(scope="session")
 def network() -> Network:
-    return Network("calf-resnet-30", "1.2.0", "ab" * 32, "Residual CNN for 30 averages")
+    return Network("calf-resnet-30", "1.2.0", "ab" * 32)
 
 
 @pytest.fixture(scope="session")
 def make(network: Network) -> Callable[..., Product]:
-    """A product of each kind; keywords replace its fields."""
+    """A product of each kind; keywords replace its fields, or those of its facts."""
     magnitude = np.random.default_rng(5).rayleigh(2.0, (ROWS, COLUMNS))
-    words = {"software_version": "0.1.0", "chain_sha256": "cd" * 32}
-    plain = Product("plain", magnitude, 30, "23Na NUFFT 30 avg", scale=1e-3, **words)
-    denoised = replace(plain, kind="denoised", network=network, derivation="denoised", comments="AI denoised")
-    atsc = replace(plain, kind="atsc", pixels=20 * magnitude - 30, scale=0.0, derivation="calibrated")
+    facts = ImageFacts(Kind.PLAIN, 30, history=("reconstruct(method=gridding)",))
+    known = AtscFacts(Kind.PLAIN, Line(1.5, 0.0, 0.999), 1.0, ())
+    products = {
+        "plain": Product(facts, magnitude, scale=1e-3),
+        "denoised": Product(
+            replace(facts, kind=Kind.DENOISED, network=network, comments=("AI denoised",)), magnitude, scale=1e-3
+        ),
+        "atsc": Product(replace(facts, kind=Kind.ATSC, atsc=known), 20 * magnitude - 30),
+    }
 
-    def product(kind: Kind, **changes: Any) -> Product:
-        return replace({"plain": plain, "denoised": denoised, "atsc": atsc}[kind], **changes)
+    def product(name: str, /, **changes: Any) -> Product:
+        made = products[name]
+        known = {name: changes.pop(name) for name in list(changes) if hasattr(made.facts, name)}
+        return replace(made, facts=replace(made.facts, **known), **changes)
 
     return product
-
-
-def _words(product: Product) -> str:
-    source = "CNN" if product.network else product.method
-    return f"23Na {product.kind} {source} {product.averages} avg"
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +112,7 @@ def series_set(make: Callable[..., Product], network: Network) -> Callable[[Stud
             image = make("plain", averages=averages)
             source = ((MR_IMAGE, str(instance_uid(image, study))),)
             denoised = make("denoised", averages=averages, source=source)
+            of_denoised = AtscFacts(Kind.DENOISED, Line(1.5, 0.0, 0.999), 1.0, ())
             delivered += [
                 image,
                 denoised,
@@ -115,10 +121,14 @@ def series_set(make: Callable[..., Product], network: Network) -> Callable[[Stud
                     "atsc",
                     averages=averages,
                     network=network,
+                    atsc=of_denoised,
                     source=((MR_IMAGE, str(instance_uid(denoised, study))),),
                 ),
             ]
-        delivered += [make("plain", method="CS"), make("atsc", method="CS")]
-        return [replace(one, description=_words(one)) for one in delivered]
+        return [
+            *delivered,
+            make("plain", method=Method.TOTAL_VARIATION),
+            make("atsc", method=Method.TOTAL_VARIATION),
+        ]
 
     return products

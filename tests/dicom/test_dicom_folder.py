@@ -65,10 +65,11 @@ def test_a_name_too_long_for_the_disc_leaves_nothing_behind(dataset, tmp_path):
 WRITE_UNDER_A_LIMIT = """
 import resource, sys
 import numpy as np
+from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.dicom import Geometry, Product, Study, to_dataset, write
 from nadenoise_core.errors import OutputError
 geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (180, 180), 30)
-dataset = to_dataset(Product("plain", np.ones((80, 80)), 30, "23Na", scale=1.0), geometry, Study("scan"))
+dataset = to_dataset(Product(ImageFacts(Kind.PLAIN, 30), np.ones((80, 80)), scale=1.0), geometry, Study("scan"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     write(dataset, sys.argv[1], "image.dcm")

@@ -162,11 +162,12 @@ PUT = """
 import sys
 from pathlib import Path
 import numpy as np
+from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.dicom import Geometry, Product, Study, to_dataset
 from nadenoise_core.dicom.outbox import Outbox
 geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (180, 180), 30)
 for number in range(1, 100000):
-    product = Product("plain", np.ones((80, 80)), 30, "23Na", scale=1.0, instance_number=number)
+    product = Product(ImageFacts(Kind.PLAIN, 30), np.ones((80, 80)), scale=1.0, instance_number=number)
     Outbox(Path(sys.argv[1])).put(to_dataset(product, geometry, Study("scan")))
     print(number, flush=True)
 """

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
-from nadenoise_core.dicom import Network, Product, Study, instance_uid, study_uid, to_dataset, write
+from nadenoise_core.dicom import Product, Study, instance_uid, study_uid, to_dataset, write
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.facts import Kind, Network
+from nadenoise_core.recon.settings import Method
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,10 +30,11 @@ def test_two_builds_give_the_same_bytes(kind, make, full_study, geometry, tmp_pa
 def test_another_process_gives_the_same_uid(make, full_study):
     script = (
         "import numpy as np; from nadenoise_core.dicom import *; "
-        "print(instance_uid(Product('plain', np.ones((2, 2)), 30, '23Na', scale=1.0), Study('scan')))"
+        "from nadenoise_core.mrd.facts import ImageFacts, Kind; "
+        "print(instance_uid(Product(ImageFacts(Kind.PLAIN, 30), np.ones((2, 2)), scale=1.0), Study('scan')))"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    ours = instance_uid(make("plain", chain_sha256=""), Study("scan"))
+    ours = instance_uid(make("plain", history=()), Study("scan"))
     assert run.stdout.strip() == ours
 
 
@@ -44,15 +47,15 @@ def test_instance_uid_is_the_one_in_the_object(make, full_study, geometry):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"chain_sha256": "ee" * 32},
+        {"history": ("reconstruct(method=gridding, density=jacobian)",)},
         {"network": Network("calf-resnet-30", "1.2.0", "ba" * 32)},
         {"averages": 31},
-        {"method": "CS"},
-        {"kind": "atsc"},
+        {"method": Method.TOTAL_VARIATION},
+        {"kind": Kind.ATSC},
     ],
 )
 def test_another_origin_is_another_series(changes, make, full_study, geometry):
-    products = make("denoised"), replace(make("denoised"), **changes)
+    products = make("denoised"), make("denoised", **changes)
     known, other = (to_dataset(product, geometry, full_study) for product in products)
     assert known.SeriesInstanceUID != other.SeriesInstanceUID
     assert known.SOPInstanceUID != other.SOPInstanceUID

@@ -14,8 +14,10 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from nadenoise_core.dicom import Study, to_dataset, write
+from nadenoise_core.dicom import Study, text, to_dataset, write
 from nadenoise_core.dicom import codes as our_codes
+from nadenoise_core.mrd.facts import Network
+from nadenoise_core.recon.settings import Method
 
 KINDS = ("plain", "denoised", "atsc")
 TYPE_2_EMPTY = {
@@ -142,7 +144,7 @@ def test_image_types_and_descriptions(make, full_study, geometry):
         dataset = to_dataset(product, geometry, full_study)
         return "\\".join(dataset.ImageType), dataset.SeriesDescription
 
-    assert words(make("plain", description="23Na CS 30 avg")) == ("ORIGINAL\\PRIMARY\\M", "23Na CS 30 avg")
+    assert words(make("plain", method=Method.TOTAL_VARIATION)) == ("ORIGINAL\\PRIMARY\\M", "23Na CS 30 avg")
     assert words(make("denoised"))[0] == "DERIVED\\PRIMARY\\M\\DNCNN"
     assert words(make("atsc"))[0] == "DERIVED\\PRIMARY\\OTHER\\ATSC"
 
@@ -171,11 +173,11 @@ def test_derivation_is_coded_from_cid_7203(kind, value, make, full_study, geomet
 
 
 def test_long_derivation_is_cut_after_a_word(make, full_study, geometry):
-    dataset = to_dataset(make("denoised", derivation="calibration " * 200), geometry, full_study)
+    network = Network("calibration " * 200, "1", "ab")
+    dataset = to_dataset(make("denoised", network=network), geometry, full_study)
     assert len(dataset.DerivationDescription) <= 1024
     assert dataset.DerivationDescription.endswith("calibration ...")
-    one_word = to_dataset(make("denoised", derivation="x" * 2000), geometry, full_study)
-    assert one_word.DerivationDescription == "x" * 1020 + " ..."
+    assert text.paragraph("x" * 2000, 1024) == "x" * 1020 + " ..."
 
 
 def test_an_identifier_that_does_not_fit_is_left_empty_and_its_text_is_not_logged(make, geometry, caplog):

@@ -12,7 +12,7 @@ from ismrmrd.xsd import CreateFromDocument
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.header import serialise_header
-from nadenoise_core.mrd.image import pixels_of, told_number
+from nadenoise_core.mrd.image import known_facts, pixels_of
 
 INTERLEAVES, HALVES = 20, 2
 
@@ -106,14 +106,14 @@ class TestLevels:
         measurement, items = measured(averages=4)
         stages = ["reconstruct"]
         levels = run_chain([("accumulate", {"emit_at": "1, 3, 4"}), *stages], measurement.header_xml(), items)
-        assert [told_number(image, "averages") for image in levels] == [1, 3, 4]
+        assert [known_facts(image).averages for image in levels] == [1, 3, 4]
         assert [image.getHead().image_index for image in levels] == [1, 2, 3]
         for image, averages in zip(levels, (1, 3, 4), strict=True):
             first = [item for item in items if item.idx.average < averages]
             header = limits(measurement.header_xml(), average=averages - 1)
             (alone,) = run_chain(["accumulate", *stages], header, first)
             np.testing.assert_allclose(pixels_of(image), pixels_of(alone), rtol=0, atol=1e-4)
-            assert told_number(image, "noise_std") == pytest.approx(told_number(alone, "noise_std"), nan_ok=True)
+            assert known_facts(image).noise_std == pytest.approx(known_facts(alone).noise_std, nan_ok=True)
 
     def test_an_image_is_given_as_soon_as_it_is_complete(self, measured, chain_file):
         from nadenoise_core.chain.chain import build

@@ -14,7 +14,7 @@ from gadgets.quantify import Quantify
 from nadenoise_core.errors import BadInputError, ChainError, NadenoiseError, RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
 from nadenoise_core.mrd.header import serialise_header
-from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.sampling import SpiralDesign
@@ -219,12 +219,15 @@ class TestRelaxation:
         np.testing.assert_array_equal(pixels_of(same), pixels_of(image))
         np.testing.assert_allclose(pixels_of(atsc), factor * pixels_of(plain), rtol=1e-5, atol=1e-6)
         for name in ("saturation_factor", "t2_star_factor"):
-            assert told_number(atsc, name) == pytest.approx(facts.get(name, np.nan), rel=1e-5, nan_ok=True)
-        assert told_number(atsc, "slope") == told_number(plain, "slope")
-        assert told_number(atsc, "standard_error") == pytest.approx(factor * told_number(plain, "standard_error"), 0.05)
-        (words,) = [words for words in words_of(atsc, "ImageComment") if "multiplied by" in words]
+            factor_of_it = getattr(known_facts(atsc).atsc.corrections, name)
+            assert factor_of_it == (pytest.approx(facts[name], rel=1e-5) if name in facts else None)
+        assert known_facts(atsc).atsc.line.slope == known_facts(plain).atsc.line.slope
+        assert known_facts(atsc).atsc.standard_error == pytest.approx(
+            factor * known_facts(plain).atsc.standard_error, 0.05
+        )
+        (words,) = [words for words in known_facts(atsc).comments if "multiplied by" in words]
         assert f"{factor:.4g}" in words and "so the tubes read" in words
-        assert not any("multiplied by" in words for words in words_of(plain, "ImageComment"))
+        assert not any("multiplied by" in words for words in known_facts(plain).comments)
 
     @pytest.mark.parametrize(
         ("properties", "missing", "words"),
@@ -301,9 +304,10 @@ class TestMaps:
         got = atsc_of(smooth, receive_map=nifti(12 * smooth))
         self.assert_same(got, plain)
         assert np.abs(pixels_of(atsc_of(smooth)) - pixels_of(plain)).max() > 5
-        assert told(got, "corrected_by") == "receive_map" and told_number(got, "uncovered") == 0
-        assert any(words == "corrected by receive_map" for words in words_of(got, "ImageComment"))
-        assert told(plain, "corrected_by") is None
+        made = known_facts(got).atsc.corrections
+        assert (made.maps, made.uncovered) == (("receive_map",), 0)
+        assert any(words == "corrected by receive_map" for words in known_facts(got).comments)
+        assert known_facts(plain).atsc.corrections.maps == ()
 
     def test_excitation(self, atsc_of, smooth, nifti):
         """90 degrees, so the sine of the true angle; with T1 of 55 ms for both, the steady state at TR 100 ms."""
@@ -314,11 +318,11 @@ class TestMaps:
         steady = np.sin(angle) / (1 - np.cos(angle) * left)
         got = atsc_of(steady, b1_map=nifti(smooth), tissue_t1="55", tube_t1="55")
         self.assert_same(got, plain)
-        assert "map.nii" not in history_of(got)[-1]  # a path may name a patient
+        assert "map.nii" not in known_facts(got).history[-1]  # a path may name a patient
 
     def test_a_tube_that_a_map_leaves_out_is_told(self, atsc_of, nifti, warnings):
         got = atsc_of(1, receive_map=nifti(np.where(np.arange(80) < 60, np.ones((80, 80)), np.nan)))
-        (words,) = [words for words in words_of(got, "ImageComment") if "not corrected" in words]
+        (words,) = [words for words in known_facts(got).comments if "not corrected" in words]
         assert words.startswith("receive_map: nothing is known of ") and "% of the object and the tubes of " in words
         assert warnings() == [words]
 

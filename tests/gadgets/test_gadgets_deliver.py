@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nadenoise_core.chain.gadget import DicomFile
-from nadenoise_core.mrd.image import pixels_of, told, words_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def images(measured, run_chain, smoothing_chain):
 
 def test_whole_numbers_and_their_scale_give_the_image_back(images) -> None:
     real, whole = images(), images(pixels="12 bit")
-    assert [told(image, "kind") for image in whole] == 2 * ["plain", "denoised", "atsc"]
+    assert [known_facts(image).kind.value for image in whole] == 2 * ["plain", "denoised", "atsc"]
     for before, after in zip(real, whole, strict=True):
         steps = pixels_of(after)
         assert steps.dtype == np.uint16 and 0 < steps.max() <= 4095
-        slope, intercept = (float(words_of(after, f"Rescale{name}")[0]) for name in ("Slope", "Intercept"))
+        slope, intercept = known_facts(after).rescale
         values = np.abs(pixels_of(before)) if np.iscomplexobj(pixels_of(before)) else pixels_of(before)
         np.testing.assert_allclose(steps * slope + intercept, np.clip(values, intercept, None), atol=0.501 * slope)
         assert after.getHead().image_series_index == before.getHead().image_series_index
@@ -35,9 +35,7 @@ def test_whole_numbers_and_their_scale_give_the_image_back(images) -> None:
 
 def test_numbers_of_two_images_of_a_scan_compare(images) -> None:
     scales = {
-        kind: {
-            tuple(words_of(image, "RescaleSlope")) for image in images(pixels="12 bit") if told(image, "kind") == kind
-        }
+        kind: {known_facts(image).rescale for image in images(pixels="12 bit") if known_facts(image).kind.value == kind}
         for kind in ("plain", "denoised", "atsc")
     }
     assert all(len(found) == 1 for found in scales.values()) and scales["plain"] == scales["denoised"]

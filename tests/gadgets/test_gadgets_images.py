@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from nadenoise_core.errors import BundleError, ChainError, NadenoiseError
-from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, told_numbers, words_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 
 TUBES = (10.0, 25.0, 50.0, 75.0, 100.0)
 
@@ -66,16 +66,16 @@ class TestPrewhiten:
         measurement, items = measured(coils=4, noise=4.0)
         stages = ["prewhiten", "accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})]
         image, atsc = run_chain(stages, measurement.header_xml(), items)
-        assert told(image, "kind") == "plain" and told(atsc, "kind") == "atsc"
+        assert known_facts(image).kind.value == "plain" and known_facts(atsc).kind.value == "atsc"
         weights = measurement.noise / measurement.scan().noise_std  # noise of an image per noise of a sample
-        assert told_number(image, "noise_std") == pytest.approx(weights * np.sqrt(2 / 2), rel=0.03)
+        assert known_facts(image).noise_std == pytest.approx(weights * np.sqrt(2 / 2), rel=0.03)
 
 
 class TestReconstruct:
     def test_noise_of_the_image_is_what_was_simulated(self, measured, run_chain):
         measurement, items = measured(averages=8, noise=58.0)
         (image,) = run_chain(["accumulate", "reconstruct"], measurement.header_xml(), items)
-        assert told_number(image, "noise_std") == pytest.approx(58 / np.sqrt(8), rel=0.02)
+        assert known_facts(image).noise_std == pytest.approx(58 / np.sqrt(8), rel=0.02)
 
     def test_the_image_is_that_of_the_object(self, measured, run_chain):
         """A perfect reconstruction of the disc of k-space, by quadrature of the closed form."""
@@ -83,7 +83,7 @@ class TestReconstruct:
 
         measurement, items = measured(averages=1, noise=0.0)
         (image,) = run_chain(["accumulate", "reconstruct"], measurement.header_xml(), items)
-        truth = band_limited(measurement.calf(), 80, 180.0, k_max=told_number(image, "k_max"))
+        truth = band_limited(measurement.calf(), 80, 180.0, k_max=known_facts(image).k_max)
         inside = np.hypot(*np.meshgrid(np.arange(80) - 40, np.arange(80) - 40)) < 36
         np.testing.assert_allclose(np.abs(pixels_of(image))[inside], np.abs(truth)[inside], rtol=0, atol=2.5)
         error = np.abs(pixels_of(image))[inside] - np.abs(truth)[inside]
@@ -105,21 +105,21 @@ class TestDenoise:
         measurement, items = plain
         bundle = bundle_file("return x")
         image, denoised = run_chain(self.stages(bundle), measurement.header_xml(), items)
-        assert [told(one, "kind") for one in (image, denoised)] == ["plain", "denoised"]
+        assert [known_facts(one).kind.value for one in (image, denoised)] == ["plain", "denoised"]
         np.testing.assert_allclose(pixels_of(denoised), pixels_of(image), rtol=0, atol=1e-4)
-        assert told(denoised, "bundle_sha256") == bundle[1] and told(denoised, "bundle") == "tiny"
-        assert told(image, "bundle") is None
-        first, fault = words_of(denoised, "ImageComment")
+        network = known_facts(denoised).network
+        assert (network.sha256, network.name, known_facts(image).network) == (bundle[1], "tiny", None)
+        first, fault = known_facts(denoised).comments
         assert first == "denoised by the network tiny; not for diagnosis"
         assert fault == "not to be trusted: noise was left in (0.00 of its level was taken away)"
-        assert history_of(denoised)[:1] == history_of(image)
-        assert history_of(denoised)[1].startswith("denoise(bundle=tiny")
+        assert known_facts(denoised).history[:1] == known_facts(image).history
+        assert known_facts(denoised).history[1].startswith("denoise(bundle=tiny")
 
     def test_the_network_sees_units_of_noise(self, plain, run_chain, bundle_file):
         measurement, items = plain
         bundle = bundle_file("return x.clamp(-3, 3)")
         image, denoised = run_chain(self.stages(bundle), measurement.header_xml(), items)
-        limit = 3 * told_number(image, "noise_std")
+        limit = 3 * known_facts(image).noise_std
         truth = np.clip(pixels_of(image).real, -limit, limit) + 1j * np.clip(pixels_of(image).imag, -limit, limit)
         np.testing.assert_allclose(pixels_of(denoised), truth, rtol=0, atol=1e-3)
 
@@ -135,8 +135,8 @@ class TestDenoise:
     ):
         measurement, items = plain
         (image,) = run_chain(self.stages(bundle_file(body, **changes)), measurement.header_xml(), items)
-        assert told(image, "kind") == "plain"
-        (reason,) = words_of(image, "ImageComment")
+        assert known_facts(image).kind.value == "plain"
+        (reason,) = known_facts(image).comments
         assert reason.startswith("not denoised: ") and (words or "not finite") in reason
         assert [words.split(": ")[0] for words in warnings()] == ["not denoised"]
 
@@ -144,7 +144,7 @@ class TestDenoise:
         measurement, items = plain
         first = [item for item in items if item.idx.average == 0]
         (image,) = run_chain(self.stages(bundle_file()), measurement.header_xml(), first)
-        assert "noise level" in words_of(image, "ImageComment")[0]
+        assert "noise level" in known_facts(image).comments[0]
 
     @pytest.mark.parametrize(
         ("changes", "properties", "words"),
@@ -182,11 +182,11 @@ class TestQuantify:
     def test_tubes_are_found_where_they_stand(self, measured, run_chain):
         measurement, (_, atsc) = self.run(run_chain, measured, {"tube_diameter": "20"})
         tubes = measurement.calf().tubes
-        found = np.stack([told_numbers(atsc, "tube_x"), told_numbers(atsc, "tube_y")], axis=1)
+        facts = known_facts(atsc).atsc
+        found = np.array([tube.centre for tube in facts.tubes])
         assert np.linalg.norm(found - [tube.centre for tube in tubes], axis=1).max() < 1.0
-        assert told_numbers(atsc, "tube_concentration") == list(TUBES)
-        assert told_number(atsc, "r2") > 0.999
-        assert words_of(atsc, "WindowWidth") and told(atsc, "unit") == "mmol/L"
+        assert [tube.concentration for tube in facts.tubes] == list(TUBES)
+        assert facts.line.r2 > 0.999
 
     def test_given_positions_find_the_same(self, measured, run_chain):
         measurement, (_, found) = self.run(run_chain, measured, {"tube_diameter": "20"})
@@ -197,7 +197,7 @@ class TestQuantify:
     def test_tubes_outside_the_view_are_told(self, measured, run_chain, warnings):
         properties = {"tube_diameter": "20", "tube_positions": "500, 0, 1, 1, 2, 2, 3, 3, 4, 4"}
         _, (image,) = self.run(run_chain, measured, properties)
-        assert "outside the field of view" in words_of(image, "ImageComment")[0]
+        assert "outside the field of view" in known_facts(image).comments[0]
         assert warnings() and warnings()[0].startswith("no aTSC map: ")
 
     def test_no_tubes_in_view_leaves_the_plain_image(self, run_chain, measured, changed):
@@ -205,7 +205,7 @@ class TestQuantify:
         drawn = np.random.default_rng(0).standard_normal((len(items), 1, items[0].number_of_samples, 2), np.float32)
         noise = [changed(a, part.view(np.complex64)[..., 0]) for a, part in zip(items, drawn, strict=True)]
         (image,) = run_chain(["accumulate", "reconstruct", "quantify"], measurement.header_xml(), noise)
-        assert told(image, "kind") == "plain" and words_of(image, "ImageComment")[0].startswith("no aTSC map: ")
+        assert known_facts(image).kind.value == "plain" and known_facts(image).comments[0].startswith("no aTSC map: ")
 
     def test_maps_of_both_images_on_demand(self, plain, run_chain, bundle_file):
         measurement, items = plain
@@ -216,8 +216,8 @@ class TestQuantify:
             "all": ["plain", "atsc", "denoised", "atsc"],
         }.items():
             out = run_chain([*stages, ("quantify", {"maps": maps})], measurement.header_xml(), items)
-            assert [told(image, "kind") for image in out] == kinds
-        assert [told(image, "source") for image in out] == [None, "plain", None, "denoised"]
+            assert [known_facts(image).kind.value for image in out] == kinds
+        assert [known_facts(image).atsc.source.value for image in out[1::2]] == ["plain", "denoised"]
 
     @pytest.mark.parametrize(
         "properties",
@@ -287,8 +287,10 @@ def test_tubes_of_a_denoised_magnitude_are_found_in_the_complex_image(measured, 
     network = {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"}
     stages = ["accumulate", "reconstruct", ("denoise", network), ("quantify", {"tube_diameter": "20", "maps": "all"})]
     maps = [
-        image for image in run_chain(stages, measurement.header_xml(), acquisitions) if told(image, "kind") == "atsc"
+        image
+        for image in run_chain(stages, measurement.header_xml(), acquisitions)
+        if known_facts(image).kind.value == "atsc"
     ]
-    assert [told(image, "source") for image in maps] == ["plain", "denoised"]
-    places = [[told_numbers(image, f"tube_{name}") for name in ("concentration", "x", "y")] for image in maps]
+    assert [known_facts(image).atsc.source.value for image in maps] == ["plain", "denoised"]
+    places = [[(tube.concentration, *tube.centre) for tube in known_facts(image).atsc.tubes] for image in maps]
     assert places[0] == places[1]  # noise's floor hides weak tubes from a search in the magnitude

@@ -11,7 +11,7 @@ from ismrmrd.xsd import CreateFromDocument
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.header import serialise_header
-from nadenoise_core.mrd.image import pixels_of, words_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 
 IMAGE = ["accumulate", "reconstruct"]
 
@@ -69,7 +69,7 @@ def test_directions_are_made_unit_vectors_or_transverse(measured, run_chain, cha
     np.testing.assert_allclose([head.read_dir[:], head.phase_dir[:], head.slice_dir[:]], expected, atol=1e-6)
     said = "it is taken as transverse"
     assert any(said in warning for warning in warnings()) == (length == 0)
-    assert any(said in words for words in words_of(image, "ImageComment")) == (length == 0)
+    assert any(said in words for words in known_facts(image).comments) == (length == 0)
 
 
 def test_a_trajectory_may_be_rounded_but_not_be_another(measured, run_chain, changed) -> None:
@@ -92,4 +92,4 @@ def test_a_noise_scan_of_other_coils_is_refused(measured, run_chain, changed) ->
 def test_several_coils_are_said_to_weight_the_signal(measured, run_chain) -> None:
     measurement, items = measured(coils=2)
     images = [item for item in image_of(run_chain, measurement, items) if isinstance(item, ismrmrd.Image)]
-    assert any("sensitivity" in words for words in words_of(images[0], "ImageComment"))
+    assert any("sensitivity" in words for words in known_facts(images[0]).comments)

@@ -11,7 +11,7 @@ import pytest
 
 import gadgets.reconstruct
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
-from nadenoise_core.mrd.image import history_of, pixels_of, told, told_number, words_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import band_limited
 from nadenoise_core.recon.reconstruction import Reconstruction
 
@@ -65,7 +65,7 @@ def nifti(tmp_path):
 
 def error_of(image: ismrmrd.Image, measurement) -> float:
     """Root mean square error of the magnitude within the disc, mmol/L."""
-    truth = band_limited(measurement.calf(), 80, 180.0, k_max=told_number(image, "k_max"))
+    truth = band_limited(measurement.calf(), 80, 180.0, k_max=known_facts(image).k_max)
     return float(np.sqrt(np.mean((np.abs(pixels_of(image)) - np.abs(truth))[DISC] ** 2)))
 
 
@@ -80,12 +80,12 @@ class TestMethods:
     )
     def test_the_words_say_how_an_image_was_made(self, method, name, images_of):
         (image,) = images_of({"method": method, "tv_weight": "2.5"}, averages=8)
-        assert told(image, "method") == name and told(image, "kind") == "plain"
-        assert words_of(image, "SeriesDescription") == [f"23Na {name} 8 avg"]
-        assert told_number(image, "averages") == 8
-        assert told_number(image, "k_max") == pytest.approx(0.5 / 2.25, rel=0.02)
-        assert np.isnan(told_number(image, "noise_std")) == (method == "total_variation")
-        made = history_of(image)[-1]
+        assert known_facts(image).method.label == name and known_facts(image).kind.value == "plain"
+        assert known_facts(image).description == f"23Na {name} 8 avg"
+        assert known_facts(image).averages == 8
+        assert known_facts(image).k_max == pytest.approx(0.5 / 2.25, rel=0.02)
+        assert np.isnan(known_facts(image).noise_std) == (method == "total_variation")
+        made = known_facts(image).history[-1]
         for setting in (f"method={method}", "density=pipe_menon", "tv_weight=2.5", "tv_norm=isotropic"):
             assert setting in made
         assert pixels_of(image).shape == (80, 80) and pixels_of(image).dtype == np.complex64
@@ -101,8 +101,8 @@ class TestMethods:
 
     def test_least_squares_say_what_lies_beyond_the_disc(self, images_of, warnings):
         (image,) = images_of({"method": "least_squares"}, averages=2, tube_radius=92.0)
-        told_words = "there is signal beyond the disc of the field of view"
-        assert words_of(image, "ImageComment") == [told_words] == warnings()
+        (remark,) = known_facts(image).comments
+        assert remark == "there is signal beyond the disc of the field of view" and warnings() == [remark]
 
     @pytest.mark.parametrize("properties", [{"tv_norm": "anisotropic"}, {"tv_refinements": "0", "tv_weight": "1.2"}])
     def test_settings_of_total_variation_reach_it(self, properties, images_of):
@@ -119,15 +119,15 @@ class TestMethods:
 
     def test_one_average_is_gridded_and_says_why(self, images_of):
         (image,) = images_of(CS, averages=1)
-        assert told(image, "method") == "NUFFT" and words_of(image, "SeriesDescription") == ["23Na NUFFT 1 avg"]
-        assert "total variation needs the noise level" in words_of(image, "ImageComment")[0]
+        assert known_facts(image).method.label == "NUFFT" and known_facts(image).description == "23Na NUFFT 1 avg"
+        assert "total variation needs the noise level" in known_facts(image).comments[0]
 
     def test_networks_do_not_know_what_total_variation_leaves(self, images_of, bundle_file, warnings):
         path, sha256 = bundle_file("return x")
         network = ("denoise", {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"})
         (image,) = images_of(CS, averages=2, more=[network])
-        (comment,) = words_of(image, "ImageComment")
-        assert told(image, "kind") == "plain" and told(image, "denoised") is None
+        (comment,) = known_facts(image).comments
+        assert known_facts(image).kind.value == "plain" and not known_facts(image).denoised_beside
         assert comment.startswith("not denoised: total variation") and "gridding" in comment
         assert warnings() == [comment]
 
@@ -135,7 +135,7 @@ class TestMethods:
         path, sha256 = bundle_file("return x")
         network = ("denoise", {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"})
         out = images_of({"method": "least_squares"}, averages=2, more=[network])
-        assert [told(image, "kind") for image in out] == ["plain", "denoised"]
+        assert [known_facts(image).kind.value for image in out] == ["plain", "denoised"]
 
 
 class TestLiveImages:
@@ -146,7 +146,7 @@ class TestLiveImages:
         assert starts == [False, True, True]
         starts.clear()
         for averages, image in zip(self.LEVELS, live, strict=True):
-            assert told_number(image, "averages") == averages
+            assert known_facts(image).averages == averages
             (cold,) = images_of(CS, {"emit_at": str(averages)}, averages=12, noise=58.0)[:1]
             assert relative(image, cold) < 0.01
             assert relative(image, live[0]) > 0.1 or image is live[0]
@@ -205,8 +205,8 @@ class TestFieldMap:
         """The folder may have the patient's name."""
         path = nifti(self.true_map(measured), "Doe^Jane.nii")
         (forgotten,), (corrected,) = (images_of({"b0_map": given}, **self.SCAN) for given in ("", path))
-        assert words_of(corrected, "ImageComment") == ["corrected by b0_map"]
-        assert words_of(forgotten, "ImageComment") == []
+        assert known_facts(corrected).comments == ("corrected by b0_map",)
+        assert known_facts(forgotten).comments == ()
         assert "Doe" not in ismrmrd.Meta.serialize(corrected.meta)
 
     @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ class TestFieldMap:
         with pytest.raises(RawDataError, match="sample_time_us.*b0_map"):
             images_of({"b0_map": nifti(self.true_map(measured))}, items=timeless, **self.SCAN)
         (image,) = images_of({}, items=timeless, **self.SCAN)
-        assert told(image, "method") == "NUFFT"
+        assert known_facts(image).method.label == "NUFFT"
 
 
 class TestCoils:
@@ -255,8 +255,7 @@ class TestCoils:
         assert np.linalg.norm((np.abs(a) - np.abs(b))[DISC]) < 0.1
         if method != "total_variation":
             scales = [
-                told_number(image, "noise_std") / np.linalg.norm(pixels_of(image))
-                for image in (by_repeats, by_noise_scan)
+                known_facts(image).noise_std / np.linalg.norm(pixels_of(image)) for image in (by_repeats, by_noise_scan)
             ]
             assert scales[0] == pytest.approx(scales[1], rel=0.03)
 
@@ -282,5 +281,5 @@ def test_gpu_and_cpu_agree(method, images_of) -> None:
 def test_a_fitted_intercept_after_total_variation_is_warned_of(intercept, warned, images_of):
     quantify = ("quantify", {"tube_diameter": "20", "intercept": intercept})
     atsc = images_of(CS, averages=8, noise=58.0, more=[quantify])[-1]
-    assert told(atsc, "kind") == "atsc"
-    assert any("fitted intercept" in words for words in words_of(atsc, "ImageComment")) == warned
+    assert known_facts(atsc).kind.value == "atsc"
+    assert any("fitted intercept" in words for words in known_facts(atsc).comments) == warned

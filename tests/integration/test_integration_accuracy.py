@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
-from nadenoise_core.mrd.image import pixels_of, told
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, concentration, labels
 from nadenoise_core.quantify.quality import estimated_snr
@@ -38,10 +38,14 @@ def scan_individual(seed: int) -> Outcome:
     muscle = labels(calf, MATRIX, FIELD_OF_VIEW, margin=PIXEL) == Label.MUSCLE
     air = binary_erosion(concentration(calf, MATRIX, FIELD_OF_VIEW) <= 0, iterations=3)
     errors = {
-        told(i, "source"): float(pixels_of(i)[muscle].mean()) - truth for i in images if told(i, "kind") == "atsc"
+        known_facts(i).atsc.source.value: float(pixels_of(i)[muscle].mean()) - truth
+        for i in images
+        if known_facts(i).kind.value == "atsc"
     }
     snr = {
-        told(i, "kind"): estimated_snr(np.abs(pixels_of(i)), muscle, air) for i in images if told(i, "kind") != "atsc"
+        known_facts(i).kind.value: estimated_snr(np.abs(pixels_of(i)), muscle, air)
+        for i in images
+        if known_facts(i).kind.value != "atsc"
     }
     return Outcome(errors, snr)
 

@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nadenoise_core.mrd.image import pixels_of, told
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.quantify.rois import pixel_positions
 from nadenoise_core.simulate.measurement import VirtualMeasurement
@@ -41,7 +41,7 @@ def image_of(measured, run_chain) -> Callable[..., Any]:
             ("quantify", {**QUANTIFY, **(quantify or {})}),
         ]
         images = run_chain(stages, measurement.header_xml(), acquisitions)
-        return {told(image, "kind"): pixels_of(image) for image in images}
+        return {known_facts(image).kind.value: pixels_of(image) for image in images}
 
     return scan
 

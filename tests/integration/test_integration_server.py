@@ -20,7 +20,7 @@ import pytest
 
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed, ScanFailed
-from nadenoise_core.mrd.image import told
+from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.capture import Capture
@@ -127,20 +127,20 @@ def next_image(stream) -> ismrmrd.Image:
 def test_a_client_gets_the_images_of_the_chain_that_it_names(serve, scan, run_chain, smoothing_chain) -> None:
     header, acquisitions = scan
     received = images(serve(), scan)
-    assert [told(image, "kind") for image in received] == ALL_KINDS
+    assert [known_facts(image).kind.value for image in received] == ALL_KINDS
     here = run_chain(smoothing_chain, header, acquisitions)
     assert [image.to_bytes() for image in received] == [image.to_bytes() for image in here]
 
 
 def test_a_client_may_bring_its_own_chain(serve, scan, chain_file) -> None:
     received = images(serve(), scan, str(chain_file(["accumulate", "reconstruct"])))
-    assert [told(image, "kind") for image in received] == ["plain"]
+    assert [known_facts(image).kind.value for image in received] == ["plain"]
 
 
 def test_gadgetron_gets_the_images_of_a_node(serve, scan, node_xml, peer) -> None:
     with socket.create_connection(serve()) as link:
         received = peer(link).talk(node_xml(["accumulate", "reconstruct"]), *scan)
-    assert [told(image, "kind") for image in received] == ["plain"]
+    assert [known_facts(image).kind.value for image in received] == ["plain"]
 
 
 def test_images_so_far_come_before_the_scan_goes_on(serve, scan) -> None:
@@ -155,7 +155,7 @@ def test_images_so_far_come_before_the_scan_goes_on(serve, scan) -> None:
                 link.sendall(bytes_of(acquisitions[average * per_average : (average + 1) * per_average]))
                 for kind in ALL_KINDS:
                     image = next_image(stream)
-                    assert (told(image, "kind"), told(image, "averages")) == (kind, str(average + 1))
+                    assert (known_facts(image).kind.value, known_facts(image).averages) == (kind, average + 1)
             link.sendall(struct.pack("<H", CLOSE))
             assert stream.read() == struct.pack("<H", CLOSE)
 
@@ -408,12 +408,12 @@ def test_stop_lets_a_running_scan_come_to_its_end(chains, scan) -> None:
     two = 2 * len(acquisitions) // 3
     with socket.create_connection(server.address, timeout=60) as link, link.makefile("rb") as stream:
         link.sendall(named("live.xml") + text(HEADER, header) + bytes_of(acquisitions[:two]))
-        assert [told(next_image(stream), "averages") for _ in ALL_KINDS] == 3 * ["2"]
+        assert [known_facts(next_image(stream)).averages for _ in ALL_KINDS] == 3 * [2]
         server.stop()
         with pytest.raises(ConnectionFailed, match="no server answers"):
             images(server.address, scan)
         link.sendall(bytes_of(acquisitions[two:]) + struct.pack("<H", CLOSE))
-        assert [told(next_image(stream), "averages") for _ in ALL_KINDS] == 3 * ["3"]
+        assert [known_facts(next_image(stream)).averages for _ in ALL_KINDS] == 3 * [3]
     thread.join(60)
     assert not thread.is_alive()
 

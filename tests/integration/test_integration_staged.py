@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import ChainError, RawDataError
-from nadenoise_core.mrd.image import told
+from nadenoise_core.mrd.image import known_facts
 
 pytestmark = [
     # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.
@@ -45,7 +45,7 @@ def test_nodes_give_the_same_as_one_process(cuts, scan, stages, run_chain, throu
     measurement, items = scan
     header = measurement.header_xml()
     fused = run_chain(stages, header, items)
-    assert [told(image, "kind") for image in fused] == 2 * ["plain", "denoised", "atsc"]
+    assert [known_facts(image).kind.value for image in fused] == 2 * ["plain", "denoised", "atsc"]
     staged = items
     for start, end in zip((0, *cuts), (*cuts, None), strict=True):
         staged = through_node(node_xml(stages[start:end]), header, staged)

@@ -12,7 +12,7 @@ import pytest
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
-from nadenoise_core.mrd.image import pixels_of, replicas_of, told, told_numbers
+from nadenoise_core.mrd.image import known_facts, pixels_of, replicas_of
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.replay.replay import replay
@@ -47,10 +47,10 @@ def read(measurement: VirtualMeasurement, acquisitions, path, groups: int) -> Re
     scan = read_scan(measurement.header_xml())
     images = list(run(build(chain_with(path, groups), scan), acquisitions))
     assert all(len(replicas_of(image)) == 0 for image in images)  # used up
-    maps = {told(image, "source"): image for image in images if told(image, "kind") == "atsc"}
+    maps = [facts.atsc for facts in map(known_facts, images) if facts.atsc is not None]
     return Reading(
-        {source: told_numbers(image, "region_mean") for source, image in maps.items()},
-        {source: told_numbers(image, "region_standard_error") for source, image in maps.items()},
+        {atsc.source.value: [region.atsc for region in atsc.regions] for atsc in maps},
+        {atsc.source.value: [region.standard_error for region in atsc.regions] for atsc in maps},
     )
 
 
@@ -110,7 +110,8 @@ def test_groups_do_not_change_the_image(tmp_path, run_chain, measured) -> None:
     np.testing.assert_allclose(
         replicas_of(image).mean(axis=0), pixels_of(image), atol=1e-5 * abs(pixels_of(image)).max()
     )
-    assert told_numbers(image, "replica_averages") == [4, 4, 4]
-    assert told_numbers(image, "replica_noise_std") == pytest.approx(
-        [float(told_numbers(image, "noise_std")[0]) * 1.5**0.5] * 3, rel=0.05
+    facts = known_facts(image)
+    assert [replica.averages for replica in facts.replicas] == [4, 4, 4]
+    assert [replica.noise_std for replica in facts.replicas] == pytest.approx(
+        [facts.noise_std * 1.5**0.5] * 3, rel=0.05
     )

@@ -1,33 +1,30 @@
-"""Images and their words, over the wire and back."""
+"""Images and the facts that ride on them, within a process and over the wire."""
 
 from __future__ import annotations
 
-import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import ismrmrd
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nadenoise_core import __version__
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network, Replica
 from nadenoise_core.mrd.image import (
-    add_to_history,
+    as_integers,
     comment,
-    history_of,
+    facts_of,
     image_beside,
-    label,
+    known_facts,
     new_image,
     pixel_size,
     pixels_of,
-    say,
-    told,
-    told_number,
-    told_numbers,
-    window,
-    words_of,
+    put_facts,
+    replicas_of,
+    without_replicas,
 )
+from nadenoise_core.quantify.calibration import Line
 
 # ismrmrd 1.14's own reader of images.
 pytestmark = pytest.mark.filterwarnings(
@@ -35,6 +32,9 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 ROWS, COLUMNS = 6, 4
+PLAIN = ImageFacts(Kind.PLAIN, 30, noise_std=1 / 3, k_max=0.2)
+DENOISED = replace(PLAIN, kind=Kind.DENOISED, network=Network("tiny", "1.0", "ab"))
+ATSC = replace(PLAIN, kind=Kind.ATSC, atsc=AtscFacts(Kind.PLAIN, Line(1.0, 0.0, 1.0), 1.0, ()))
 
 
 def acquisition_header() -> ismrmrd.AcquisitionHeader:
@@ -49,9 +49,7 @@ def acquisition_header() -> ismrmrd.AcquisitionHeader:
 @pytest.fixture
 def image() -> ismrmrd.Image:
     pixels = (np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) * (1 + 2j)).astype(np.complex64)
-    made = new_image(pixels, acquisition_header(), (180.0, 90.0, 30.0), 4)
-    label(made, "plain", "23Na NUFFT 30 avg")
-    return made
+    return new_image(pixels, acquisition_header(), (180.0, 90.0, 30.0), 4, PLAIN)
 
 
 def over_the_wire(image: ismrmrd.Image) -> ismrmrd.Image:
@@ -74,68 +72,80 @@ def test_pixels_come_back(image):
     assert pixels_of(over_the_wire(image)).dtype == np.complex64
 
 
-def test_words_come_back(image):
+def test_facts_ride_within_a_process_and_are_read_behind_the_wire(image):
+    assert facts_of(image) is PLAIN and facts_of(over_the_wire(image)) == PLAIN
     comment(image, "first")
     comment(image, 'second: <&> "quoted" \u00b5\u00e4')
-    add_to_history(image, "reconstruct", {"method": "gridding", "sizes": (1.5, 2.0)})
-    add_to_history(image, "denoise", {})
-    window(image, 50, 100)
-    say(image, text="a b", numbers=[0.1, 1 / 3], one=[2.5], nothing=[], empty="", count=30, unknown=math.nan)
-    received = over_the_wire(image)
-    for one in (image, received):
-        assert words_of(one, "ImageComment") == ["first", 'second: <&> "quoted" \u00b5\u00e4']
-        assert words_of(one, "GADGETRON_ImageComment") == words_of(one, "ImageComment")
-        assert history_of(one) == ["reconstruct(method=gridding, sizes=[1.5 2.0])", "denoise()"]
-        assert words_of(one, "WindowCenter") == words_of(one, "GADGETRON_WindowCenter") == ["50"]
-        assert told(one, "text") == "a b" and told(one, "count") == "30"
-        assert told_numbers(one, "numbers") == [0.1, 1 / 3] and told_numbers(one, "one") == [2.5]
-        assert told_numbers(one, "nothing") == [] and not told(one, "empty")
-        assert told(one, "never said") is None and math.isnan(told_number(one, "never said"))
-        assert math.isnan(told_number(one, "unknown"))
-        assert told(one, "version") == __version__
+    for one in (image, over_the_wire(image)):
+        assert known_facts(one).comments == ("first", 'second: <&> "quoted" \u00b5\u00e4')
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_come_back_exactly(value):
-    made = new_image(np.zeros((2, 2), np.complex64), acquisition_header(), (1, 1, 1), 1)
-    say(made, value=value)
-    assert told_number(over_the_wire(made), "value") == value
+def test_an_image_of_others_has_no_facts(image):
+    other = ismrmrd.Image(image.getHead())
+    assert facts_of(other) is None and facts_of("no image") is None
+    assert without_replicas(other) is other
+    with pytest.raises(BadInputError, match="put 'reconstruct' before"):
+        known_facts(other)
+
+
+def test_what_others_wrote_into_the_meta_stays(image):
+    image.meta["FunctorStore"] = "theirs"
+    put_facts(image, PLAIN.commented("ours"))
+    beside = image_beside(over_the_wire(image), np.zeros((ROWS, COLUMNS), np.float32), DENOISED)
+    assert image.meta["FunctorStore"] == beside.meta["FunctorStore"] == "theirs"
+    assert "ImageComment" in image.meta and "ImageComment" not in beside.meta
+
+
+def test_replicas_come_back_and_are_taken_off():
+    planes = np.arange(3 * ROWS * COLUMNS, dtype=np.complex64).reshape(3, ROWS, COLUMNS)
+    facts = replace(PLAIN, replicas=(Replica(15, 0.5), Replica(15, 0.25)))
+    received = over_the_wire(new_image(planes[0], acquisition_header(), (1, 1, 1), 1, facts, planes[1:]))
+    assert known_facts(received) == facts
+    np.testing.assert_array_equal(replicas_of(received), planes[1:])
+    alone = without_replicas(received)
+    assert known_facts(alone) == PLAIN and len(replicas_of(alone)) == 0
+    np.testing.assert_array_equal(pixels_of(alone), planes[0])
+    assert without_replicas(alone) is alone
 
 
 @pytest.mark.parametrize(
-    ("kind", "dtype", "series", "image_type", "role"),
+    ("facts", "dtype", "series", "image_type", "role"),
     [
-        ("plain", np.complex64, 1, ismrmrd.IMTYPE_COMPLEX, "Image"),
-        ("denoised", np.complex64, 2, ismrmrd.IMTYPE_COMPLEX, "Image"),
-        ("denoised", np.float32, 2, ismrmrd.IMTYPE_MAGNITUDE, "Image"),
-        ("atsc", np.float32, 3, ismrmrd.IMTYPE_REAL, "Quantitative"),
+        (PLAIN, np.complex64, 1, ismrmrd.IMTYPE_COMPLEX, "Image"),
+        (DENOISED, np.complex64, 2, ismrmrd.IMTYPE_COMPLEX, "Image"),
+        (DENOISED, np.float32, 2, ismrmrd.IMTYPE_MAGNITUDE, "Image"),
+        (ATSC, np.float32, 3, ismrmrd.IMTYPE_REAL, "Quantitative"),
     ],
 )
-def test_what_an_image_is_is_said_to_gadgetron_and_fire(kind, dtype, series, image_type, role):
-    made = new_image(np.zeros((2, 3), dtype), acquisition_header(), (1, 1, 1), 1)
-    label(made, kind, "words")
-    made = over_the_wire(made)
-    head = made.getHead()
+def test_what_an_image_is_is_said_to_gadgetron_and_fire(facts, dtype, series, image_type, role):
+    made = over_the_wire(new_image(np.zeros((2, 3), dtype), acquisition_header(), (1, 1, 1), 1, facts))
+    head, meta = made.getHead(), made.meta
     assert (head.image_series_index, head.image_type) == (series, image_type)
-    assert words_of(made, "DataRole") == words_of(made, "GADGETRON_DataRole") == [role]
-    assert words_of(made, "SeriesDescription") == words_of(made, "GADGETRON_SeqDescription") == ["words"]
-    assert words_of(made, "Keep_image_geometry") == ["1"]
-    assert [float(value) for value in words_of(made, "ImageRowDir")] == [0, 1, 0]
-    assert [float(value) for value in words_of(made, "ImageColumnDir")] == [0, 0, 1]
+    assert meta["DataRole"] == meta["GADGETRON_DataRole"] == role
+    assert meta["SeriesDescription"] == meta["GADGETRON_SeqDescription"] == facts.description
+    assert meta["Keep_image_geometry"] == "1"
+    assert [float(value) for value in meta["ImageRowDir"]] == [0, 1, 0]
+    assert [float(value) for value in meta["ImageColumnDir"]] == [0, 0, 1]
+
+
+def test_whole_numbers_tell_their_scale(image):
+    whole = over_the_wire(as_integers(image, 0.5, -1.0, 100))
+    assert pixels_of(whole).dtype == np.uint16 and pixels_of(whole).max() == 100
+    assert known_facts(whole).rescale == (0.5, -1.0)
+    assert (whole.meta["RescaleSlope"], whole.meta["RescaleIntercept"]) == ("0.5", "-1.0")
+    assert whole.getHead().image_type == ismrmrd.IMTYPE_MAGNITUDE
+    np.testing.assert_array_equal(pixels_of(whole)[0], [2, 6, 11, 15])  # |1 + 2i| n = 2.236 n, plus 1, in halves
 
 
 def test_data_types_are_those_that_gadgetron_reads(image):
     assert image.getHead().data_type == 7  # complex64
-    assert image_beside(image, np.zeros((2, 2), np.float32)).getHead().data_type == 5  # float32, never int16
+    assert image_beside(image, np.zeros((2, 2), np.float32), PLAIN).getHead().data_type == 5  # float32, never int16
 
 
-def test_an_image_beside_has_words_of_its_own(image):
-    comment(image, "of both")
-    beside = image_beside(image, np.ones((ROWS, COLUMNS), np.float32))
-    comment(beside, "of one")
-    label(beside, "atsc", "map")
-    assert words_of(image, "ImageComment") == ["of both"]
-    assert told(image, "kind") == "plain" and image.getHead().image_series_index == 1
+def test_an_image_beside_has_facts_of_its_own(image):
+    beside = image_beside(image, np.ones((ROWS, COLUMNS), np.float32), ATSC.commented("of one"))
+    assert known_facts(image).comments == ()
+    assert known_facts(image).kind is Kind.PLAIN and image.getHead().image_series_index == 1
     assert list(beside.getHead().position) == [10.5, -20.25, 30.0]
     assert pixels_of(image).dtype == np.complex64
 

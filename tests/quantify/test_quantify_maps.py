@@ -7,7 +7,7 @@ import pytest
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Label, band_limited, labels, random_calf
-from nadenoise_core.quantify.atsc import TubeSetup, concentration_map, locate_tubes, tubes_as_facts
+from nadenoise_core.quantify.atsc import TubeSetup, concentration_map, locate_tubes
 from nadenoise_core.quantify.phase import in_phase
 
 PIXEL, K_MAX, SEED = (2.25, 2.25), 39.5 / 180, 4
@@ -108,11 +108,3 @@ def test_places_that_cannot_be(truth) -> None:
         locate_tubes(truth, PIXEL, TubeSetup(TUBE_CONCENTRATIONS, None, centres), K_MAX)
     with pytest.raises(CalibrationError, match=r"\(0, 95\) mm lies outside"):
         locate_tubes(truth, PIXEL, TubeSetup(TUBE_CONCENTRATIONS, 20.0, (*centres[:4], (0.0, 95.0))), K_MAX)
-
-
-def test_the_table_of_tubes(truth) -> None:
-    tubes = locate_tubes(truth, PIXEL, setups()["given"], K_MAX)
-    facts = tubes_as_facts(tubes)
-    assert facts["tube_concentration"] == list(TUBE_CONCENTRATIONS)
-    assert list(zip(facts["tube_x"], facts["tube_y"], strict=True)) == [tube.centre for tube in tubes]
-    assert all(len(column) == 5 for column in facts.values())

@@ -13,7 +13,8 @@ from nadenoise_core.errors import CalibrationError
 from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, random_calf
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.phase import in_phase
-from nadenoise_core.quantify.tubes import Tube, find_tubes, measure_tube
+from nadenoise_core.quantify.readings import Tube
+from nadenoise_core.quantify.tubes import find_tubes, measure_tube
 
 PIXEL, K_MAX = (2.25, 2.25), 0.5 / 2.25
 

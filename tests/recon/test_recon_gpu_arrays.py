@@ -19,7 +19,7 @@ import scipy.fft
 from nadenoise_core.device import Device, to_host
 from nadenoise_core.phantom import FieldMap
 from nadenoise_core.recon.reconstruction import Reconstruction
-from nadenoise_core.recon.settings import METHODS, Settings
+from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL
 
 current = [0]  # GPUs within `with cupy.cuda.Device(...)`, the innermost last
@@ -150,7 +150,7 @@ def second_gpu(monkeypatch) -> Device:
 
 @pytest.mark.parametrize("coils", [1, 3])
 @pytest.mark.parametrize("off_resonance", [False, True])
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("method", sorted(method.value for method in Method))
 def test_no_array_of_the_host_meets_one_of_the_gpu(method, off_resonance, coils, second_gpu, calf_scan) -> None:
     kspace, std = calf_scan(1, coils=coils).noisy(30)
     k = (PAPER_SPIRAL.trajectory() * 2.25).astype(np.float32)

@@ -9,10 +9,10 @@ from nadenoise_core.device import Device
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import Ellipse, FieldMap, Label, VirtualScan, fourier, labels
 from nadenoise_core.recon.reconstruction import Reconstruction
-from nadenoise_core.recon.settings import METHODS, Settings
+from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
 
-ALL = sorted(METHODS)
+ALL = sorted(method.value for method in Method)
 TIMES = 14.8e-6 * np.arange(510)
 LEG = Ellipse((6.0, -9.0), (55.0, 40.0), 0.4, 20.0)
 

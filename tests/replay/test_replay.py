@@ -14,7 +14,7 @@ import SimpleITK
 
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.errors import ChainError, OutputError, RawDataError
-from nadenoise_core.mrd.image import pixels_of, told
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.replay.replay import replay
@@ -62,7 +62,7 @@ class TestFolder:
                 "image_1", "image_2", "image_3"
             ]  # fmt: skip
             images = [dataset.read_image(f"image_{series}", 0) for series in (1, 2, 3)]
-        assert [told(image, "kind") for image in images] == ["plain", "denoised", "atsc"]
+        assert [known_facts(image).kind.value for image in images] == ["plain", "denoised", "atsc"]
         cosine, sine = math.cos(math.radians(20)), math.sin(math.radians(20))
         for image in images:
             head = image.getHead()
