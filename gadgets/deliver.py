@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from pydicom.dataset import Dataset
 
 from nadenoise_core.chain.gadget import DicomFile, Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH
-from nadenoise_core.dicom import Geometry, Product, Study, encode, to_dataset, write
-from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.image import as_integers, facts_of, pixels_of
-from nadenoise_core.mrd.scan import Scan
+
+if TYPE_CHECKING:
+    import ismrmrd
+    from pydicom.dataset import Dataset
+
+    from nadenoise_core.dicom import Product, Study
+    from nadenoise_core.dicom.outbox import Outbox
+    from nadenoise_core.mrd.scan import Scan
 
 _HEADROOM = 4.0  # later images of a measurement may be brighter than the first
 _CONSOLE_LARGEST = 4095
@@ -74,6 +77,9 @@ class Deliver(Gadget):
 
     def _deliver(self, image: ismrmrd.Image, facts: ImageFacts) -> DicomFile | None:
         """Write an image as DICOM to the folder and the outbox, if there are any; the file, if it is to be sent."""
+        from nadenoise_core.dicom import Geometry, encode, to_dataset, write
+        from nadenoise_core.dicom.outbox import Outbox
+
         head = image.getHead()
         study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
         product = self._product(image, facts, head.image_index, head.repetition + 1)
@@ -118,6 +124,8 @@ class Deliver(Gadget):
             self.log.warning("an image will not be delivered: %s", error)
 
     def _product(self, image: ismrmrd.Image, facts: ImageFacts, index: int, repetition: int) -> Product:
+        from nadenoise_core.dicom import Product
+
         pixels = pixels_of(image)
         real = np.abs(pixels) if np.iscomplexobj(pixels) else pixels
         made_from = Kind.PLAIN if facts.kind is Kind.DENOISED else facts.atsc and facts.atsc.source
@@ -134,6 +142,8 @@ class Deliver(Gadget):
 
 def _study(scan: Scan, laterality: str, series_number_offset: int) -> Study:
     """What the header says, in DICOM's terms."""
+    from nadenoise_core.dicom import Study
+
     return Study(
         measurement_id=f"{scan.measurement_id} {scan.fingerprint}",
         laterality=laterality,

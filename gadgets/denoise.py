@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import ismrmrd
 import numpy as np
 from pydantic import Field
 
@@ -28,8 +27,12 @@ from nadenoise_core.mrd.image import (
     put_facts,
     replicas_of,
 )
-from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.recon.settings import Method
+
+if TYPE_CHECKING:
+    import ismrmrd
+
+    from nadenoise_core.mrd.scan import Scan
 
 
 class Denoise(Gadget):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
@@ -27,14 +26,6 @@ from nadenoise_core.mrd.image import (
     replicas_of,
     without_replicas,
 )
-from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.quantify.atsc import (
-    ConcentrationMap,
-    TubeSetup,
-    concentration_map,
-    concentrations_again,
-    found_in,
-)
 from nadenoise_core.quantify.calibration import Intercept
 from nadenoise_core.quantify.nifti import read_label_map, read_map
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
@@ -43,6 +34,12 @@ from nadenoise_core.quantify.rois import measure
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import jackknife_error
 from nadenoise_core.recon.settings import Method
+
+if TYPE_CHECKING:
+    import ismrmrd
+
+    from nadenoise_core.mrd.scan import Scan
+    from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup
 
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
@@ -146,6 +143,8 @@ class Quantify(Gadget):
     gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        from nadenoise_core.quantify.atsc import TubeSetup
+
         super().__init__(parameters, scan)
         given = self.parameters
         positions = np.reshape(given.tube_positions, (-1, 2)).tolist()
@@ -229,6 +228,8 @@ class Quantify(Gadget):
         return float(values.pop())
 
     def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
+        from nadenoise_core.quantify.atsc import concentration_map
+
         result = concentration_map(
             pixels_of(image),
             pixel_size(image),
@@ -257,6 +258,8 @@ class Quantify(Gadget):
 
     def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
         """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
+        from nadenoise_core.quantify.atsc import found_in
+
         plain = self._plain
         if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
             return self._setup
@@ -264,6 +267,8 @@ class Quantify(Gadget):
 
     def _errors(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> _Errors | None:
         """Standard errors by the image's replicas; None where it has none."""
+        from nadenoise_core.quantify.atsc import concentrations_again
+
         if not facts.replicas:
             return None
         try:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import ismrmrd
 import numpy as np
-from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -16,15 +14,19 @@ from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BadInputError, RawDataError
-from nadenoise_core.mrd.buffer import AveragedReadouts, unpack
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
 from nadenoise_core.mrd.image import keep_on_device, new_image, with_directions
-from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.nifti import read_map
-from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction
 from nadenoise_core.recon.settings import Method, Settings
-from nadenoise_core.recon.total_variation import TotalVariation
 from nadenoise_core.sampling.density import DensityCompensation
+
+if TYPE_CHECKING:
+    import ismrmrd
+
+    from nadenoise_core.mrd.buffer import AveragedReadouts
+    from nadenoise_core.mrd.scan import Scan
+    from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction
+    from nadenoise_core.recon.total_variation import TotalVariation
 
 _LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 
@@ -81,6 +83,10 @@ class Reconstruct(Gadget):
         self._field_map = _read_field_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        from gadgetron.types.recon_data import ReconData
+
+        from nadenoise_core.mrd.buffer import unpack
+
         reconstruction: Reconstruction | None = None
         starts: dict[tuple[int, ...], TotalVariation] = {}
         index = 0
@@ -102,6 +108,8 @@ class Reconstruct(Gadget):
                 yield self._image(result, replicas, readouts, index)
 
     def _prepare(self, readouts: AveragedReadouts) -> Reconstruction:
+        from nadenoise_core.recon.reconstruction import Reconstruction
+
         times: NDArray[np.float64] = 1e-6 * readouts.header.sample_time_us * np.arange(readouts.kspace.shape[-1])
         if self._field_map is not None and not readouts.header.sample_time_us > 0:
             raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
-from scipy.special import j1
 
 LEAST_SIZE, LARGEST_SIZE = 0.85, 1.05
 LARGEST_CORRELATION = 0.09  # of neighbours, from that of noise
@@ -70,6 +68,8 @@ def residual(
         noise_std: of the real part of a pixel of `plain`, above 0.
         k_max: radius of the measured disc of k-space, cycles/pixel: it gives noise its correlation.
     """
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+
     rows, columns = plain.shape
     left = (np.asarray(plain, np.complex128) - denoised) / noise_std
     y = (np.arange(rows) - rows // 2) / (rows / 2)
@@ -93,6 +93,8 @@ def residual(
 
 def _noise_correlation(k_max: float) -> float:
     """Correlation of neighbouring pixels of noise that fills a disc of k-space evenly."""
+    from scipy.special import j1
+
     return float(2 * j1(2 * np.pi * k_max) / (2 * np.pi * k_max))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +13,11 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
 
+if TYPE_CHECKING:
+    import ismrmrd
+
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
-_DATA_TYPES = {
-    "c": ismrmrd.DATATYPE_CXFLOAT,
-    "f": ismrmrd.DATATYPE_FLOAT,
-    "u": ismrmrd.DATATYPE_USHORT,
-}
+_DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
 
 
 def facts_of(item: Any) -> ImageFacts | None:
@@ -28,6 +26,8 @@ def facts_of(item: Any) -> ImageFacts | None:
     Raises:
         RawDataError: its meta says that it is ours, and cannot be understood.
     """
+    import ismrmrd
+
     if not isinstance(item, ismrmrd.Image):
         return None
     if getattr(item, "facts", None) is None:
@@ -79,6 +79,8 @@ def new_image(
         facts: what is known of it.
         replicas: the image without some of its averages each; they travel with it as further channels.
     """
+    import ismrmrd
+
     head = ismrmrd.ImageHeader()
     head.version = 1
     head.measurement_uid = header.measurement_uid
@@ -102,7 +104,7 @@ def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.Acquisit
     lengths = np.linalg.norm(given, axis=1, keepdims=True)
     directions = given / np.where(lengths > 0, lengths, 1)
     known = bool(np.allclose(directions @ directions.T, np.eye(3), atol=1e-3))
-    copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
+    copy = type(header).from_buffer_copy(header)
     copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = directions if known else np.eye(3)
     return copy, known
 
@@ -173,12 +175,14 @@ def _made(
     facts: ImageFacts,
     replicas: Iterable[NDArray[np.generic]],
 ) -> ismrmrd.Image:
+    import ismrmrd
+
     planes = [pixels, *replicas]
     rows, columns = pixels.shape
     signal = ismrmrd.IMTYPE_COMPLEX if np.iscomplexobj(pixels) else ismrmrd.IMTYPE_MAGNITUDE
     head.matrix_size[:] = (columns, rows, 1)
     head.channels = len(planes)
-    head.data_type = _DATA_TYPES[pixels.dtype.kind]
+    head.data_type = getattr(ismrmrd, _DATA_TYPES[pixels.dtype.kind])
     head.image_series_index = _SERIES[facts.kind]
     head.image_type = ismrmrd.IMTYPE_REAL if facts.kind is Kind.ATSC else signal
     image = ismrmrd.Image(head)

@@ -37,6 +37,16 @@ def test_help_imports_nothing_heavy(arguments):
     assert not imported(*arguments) & (HEAVY | {"numpy"})
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("chain", "list"), ("chain", "describe"), ("chain", "show", "sodium_calf"), ("chain", "check", "sodium_calf"),
+     ("chain", "openrecon"), ("model", "list"), ("study", "list", "--help")],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_is_declared_is_told_without_the_libraries_of_the_data(arguments):
+    assert not imported(*arguments) & HEAVY
+
+
 def found(path: tuple[str, ...]):
     command = program()
     for name in path:
