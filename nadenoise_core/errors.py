@@ -47,6 +47,10 @@ class CalibrationError(NadenoiseError):
     """The reference tubes were not found or do not give a calibration line."""
 
 
+class RegionError(NadenoiseError):
+    """The regions of a label map cannot be fitted to the scan."""
+
+
 class OutputError(NadenoiseError):
     """A result could not be written: no permission, no space left, a folder in the way."""
 

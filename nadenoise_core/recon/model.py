@@ -18,8 +18,8 @@ from scipy.fft import next_fast_len
 
 from nadenoise_core.device import Device
 from nadenoise_core.recon.nufft import Nufft
-from nadenoise_core.recon.off_resonance import Segments
 from nadenoise_core.sampling.density import Weights
+from nadenoise_core.sampling.off_resonance import Segments
 
 _KERNEL_ACCURACY = 1e-6
 

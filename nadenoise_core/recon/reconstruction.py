@@ -16,10 +16,10 @@ from nadenoise_core.device import Device, to_host
 from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
 from nadenoise_core.recon.model import SignalModel, image_noise_std
-from nadenoise_core.recon.off_resonance import time_segments
 from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.recon.total_variation import TotalVariation, total_variation
 from nadenoise_core.sampling.density import sample_weights
+from nadenoise_core.sampling.off_resonance import time_segments
 
 _PENALTY = 2.0  # of total variation, for a weight of one noise level: fastest from 10 to 150 averages
 _LEAST_EIGENVALUE = 1e-3

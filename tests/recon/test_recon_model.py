@@ -9,8 +9,8 @@ from nadenoise_core.device import Device, to_host
 from nadenoise_core.phantom import FieldMap
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.recon.nufft import Nufft
-from nadenoise_core.recon.off_resonance import time_segments
 from nadenoise_core.sampling import sample_weights
+from nadenoise_core.sampling.off_resonance import time_segments
 
 SAMPLES = 40
 TIMES = 14.8e-6 * np.arange(SAMPLES) * 10  # 6 ms

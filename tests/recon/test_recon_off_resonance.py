@@ -9,10 +9,10 @@ import pytest
 
 from nadenoise_core.device import Device
 from nadenoise_core.phantom import FieldMap, Physics
-from nadenoise_core.recon.off_resonance import Segments, time_segments
 from nadenoise_core.recon.reconstruction import Reconstruction
 from nadenoise_core.recon.settings import Settings
 from nadenoise_core.sampling import PAPER_SPIRAL
+from nadenoise_core.sampling.off_resonance import Segments, time_segments
 
 TIMES = 14.8e-6 * np.arange(510)  # the paper's readout, 7.55 ms
 K = (PAPER_SPIRAL.trajectory() * 2.25).astype(np.float32)

@@ -1,0 +1,159 @@
+"""What regions read, with their errors: one by one, and merged by area."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadenoise_core.quantify.label_names import MUSCLES
+from nadenoise_core.quantify.pose import Pose
+from nadenoise_core.quantify.regions import Regions
+from nadenoise_core.quantify.residual import ResidualCheck
+
+QUANTILE = 1.959964
+"""Of the normal distribution: 95 % lie within so many standard errors."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RegionValue:
+    """What one region reads.
+
+    Attributes:
+        name, labels: of the region, and the numbers of its labels.
+        concentration: aTSC, mmol/L.
+        standard_error: by noise, with that of the calibration, mmol/L.
+        label_error: by outlines that lie off by their uncertainty, mmol/L.
+        area: mm^2 in the slice.
+        residual: root mean square of what the model leaves there, in units of the noise; NaN where nobody looked.
+        residual_limit: which a right model exceeds once in a thousand scans.
+        parts: names of the regions that were merged into it; () for one region.
+    """
+
+    name: str
+    labels: tuple[int, ...]
+    concentration: float
+    standard_error: float
+    label_error: float
+    area: float
+    residual: float = float("nan")
+    residual_limit: float = float("nan")
+    parts: tuple[str, ...] = ()
+
+    @property
+    def total_error(self) -> float:
+        """Standard error by noise, calibration and outlines together."""
+        return float(np.hypot(self.standard_error, self.label_error))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval, outlines included."""
+        reach = QUANTILE * self.total_error
+        return self.concentration - reach, self.concentration + reach
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the model leaves nothing but noise here."""
+        return not self.residual > self.residual_limit
+
+
+@dataclass(frozen=True)
+class TubeReading:
+    """What one reference tube reads on the line of all of them.
+
+    Attributes:
+        concentration: as prepared, mmol/L.
+        reading, standard_error: mmol/L, the error by noise alone.
+        centre: (x, y) mm.
+    """
+
+    concentration: float
+    reading: float
+    standard_error: float
+    centre: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class RegionResult:
+    """Concentrations of all regions.
+
+    Attributes:
+        method: "fit" to k-space, or "gtm" on the image.
+        values: regions in the order of the label map, then merged ones.
+        tubes: readings.
+        slope, slope_error: signal per mmol/L.
+        tube_diameter: mm.
+        pose: of the labels.
+        pose_gain: fall of chi-squared by the pose.
+        chi_squared: of the whole residual, over its degrees of freedom; NaN where the noise was taken from it.
+        residual: (rows, columns) of what the model leaves, in units of the noise; None where nobody looked.
+        remarks: plain sentences for whoever reads the numbers.
+    """
+
+    method: str
+    values: tuple[RegionValue, ...]
+    tubes: tuple[TubeReading, ...]
+    slope: float
+    slope_error: float
+    tube_diameter: float
+    pose: Pose
+    pose_gain: float
+    chi_squared: float
+    residual: Floats | None
+    remarks: tuple[str, ...]
+
+    def value(self, name: str) -> RegionValue:
+        """Of the region of that name; KeyError if there is none."""
+        return {value.name: value for value in self.values}[name]
+
+
+def region_table(
+    regions: Regions,
+    concentrations: Floats,
+    covariance: Floats,
+    off: Floats,
+    check: ResidualCheck | None,
+    merge: Mapping[str, Sequence[str]] | None,
+) -> tuple[RegionValue, ...]:
+    """The regions one by one, then those that are merged, weighted by area.
+
+    Args:
+        off: (boundaries, regions) changes by boundaries that lie off.
+    """
+    areas = regions.areas
+    combined: dict[str, tuple[str, ...]] = {}
+    for name, parts in (merge if merge is not None else _muscles(regions)).items():
+        there = tuple(part for part in parts if part in regions.names)
+        if there:
+            combined[name] = there
+    rows: list[tuple[str, tuple[str, ...], list[int]]] = [(name, (), [i]) for i, name in enumerate(regions.names)]
+    rows += [(name, parts, [regions.names.index(part) for part in parts]) for name, parts in combined.items()]
+    values = []
+    for name, parts, members in rows:
+        share = np.zeros(len(areas))
+        share[members] = areas[members] / areas[members].sum()
+        worst = max(members, key=lambda i: 0.0 if check is None else float(check.of_regions[i] / check.limits[i]))
+        values.append(
+            RegionValue(
+                name=name,
+                labels=tuple(number for i in members for number in regions.numbers[i]),
+                concentration=float(share @ concentrations),
+                standard_error=float(np.sqrt(share @ covariance @ share)),
+                label_error=float(np.sqrt(np.sum((off @ share) ** 2))),
+                area=float(areas[members].sum()),
+                residual=float("nan") if check is None else float(check.of_regions[worst]),
+                residual_limit=float("nan") if check is None else float(check.limits[worst]),
+                parts=parts,
+            )
+        )
+    return tuple(values)
+
+
+def _muscles(regions: Regions) -> dict[str, tuple[str, ...]]:
+    """MuscleMap's muscles as one, where there are several."""
+    found = tuple(name for name in regions.names if name in MUSCLES)
+    return {"muscle": found} if len(found) > 1 and "muscle" not in regions.names else {}
