@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy(arguments):
 @pytest.mark.parametrize(
     "arguments",
     [("chain", "list"), ("chain", "describe"), ("chain", "show", "sodium_calf"), ("chain", "check", "sodium_calf"),
-     ("chain", "openrecon"), ("model", "list"), ("study", "list", "--help")],
+     ("chain", "openrecon"), ("model", "list")],
     ids=" ".join,
 )  # fmt: skip
 def test_what_is_declared_is_told_without_the_libraries_of_the_data(arguments):

@@ -9,7 +9,6 @@ import nibabel
 import numpy as np
 import pytest
 
-import gadgets.reconstruct
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import band_limited
@@ -48,7 +47,7 @@ def starts(monkeypatch):
             seen.append(start is not None)
             return super().__call__(kspace, noise_std, start)
 
-    monkeypatch.setattr(gadgets.reconstruct, "Reconstruction", Watched)
+    monkeypatch.setattr("nadenoise_core.recon.reconstruction.Reconstruction", Watched)
     return seen
 
 
