@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
-from scipy.signal import correlate
 from scipy.spatial import ConvexHull
 
 from nadenoise_core.errors import CalibrationError
@@ -154,13 +153,13 @@ class _Search:
         shapes = np.stack([disc, window, x, y, x * y, x**2 - y**2])
         gram = np.einsum("ayx,byx->ab", shapes, shapes)
         padded = np.pad(self._image, half)
-        on_shapes = np.stack([correlate(padded, shape, mode="valid") for shape in shapes])
+        on_shapes = _correlations(padded, shapes)
         self._on_disc: NDArray[np.float64] = on_shapes[0]
         self._disc_power = float(gram[0, 0])
         self._least_on_disc = _LEAST_SNR * noise * self._disc_power**0.5
         self._structure = np.einsum("ayx,ab,byx->yx", on_shapes, np.linalg.inv(gram), on_shapes)
 
-        power = correlate(padded**2, window, mode="valid")
+        (power,) = _correlations(padded**2, window[None])
         pixels = gram[1, 1]
         covariance = on_shapes[0] - on_shapes[1] * gram[0, 1] / pixels
         variance = np.maximum(power - on_shapes[1] ** 2 / pixels, np.finfo(float).tiny)
@@ -283,3 +282,18 @@ def _ball(radius: float) -> NDArray[np.bool_]:
     reach = int(radius)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return np.asarray(np.hypot(x, y) <= radius)
+
+
+def _correlations(image: NDArray[np.float64], shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How the image around every place projects on shapes, wherever they lie within it.
+
+    Args:
+        image: (rows, columns).
+        shapes: (shapes, height, width).
+
+    Returns:
+        (shapes, rows - height + 1, columns - width + 1).
+    """
+    spectrum = np.fft.rfft2(image) * np.fft.rfft2(shapes, s=image.shape).conj()
+    rows, columns = (size - shape + 1 for size, shape in zip(image.shape, shapes.shape[1:], strict=True))
+    return np.asarray(np.fft.irfft2(spectrum, s=image.shape)[:, :rows, :columns])

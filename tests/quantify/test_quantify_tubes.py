@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import signal
 from scipy.integrate import quad
 from scipy.special import j0, j1
 
@@ -14,7 +15,7 @@ from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, random_calf
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.quantify.readings import Tube
-from nadenoise_core.quantify.tubes import find_tubes, measure_tube
+from nadenoise_core.quantify.tubes import _correlations, find_tubes, measure_tube
 
 PIXEL, K_MAX = (2.25, 2.25), 0.5 / 2.25
 
@@ -174,3 +175,11 @@ def test_an_empty_image_has_no_tubes() -> None:
     for image in (np.zeros((80, 80)), np.random.default_rng(0).standard_normal((80, 80))):
         with pytest.raises(CalibrationError, match="not found"):
             find_tubes(image, PIXEL, TUBE_CONCENTRATIONS, K_MAX, 20.0)
+
+
+@pytest.mark.parametrize("size", [(31, 40), (80, 80)])
+def test_projections_on_shapes_are_those_of_scipy(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(5)
+    image, shapes = rng.standard_normal(size), rng.standard_normal((3, 9, 7))
+    expected = [signal.correlate(image, shape, mode="valid", method="direct") for shape in shapes]
+    np.testing.assert_allclose(_correlations(image, shapes), expected, atol=1e-12)
