@@ -34,7 +34,7 @@ _ATSC_WINDOW = (50.0, 100.0)  # mmol/L, centre and width in which a map is shown
 _TUBE_NUMBERS = ("concentration", "signal", "std", "pixels", "diameter")
 _REGION_NUMBERS = {
     **{"label": "label", "mean": "atsc", "std": "std", "pixels": "pixels", "standard_error": "standard_error"},
-    **{"area": "area", "residual": "residual"},
+    **{"area": "area", "residual": "residual", "residual_limit": "residual_limit", "label_error": "label_error"},
 }
 
 

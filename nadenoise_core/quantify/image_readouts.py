@@ -58,4 +58,5 @@ def readouts_of_image(
         density=np.full((1, len(places)), 1 / (rows * columns), np.float32),
         fields=(fields if gain is None else fields * gain)[None, None].astype(np.complex64),
         shares=np.ones((1, len(places)), np.complex64),
+        of_image=True,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.enums import StrEnum
+
 Floats = NDArray[np.float64]
 
 
-class PoseKind(str, Enum):
+class PoseKind(StrEnum):
     """What of the pose is fitted."""
 
     OFF = "off"

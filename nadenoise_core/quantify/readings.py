@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from math import nan
+from math import hypot, isnan, nan
+
+from nadenoise_core.enums import StrEnum
+
+QUANTILE = 1.959963984540054
+"""Of the normal distribution: 95 % lie within so many standard errors."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Tube:
     standard_error: float = nan
 
 
-class RegionMethod(Enum):
+class RegionMethod(StrEnum):
     """How the concentration of a region was found."""
 
     FIT = "fit"  # of the regions' amplitudes to the averaged k-space
@@ -44,15 +48,17 @@ class RegionReading:
     """The concentration of one region. What is not known is NaN, or an empty text.
 
     Attributes:
-        label: number of the region in its label map.
+        label: number of the region in its label map; 0 for tissue without a label, and for several labels merged.
         atsc: mmol/L.
         method: how it was found.
         std: standard deviation of its pixels, mmol/L.
         pixels: its size, in pixels.
-        standard_error: of `atsc`, mmol/L.
+        standard_error: of `atsc` by noise and calibration, mmol/L.
         name: of the region.
         area: mm^2.
         residual: what the method left unexplained in the region, in units of noise.
+        residual_limit: of `residual`, which a model that is right exceeds once in a thousand scans.
+        label_error: standard error of `atsc` by outlines that lie off by their uncertainty, mmol/L.
     """
 
     label: int
@@ -64,3 +70,26 @@ class RegionReading:
     name: str = ""
     area: float = nan
     residual: float = nan
+    residual_limit: float = nan
+    label_error: float = nan
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name or f"label {self.label}"
+
+    @property
+    def total_error(self) -> float:
+        """Standard error by noise, calibration and, where it is known, outlines together."""
+        return self.standard_error if isnan(self.label_error) else hypot(self.standard_error, self.label_error)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of `total_error`."""
+        reach = QUANTILE * self.total_error
+        return self.atsc - reach, self.atsc + reach
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the method left nothing but noise, as far as it is known."""
+        return not self.residual > self.residual_limit

@@ -43,6 +43,7 @@ class Readouts:
         density: (interleaves, samples) density compensation, (cycles/pixel)^2.
         fields: (segments, coils, rows, columns) complex, on the image's grid.
         shares: (segments, samples) complex.
+        of_image: whether they were made of an image.
     """
 
     kspace: Complexes
@@ -53,6 +54,7 @@ class Readouts:
     density: NDArray[np.float32]
     fields: Complexes
     shares: Complexes
+    of_image: bool = False
 
     @property
     def k(self) -> Floats:

@@ -13,9 +13,10 @@ from nadenoise_core.quantify.amplitudes import AmplitudeFit, fit_amplitudes
 from nadenoise_core.quantify.boundary import boundary_errors
 from nadenoise_core.quantify.calibration import fit_calibration
 from nadenoise_core.quantify.pose import PoseKind
+from nadenoise_core.quantify.readings import RegionMethod, RegionReading
 from nadenoise_core.quantify.readouts import Readouts
 from nadenoise_core.quantify.region_columns import RegionColumns
-from nadenoise_core.quantify.region_values import RegionResult, RegionValue, TubeReading, region_table
+from nadenoise_core.quantify.region_values import RegionResult, TubeReading, region_table
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.residual import ResidualCheck, check_residual
 from nadenoise_core.quantify.tube_columns import TubeColumns, TubeDiscs
@@ -87,16 +88,16 @@ def fit_regions(
     fit = fit_amplitudes(readouts, columns, discs, tubes, settings.pose, settings.diameter_is_known)
     known = np.asarray(concentrations, np.float64)
     line = calibrate(fit.amplitudes, fit.covariance, known, settings.factor)
-    off = np.zeros((0, len(regions.names)))
+    off = None
     if settings.label_uncertainty > 0:
         sensitivity = columns.sensitivity(line.linear.astype(np.float32) @ fit.estimator, fit.pose)
         amplitudes = fit.amplitudes[: len(regions.names)]
         off = boundary_errors(regions, amplitudes, sensitivity, settings.label_uncertainty)
     noise = readouts.noise_std if fit.noise_is_known else _residual_noise(readouts, fit)
     check = check_residual(readouts, regions, columns.middle, fit.residual, noise, fit.pose, fit.discs)
-    values = region_table(regions, line.concentrations, line.covariance, off, check, settings.merge)
+    method = RegionMethod.GTM if readouts.of_image else RegionMethod.FIT
+    values = region_table(regions, line.concentrations, line.covariance, off, check, settings.merge, method)
     return RegionResult(
-        method="fit",
         values=values,
         tubes=_readings(fit, known, line.slope),
         slope=line.slope,
@@ -106,7 +107,7 @@ def fit_regions(
         pose_gain=fit.gain,
         chi_squared=fit.chi_squared / fit.freedom if fit.noise_is_known else float("nan"),
         residual=check.image,
-        remarks=(*regions.remarks, *line.remarks, *_sentences(values, check, fit)),
+        remarks=(*regions.remarks, *line.remarks, *_sentences(values, len(regions.names), check, fit)),
     )
 
 
@@ -172,13 +173,13 @@ def _residual_noise(readouts: Readouts, fit: AmplitudeFit) -> Floats:
     return np.full(len(readouts.noise_std), float(np.sqrt(power.mean() / 2)))
 
 
-def _sentences(values: Sequence[RegionValue], check: ResidualCheck, fit: AmplitudeFit) -> list[str]:
-    """What is to be said of the model's failures."""
+def _sentences(values: Sequence[RegionReading], alone: int, check: ResidualCheck, fit: AmplitudeFit) -> list[str]:
+    """What is to be said of the model's failures; the first `alone` of the values are of single regions."""
     said = [
         f"{value.name}: what the model leaves is {value.residual:.1f} times the noise (at most "
         f"{value.residual_limit:.1f} by chance): the region is inhomogeneous, has moved, or is wrongly outlined"
-        for value in values
-        if not value.parts and not value.is_explained
+        for value in values[:alone]
+        if not value.is_explained
     ]
     if check.outside is not None:
         x, y, strength = check.outside

@@ -10,55 +10,11 @@ from numpy.typing import NDArray
 
 from nadenoise_core.quantify.label_names import MUSCLES
 from nadenoise_core.quantify.pose import Pose
+from nadenoise_core.quantify.readings import RegionMethod, RegionReading
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.residual import ResidualCheck
 
-QUANTILE = 1.959964
-"""Of the normal distribution: 95 % lie within so many standard errors."""
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RegionValue:
-    """What one region reads.
-
-    Attributes:
-        name, labels: of the region, and the numbers of its labels.
-        concentration: aTSC, mmol/L.
-        standard_error: by noise, with that of the calibration, mmol/L.
-        label_error: by outlines that lie off by their uncertainty, mmol/L.
-        area: mm^2 in the slice.
-        residual: root mean square of what the model leaves there, in units of the noise; NaN where nobody looked.
-        residual_limit: which a right model exceeds once in a thousand scans.
-        parts: names of the regions that were merged into it; () for one region.
-    """
-
-    name: str
-    labels: tuple[int, ...]
-    concentration: float
-    standard_error: float
-    label_error: float
-    area: float
-    residual: float = float("nan")
-    residual_limit: float = float("nan")
-    parts: tuple[str, ...] = ()
-
-    @property
-    def total_error(self) -> float:
-        """Standard error by noise, calibration and outlines together."""
-        return float(np.hypot(self.standard_error, self.label_error))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval, outlines included."""
-        reach = QUANTILE * self.total_error
-        return self.concentration - reach, self.concentration + reach
-
-    @property
-    def is_explained(self) -> bool:
-        """Whether the model leaves nothing but noise here."""
-        return not self.residual > self.residual_limit
 
 
 @dataclass(frozen=True)
@@ -82,7 +38,6 @@ class RegionResult:
     """Concentrations of all regions.
 
     Attributes:
-        method: "fit" to k-space, or "gtm" on the image.
         values: regions in the order of the label map, then merged ones.
         tubes: readings.
         slope, slope_error: signal per mmol/L.
@@ -94,8 +49,7 @@ class RegionResult:
         remarks: plain sentences for whoever reads the numbers.
     """
 
-    method: str
-    values: tuple[RegionValue, ...]
+    values: tuple[RegionReading, ...]
     tubes: tuple[TubeReading, ...]
     slope: float
     slope_error: float
@@ -106,7 +60,7 @@ class RegionResult:
     residual: Floats | None
     remarks: tuple[str, ...]
 
-    def value(self, name: str) -> RegionValue:
+    def value(self, name: str) -> RegionReading:
         """Of the region of that name; KeyError if there is none."""
         return {value.name: value for value in self.values}[name]
 
@@ -115,14 +69,15 @@ def region_table(
     regions: Regions,
     concentrations: Floats,
     covariance: Floats,
-    off: Floats,
+    off: Floats | None,
     check: ResidualCheck | None,
     merge: Mapping[str, Sequence[str]] | None,
-) -> tuple[RegionValue, ...]:
+    method: RegionMethod,
+) -> tuple[RegionReading, ...]:
     """The regions one by one, then those that are merged, weighted by area.
 
     Args:
-        off: (boundaries, regions) changes by boundaries that lie off.
+        off: (boundaries, regions) changes by boundaries that lie off; None where nobody looked.
     """
     areas = regions.areas
     combined: dict[str, tuple[str, ...]] = {}
@@ -130,24 +85,25 @@ def region_table(
         there = tuple(part for part in parts if part in regions.names)
         if there:
             combined[name] = there
-    rows: list[tuple[str, tuple[str, ...], list[int]]] = [(name, (), [i]) for i, name in enumerate(regions.names)]
-    rows += [(name, parts, [regions.names.index(part) for part in parts]) for name, parts in combined.items()]
+    rows = [(name, [i]) for i, name in enumerate(regions.names)]
+    rows += [(name, [regions.names.index(part) for part in parts]) for name, parts in combined.items()]
     values = []
-    for name, parts, members in rows:
+    for name, members in rows:
         share = np.zeros(len(areas))
         share[members] = areas[members] / areas[members].sum()
         worst = max(members, key=lambda i: 0.0 if check is None else float(check.of_regions[i] / check.limits[i]))
+        labels = [number for i in members for number in regions.numbers[i]]
         values.append(
-            RegionValue(
-                name=name,
-                labels=tuple(number for i in members for number in regions.numbers[i]),
-                concentration=float(share @ concentrations),
+            RegionReading(
+                label=labels[0] if len(labels) == 1 else 0,
+                atsc=float(share @ concentrations),
+                method=method,
                 standard_error=float(np.sqrt(share @ covariance @ share)),
-                label_error=float(np.sqrt(np.sum((off @ share) ** 2))),
+                name=name,
                 area=float(areas[members].sum()),
                 residual=float("nan") if check is None else float(check.of_regions[worst]),
                 residual_limit=float("nan") if check is None else float(check.limits[worst]),
-                parts=parts,
+                label_error=float(np.sqrt(np.sum((off @ share) ** 2))) if off is not None else float("nan"),
             )
         )
     return tuple(values)

@@ -57,6 +57,24 @@ class Regions:
         x, y = (np.arange(size, dtype=np.float64) for size in (columns, rows))
         return np.asarray(self.corner[0] + self.cell * x), np.asarray(self.corner[1] + self.cell * y)
 
+    def on_pixels(self, plane: SlicePlane) -> NDArray[np.float64]:
+        """(regions, rows, columns) part of every pixel that belongs to a region."""
+        rows, columns = plane.matrix
+        x, y = self.axes()
+        column = np.floor((x - plane.edges[0]) / plane.pixel[1] + 1e-6).astype(int)
+        row = np.floor((y - plane.edges[2]) / plane.pixel[0] + 1e-6).astype(int)
+        inside = np.ix_((row >= 0) & (row < rows), (column >= 0) & (column < columns))
+        places = np.ravel_multi_index(
+            np.meshgrid(row[inside[0].ravel()], column[inside[1].ravel()], indexing="ij"), (rows, columns)
+        ).ravel()
+        share = self.cell**2 / (plane.pixel[0] * plane.pixel[1])
+        return np.stack(
+            [
+                np.bincount(places, mask[inside].ravel() * share, rows * columns).reshape(rows, columns)
+                for mask in self.fractions
+            ]
+        )
+
     def mask(self, name: str) -> Fractions:
         """(y, x) of one region."""
         return np.asarray(self.fractions[self.names.index(name)])
@@ -81,9 +99,10 @@ def regions_in_slice(volume: Volume, plane: SlicePlane, names: Mapping[int, str]
     extent = plane.extent_of(volume, first.astype(np.float64), highest)
     plane.check_overlap(volume, *extent, what="its labels lie")
     cell = min(plane.pixel) / CELLS
+    # Cells lie side by side within the pixels.
     low = np.floor(extent[0][:2] / cell).astype(int) - 1
     high = np.ceil(extent[1][:2] / cell).astype(int) + 1
-    x, y = (cell * np.arange(start, stop + 1) for start, stop in zip(low, high, strict=True))
+    x, y = (cell * (0.5 + np.arange(start, stop)) for start, stop in zip(low, high, strict=True))
     fractions, covered = _fractions(volume, compact, first, plane, x, y, len(numbers))
     fractions, kept, remarks = _within_image(volume, plane, fractions, x, y, numbers)
     if covered < 0.99:

@@ -143,3 +143,13 @@ def test_labels_that_lie_elsewhere_are_refused_with_the_distance(axis: int, amou
 def test_what_is_no_label_map_is_refused(values: np.ndarray, words: str) -> None:
     with pytest.raises(BadInputError, match=f"labels.nii: .*{words}"):
         regions_in_slice(Volume(Path("labels.nii"), values, aligned(0.5, 4)), PLANE)
+
+
+def test_shares_of_pixels_add_up_to_areas_and_hold_the_labels() -> None:
+    regions = regions_in_slice(drawn(aligned(0.5, 360), (360, 360, 1)), PLANE, NAMES)
+    shares = regions.on_pixels(PLANE)
+    assert shares.shape == (3, 80, 80)
+    np.testing.assert_allclose(shares.sum(axis=(1, 2)) * 2.25**2, regions.areas, rtol=1e-5)
+    assert shares[1, 40 - 4, 40 + 2] == pytest.approx(1)  # the middle of the discs
+    own = regions_in_slice(drawn(aligned(2.25, 80), (80, 80, 1)), PLANE, NAMES).on_pixels(PLANE)
+    np.testing.assert_array_equal(np.unique(own.round(6)), [0, 1])  # labels drawn on the image itself

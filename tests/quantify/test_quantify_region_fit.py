@@ -59,7 +59,7 @@ def test_without_noise_every_region_reads_its_concentration(polygon_leg, leg_reg
         leg = polygon_leg(seed)
         result = read_leg(leg, leg_regions(leg.labels()), 1e8, seed, label_uncertainty=0.0)
         for name in ("muscle", "skin", "fat", "soleus", "tibia"):
-            assert result.value(name).concentration == pytest.approx(leg.concentration(name), abs=0.15), name
+            assert result.value(name).atsc == pytest.approx(leg.concentration(name), abs=0.15), name
         assert result.slope == pytest.approx(1.0, abs=1e-3)
         np.testing.assert_allclose([t.reading for t in result.tubes], [c for c, _ in leg.tubes], atol=0.05)
 
@@ -73,7 +73,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(polygon_leg, leg_regions,
     for seed in range(400):
         result = read_leg(leg, regions, 10, seed, label_uncertainty=0.0, merge=MERGE)
         values = [result.value(name) for name in ("all muscle", "skin", "fat")]
-        found.append([value.concentration for value in values])
+        found.append([value.atsc for value in values])
         errors.append([value.standard_error for value in values])
         wrong += sum(not value.is_explained for value in result.values)
     deviation = np.array(found) - truth
@@ -107,9 +107,7 @@ def test_the_pose_of_the_labels_is_found(pose, shift, angle, scale, polygon_leg,
         assert abs(result.pose.scale * scale - 1) < reach[3]
     assert result.pose_gain > 100
     for name in ("all muscle", "skin"):
-        assert (
-            abs(result.value(name).concentration - right.value(name).concentration) < right.value(name).standard_error
-        )
+        assert abs(result.value(name).atsc - right.value(name).atsc) < right.value(name).standard_error
         assert result.value(name).is_explained
 
 
@@ -149,7 +147,7 @@ def test_the_error_of_outlines_is_what_redrawing_changes(wider, polygon_leg, leg
     leg = polygon_leg(3)
     right = read_leg(leg, leg_regions(leg.labels(0.25)), 1e8, 1, label_uncertainty=wider)
     thick = read_leg(leg, leg_regions(leg.labels(0.25, wider=wider)), 1e8, 1)
-    change = thick.value("skin").concentration - right.value("skin").concentration
+    change = thick.value("skin").atsc - right.value("skin").atsc
     # The signal of the skin stays, its area grows.
     assert change == pytest.approx(-leg.concentration("skin") * wider / (2.5 + wider), rel=0.25)
     inner_and_outer = right.value("skin").label_error
@@ -173,7 +171,7 @@ def test_the_image_alone_serves_where_there_is_no_kspace(polygon_leg, leg_region
         of_scan = readouts(samples, K * 2.25, np.full(20, level), (80, 80), PIXEL)
         for name, scan in (("gtm", of_image), ("fit", of_scan)):
             result = fit_regions(scan, regions, concentrations, discs, FitSettings(label_uncertainty=0.0))
-            found[name].append(result.value("skin").concentration - leg.concentration("skin"))
+            found[name].append(result.value("skin").atsc - leg.concentration("skin"))
     assert abs(np.mean(found["gtm"])) < 1.0
     assert np.std(found["fit"]) < np.std(found["gtm"]) < 1.3 * np.std(found["fit"])
     assert np.corrcoef(found["fit"], found["gtm"])[0, 1] > 0.8
@@ -194,7 +192,7 @@ def test_noise_that_is_not_known_is_taken_from_the_residual(polygon_leg, leg_reg
     ]  # fmt: skip
     for name in ("muscle", "skin"):
         known, taken = (result.value(name) for result in results)
-        assert taken.concentration == pytest.approx(known.concentration, rel=1e-3)
+        assert taken.atsc == pytest.approx(known.atsc, rel=1e-3)
         assert taken.standard_error == pytest.approx(known.standard_error, rel=0.05)
     assert "taken from what the model leaves" in results[1].remarks[-1]
 
@@ -207,7 +205,7 @@ def test_an_unknown_diameter_of_the_tubes_is_fitted(polygon_leg, leg_regions, re
     wrong = TubeDiscs(discs.centres, 21.5)
     result = fit_regions(scan, regions, concentrations, wrong, FitSettings(diameter_is_known=False))
     assert result.tube_diameter == pytest.approx(20.0, abs=0.05)
-    assert result.value("muscle").concentration == pytest.approx(leg.concentration("muscle"), abs=0.15)
+    assert result.value("muscle").atsc == pytest.approx(leg.concentration("muscle"), abs=0.15)
 
 
 def test_tubes_that_were_not_prepared_as_said_widen_the_intervals(polygon_leg, leg_regions, read_leg) -> None:
