@@ -6,7 +6,6 @@ import json
 import logging
 import traceback
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,8 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nadenoise_core import __version__
-from nadenoise_core.errors import NadenoiseError
+from nadenoise_core.errors import as_ours
 
 output = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
@@ -67,27 +65,17 @@ def show_markdown(text: str) -> None:
 def tell(error: Exception) -> int:
     """Tell of an error in one line on stderr, after its traceback where debugging is on.
 
-    An error that is none of ours is a fault of this program.
-
     Returns:
         The exit status: 2 for bad input, 1 for failed work.
     """
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    if isinstance(error, NadenoiseError):
-        print_error(error)
-        return error.exit_status
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    what = " ".join(str(error).split())
-    where = f"{Path(place.filename).name}:{place.lineno}"
-    print_error(
-        f"{type(error).__name__}{f': {what}' if what else ''} ({where}); this is a fault of nadenoise {__version__}, "
-        "please report it to its maintainers with what the same command tells with --debug before it"
-    )
-    return 1
+    ours = as_ours(error)
+    print_error(ours)
+    return ours.exit_status
 
 
-def print_error(error: Exception | str) -> None:
+def print_error(error: Exception) -> None:
     """An error in one line on stderr."""
     errors.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)
 

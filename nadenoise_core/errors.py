@@ -1,5 +1,12 @@
 """The one exception family: every message says what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from nadenoise_core import __version__
+
 
 class NadenoiseError(Exception):
     """Base of all errors that a user can act on; the command line prints it in one line."""
@@ -63,3 +70,20 @@ class ConnectionFailed(NadenoiseError):
 
 class ScanFailed(NadenoiseError):
     """A server said that a scan has failed."""
+
+
+class Fault(NadenoiseError):
+    """Something that was not foreseen: a fault of this program."""
+
+
+def as_ours(error: Exception) -> NadenoiseError:
+    """An error of the family as it is; any other as a `Fault` that says what it is, and to whom to tell it."""
+    if isinstance(error, NadenoiseError):
+        return error
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in place)
+    what = " ".join(str(error).split())
+    return Fault(
+        f"{type(error).__name__}{f': {what}' if what else ''}{where}; this is a fault of nadenoise {__version__}, "
+        "please report it to its maintainers with what `nadenoise --debug ...` shows"
+    )

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from nadenoise_core.errors import NadenoiseError, OutputError
+from nadenoise_core.errors import NadenoiseError, OutputError, as_ours
 from nadenoise_core.files import write_whole
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
@@ -137,8 +137,8 @@ def _leave_interrupts() -> None:
 def _attempt(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> NadenoiseError | None:
     try:
         evaluate(subject, methods, folder, mark)
-    except NadenoiseError as error:
-        return error
+    except Exception as error:  # the other volunteers go on
+        return as_ours(error)
     return None
 
 

@@ -24,7 +24,7 @@ from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
 from nadenoise_core.study.products import find_bundles, make_products, read_chains
 from nadenoise_core.study.regions import true_regions
-from nadenoise_core.study.run import run_study
+from nadenoise_core.study.run import _evaluated, run_study
 from nadenoise_core.study.subjects import Subject, list_subjects
 
 LEVELS = (8, 5)
@@ -201,6 +201,19 @@ def test_a_volunteer_that_fails_does_not_stop_the_others(raw_study: StudyConfig,
     assert "calf2.nii.gz: wrong orientation: axis x (columns) runs the other way" in found.failures["calf2"]
     assert "calf3.h5: not a readable HDF5 file" in found.failures["calf3"]
     assert [folder.name for folder in (tmp_path / "out" / "volunteers").iterdir()] == ["calf1"]
+
+
+def test_a_fault_of_ours_does_not_stop_the_others(monkeypatch, tmp_path: Path) -> None:
+    def evaluate(subject: Subject, methods: object, folder: Path, mark: str) -> None:
+        raise ZeroDivisionError("no one thought of it")
+
+    monkeypatch.setattr("nadenoise_core.study.run.evaluate", evaluate)
+    subjects = list_subjects(CONFIG.subjects)[:2]
+    names = [subject.name for subject in subjects]
+    outcomes = dict(_evaluated(subjects, CONFIG.methods, dict.fromkeys(names, tmp_path), dict.fromkeys(names, ""), 1))
+    assert list(outcomes) == names
+    told = [str(error) for error in outcomes.values()]
+    assert all("ZeroDivisionError: no one thought of it" in words and "fault of nadenoise" in words for words in told)
 
 
 def test_nothing_to_measure_is_an_error(raw_study: StudyConfig, tmp_path: Path) -> None:
