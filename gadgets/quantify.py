@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
-from nadenoise_core.errors import CalibrationError, RawDataError
+from nadenoise_core.errors import CalibrationError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import (
     comment,
@@ -28,11 +27,11 @@ from nadenoise_core.mrd.image import (
 )
 from nadenoise_core.quantify.calibration import Intercept
 from nadenoise_core.quantify.nifti import read_label_map, read_map
-from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
+from nadenoise_core.quantify.region_means import region_means
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
-from nadenoise_core.quantify.rois import measure
+from nadenoise_core.quantify.remarks import Remark, on_corrections, on_line, on_tubes
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
-from nadenoise_core.quantify.uncertainty import jackknife_error
+from nadenoise_core.quantify.uncertainty import Jackknife
 from nadenoise_core.recon.settings import Method
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
     from nadenoise_core.mrd.scan import Scan
     from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup
-
-_WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
 Concentration = Annotated[float, Field(ge=0, le=10000)]
 Position = Annotated[float, Field(ge=-1000, le=1000)]
@@ -154,11 +151,10 @@ class Quantify(Gadget):
             centres=tuple((x, y) for x, y in positions) or None,
             labels=read_label_map(Path(given.label_map), scan.encoding.matrix) if given.label_map else None,
         )
-
         self._rois = read_label_map(Path(given.roi_map), scan.encoding.matrix) if given.roi_map else None
         self._plain: ismrmrd.Image | None = None
-        self._factors = self._relaxation_factors()
-        self._correction = self._signal_correction()
+        self._corrections = self._relaxation()
+        self._correction = self._signal_correction(self._corrections.factor)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -185,47 +181,30 @@ class Quantify(Gadget):
         has_better = facts.denoised_beside and facts.kind is Kind.PLAIN
         return facts.kind is not Kind.ATSC and (self.parameters.maps == "all" or not has_better)
 
-    def _relaxation_factors(self) -> dict[str, float]:
+    def _relaxation(self) -> Corrections:
         """What aTSC is multiplied by, for every cause that is corrected."""
-        given, factors = self.parameters, {}
+        given, sequence = self.parameters, self.scan.sequence
+        saturation = t2_star = None
         if given.tissue_t1:
-            flip_angle, repetition_time = (
-                self._sequence("flipAngle_deg", "tissue_t1"),
-                self._sequence("TR", "tissue_t1"),
-            )
-            factors["saturation_factor"] = saturation_factor(
-                flip_angle, repetition_time, given.tissue_t1, given.tube_t1
-            )
+            flip_angle, repetition_time = (sequence.the_only(name, "tissue_t1") for name in ("flipAngle_deg", "TR"))
+            saturation = saturation_factor(flip_angle, repetition_time, given.tissue_t1, given.tube_t1)
         if given.tissue_t2_star:
             short, long = given.tissue_t2_star
-            factors["t2_star_factor"] = t2_star_factor(
-                self._sequence("TE", "tissue_t2_star"), (short, long), given.tissue_short_fraction, given.tube_t2_star
-            )
-        return factors
+            echo_time = sequence.the_only("TE", "tissue_t2_star")
+            t2_star = t2_star_factor(echo_time, (short, long), given.tissue_short_fraction, given.tube_t2_star)
+        maps = tuple(name for name in ("b1_map", "receive_map") if getattr(given, name))
+        return Corrections(saturation, t2_star, maps)
 
-    def _signal_correction(self) -> SignalCorrection:
-        given, matrix = self.parameters, self.scan.encoding.matrix
-        factor = float(np.prod(list(self._factors.values())))
+    def _signal_correction(self, factor: float) -> SignalCorrection:
+        given, matrix, sequence = self.parameters, self.scan.encoding.matrix, self.scan.sequence
         return with_maps(
             factor,
             read_map(Path(given.b1_map), matrix) if given.b1_map else None,
             read_map(Path(given.receive_map), matrix) if given.receive_map else None,
-            self._sequence("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
-            self._sequence("TR", "tissue_t1") if given.tissue_t1 else np.inf,
+            sequence.the_only("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
+            sequence.the_only("TR", "tissue_t1") if given.tissue_t1 else np.inf,
             (given.tissue_t1, given.tube_t1),
         )
-
-    def _sequence(self, name: str, needed_by: str) -> float:
-        """The one value above 0 that the header has of a sequence parameter."""
-        sequence = self.scan.sequence
-        given = {"TR": sequence.repetition_times, "TE": sequence.echo_times, "flipAngle_deg": sequence.flip_angles}
-        values = set(given[name])
-        if len(values) != 1:
-            raise RawDataError(
-                f"the header's sequenceParameters have {len(values) or 'no'} {name} above 0, and {needed_by} needs "
-                f"one; convert the raw data with it, or leave {needed_by} out of the chain"
-            )
-        return float(values.pop())
 
     def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
         from nadenoise_core.quantify.atsc import concentration_map
@@ -236,25 +215,27 @@ class Quantify(Gadget):
             self._setup_for(image),
             known(facts.k_max),
             known(facts.noise_std) if facts.kind is Kind.PLAIN else None,
-            through_zero=self.parameters.intercept == "zero",
+            through_zero=self.parameters.intercept == Intercept.ZERO,
             correction=self._correction,
         )
-        errors = self._errors(image, facts, result)
-        maps = tuple(name for name in ("b1_map", "receive_map") if getattr(self.parameters, name))
+        jackknife = self._jackknife(image, facts, result)
         atsc = AtscFacts(
             source=facts.kind,
             line=result.calibration.line,
             standard_error=result.typical_error,
-            tubes=self._tubes(result, errors),
-            regions=self._regions(facts, result, errors),
-            replicas=len(errors.left) if errors is not None else 0,
-            corrections=Corrections(**self._factors, maps=maps, uncovered=result.uncovered),
+            tubes=jackknife.with_errors(result.tubes, result.calibration) if jackknife is not None else result.tubes,
+            replicas=len(jackknife.left) if jackknife is not None else 0,
+            corrections=replace(self._corrections, uncovered=result.uncovered),
         )
-        paths = {"label_map", "roi_map", "b1_map", "receive_map"}
+        if self._rois is not None:
+            atsc = replace(atsc, regions=region_means(result.values, self._rois, atsc.mean_of, jackknife))
         of_map = replace(facts, kind=Kind.ATSC, atsc=atsc, replicas=())
-        of_map = of_map.commented(*self._comments(of_map, result))
-        of_map = of_map.after(self.name(), self.parameters.model_dump(exclude=paths))
-        return image_beside(image, result.values, of_map)
+        for remark in self._remarks(facts, result):
+            of_map = of_map.commented(remark.text)
+            if remark.warns:
+                self.log.warning(remark.text)
+        paths = {"label_map", "roi_map", "b1_map", "receive_map"}
+        return image_beside(image, result.values, of_map.after(self.name(), self.parameters.model_dump(exclude=paths)))
 
     def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
         """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
@@ -265,104 +246,27 @@ class Quantify(Gadget):
             return self._setup
         return found_in(pixels_of(plain), pixel_size(plain), self._setup, known(known_facts(plain).k_max))
 
-    def _errors(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> _Errors | None:
-        """Standard errors by the image's replicas; None where it has none."""
+    def _jackknife(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> Jackknife | None:
+        """What the image's replicas tell; None where it has none."""
         from nadenoise_core.quantify.atsc import concentrations_again
 
         if not facts.replicas:
             return None
+        through_zero = self.parameters.intercept == Intercept.ZERO
         try:
             maps, tubes = concentrations_again(
-                replicas_of(image),
-                pixel_size(image),
-                result,
-                known(facts.k_max),
-                self.parameters.intercept == "zero",
-                self._correction,
+                replicas_of(image), pixel_size(image), result, known(facts.k_max), through_zero, self._correction
             )
         except CalibrationError as error:
             self.log.warning("no standard errors: without some of the averages, %s", error)
             return None
-        return _Errors(maps, tubes, facts.averages, [replica.averages for replica in facts.replicas])
+        return Jackknife(maps, tubes, facts.averages, tuple(replica.averages for replica in facts.replicas))
 
-    def _tubes(self, result: ConcentrationMap, errors: _Errors | None) -> tuple[Tube, ...]:
-        """The tubes, with the errors of what they read."""
-        if errors is None:
-            return result.tubes
-        measured = result.calibration.concentration(np.array([tube.signal for tube in result.tubes]))
-        found = errors.of(measured, errors.tubes).tolist()
-        return tuple(replace(tube, standard_error=error) for tube, error in zip(result.tubes, found, strict=True))
-
-    def _regions(
-        self, facts: ImageFacts, result: ConcentrationMap, errors: _Errors | None
-    ) -> tuple[RegionReading, ...]:
-        """What the regions of the label map read."""
-        if self._rois is None:
-            return ()
-        method = RegionMethod.DENOISED_MEAN if facts.kind is Kind.DENOISED else RegionMethod.MEAN
-        found = []
-        for number in (int(number) for number in np.unique(self._rois) if number > 0):
-            region = measure(result.values, self._rois == number)
-            error = float("nan")
-            if errors is not None:
-                means = errors.maps[:, self._rois == number].mean(axis=1)
-                error = float(errors.of(np.array(region.mean), means))
-            found.append(RegionReading(number, region.mean, method, region.std, region.pixels, error))
-        return tuple(found)
-
-    def _comments(self, facts: ImageFacts, result: ConcentrationMap) -> Iterator[str]:
-        """What people should know of a map; warnings are logged, too."""
-        line = result.calibration
-        lost = sorted(set(self.parameters.concentrations) - {tube.concentration for tube in result.tubes})
-        if lost:
-            yield self._warned(
-                f"the tubes of {', '.join(f'{c:g}' for c in lost)} mmol/L are hidden by noise and left out"
+    def _remarks(self, facts: ImageFacts, result: ConcentrationMap) -> Iterator[Remark]:
+        yield from on_tubes(result, self.parameters.concentrations)
+        if facts.method is Method.TOTAL_VARIATION and self.parameters.intercept == Intercept.FITTED:
+            yield Remark(
+                "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero", True
             )
-        if facts.method is Method.TOTAL_VARIATION and self.parameters.intercept == "fitted":
-            yield self._warned(
-                "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero"
-            )
-        yield f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}"
-        if self._factors:
-            factor = self._correction.factor
-            named = ", ".join(f"{name} {value:.4g}" for name, value in self._factors.items())
-            yield (
-                f"aTSC of tissue: all is multiplied by {factor:.4g} ({named}), so the tubes read {factor:.4g} times "
-                "their concentration"
-            )
-        maps = [name for name in ("b1_map", "receive_map") if getattr(self.parameters, name)]
-        if not maps:
-            return
-        named = " and ".join(maps)
-        yield f"corrected by {named}"
-        tubes = ", ".join(f"{c:g}" for c in result.uncovered_tubes)
-        if result.uncovered >= _WORTH_SAYING or tubes:
-            words = f"{named}: nothing is known of {100 * result.uncovered:.0f} % of the object"
-            words += f" and the tubes of {tubes} mmol/L" if tubes else ""
-            yield self._warned(words + "; there the signal is not corrected")
-
-    def _warned(self, words: str) -> str:
-        """Words that go into the log as well."""
-        self.log.warning(words)
-        return words
-
-
-@dataclass(frozen=True)
-class _Errors:
-    """What the averages tell without some of them, mmol/L.
-
-    Attributes:
-        maps: (replicas, rows, columns) aTSC.
-        tubes: (replicas, tubes) readings of the tubes.
-        averages: of the image itself.
-        left: (replicas,) averages in each.
-    """
-
-    maps: NDArray[np.float64]
-    tubes: NDArray[np.float64]
-    averages: int
-    left: list[int]
-
-    def of(self, whole: NDArray[np.float64], replicas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard error of values that the replicas (replicas, values) give too."""
-        return jackknife_error(whole, replicas, self.averages, self.left)
+        yield on_line(result.calibration)
+        yield from on_corrections(result, self._corrections.factors, self._corrections.maps)

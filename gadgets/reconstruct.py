@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
-from nadenoise_core.errors import BadInputError, RawDataError
+from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
 from nadenoise_core.mrd.image import keep_on_device, new_image, with_directions
-from nadenoise_core.quantify.nifti import read_map
+from nadenoise_core.quantify.nifti import read_field_map
 from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.sampling.density import DensityCompensation
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from nadenoise_core.mrd.scan import Scan
     from nadenoise_core.recon.reconstruction import Reconstructed, Reconstruction
     from nadenoise_core.recon.total_variation import TotalVariation
-
-_LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 
 
 class Reconstruct(Gadget):
@@ -80,7 +77,7 @@ class Reconstruct(Gadget):
             isotropic=given.tv_norm == "isotropic",
             refinements=given.tv_refinements,
         )
-        self._field_map = _read_field_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
+        self._field_map = read_field_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         from gadgetron.types.recon_data import ReconData
@@ -94,28 +91,25 @@ class Reconstruct(Gadget):
             if not isinstance(item, ReconData):
                 yield item
                 continue
-            for bit in item:
-                readouts = unpack(bit.data)
+            for readouts in (unpack(bit.data) for bit in item):
                 if reconstruction is None or not np.array_equal(readouts.trajectory, reconstruction.trajectory):
                     reconstruction, starts = self._prepare(readouts), {}
                 index += 1
                 # The image of fewer averages is a good start for the next.
-                place = _place(readouts.header)
-                result = reconstruction(readouts.kspace, readouts.noise_std, starts.get(place))
+                result = reconstruction(readouts.kspace, readouts.noise_std, starts.get(readouts.place))
                 if result.solution is not None:
-                    starts[place] = result.solution
+                    starts[readouts.place] = result.solution
                 replicas = [reconstruction(replica.kspace, replica.noise_std) for replica in readouts.replicas]
                 yield self._image(result, replicas, readouts, index)
 
     def _prepare(self, readouts: AveragedReadouts) -> Reconstruction:
         from nadenoise_core.recon.reconstruction import Reconstruction
 
-        times: NDArray[np.float64] = 1e-6 * readouts.header.sample_time_us * np.arange(readouts.kspace.shape[-1])
-        if self._field_map is not None and not readouts.header.sample_time_us > 0:
+        times = readouts.sample_times
+        if self._field_map is not None and not times.any():
             raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")
-        return Reconstruction(
-            readouts.trajectory, self.scan.encoding.matrix, self._settings, self._device, self._field_map, times
-        )
+        matrix = self.scan.encoding.matrix
+        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, self._field_map, times)
 
     def _image(
         self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
@@ -125,16 +119,15 @@ class Reconstruct(Gadget):
         remarks = [*self._remarks(readouts, known), *result.remarks]
         for remark in remarks:
             self.log.warning(remark)
-        reach = np.linalg.norm(readouts.trajectory / np.asarray(encoding.pixel[::-1], np.float32), axis=-1).max()
         facts = ImageFacts(
             kind=Kind.PLAIN,
-            averages=int(np.median(readouts.averages)),
+            averages=readouts.typical_averages,
             method=result.method,
             noise_std=result.noise_std,
-            k_max=float(reach),
+            k_max=readouts.k_max(encoding.pixel),
             replicas=tuple(
-                Replica(int(np.median(replica.averages)), made.noise_std)
-                for replica, made in zip(readouts.replicas, replicas, strict=True)
+                Replica(averaged.typical_averages, replica.noise_std)
+                for averaged, replica in zip(readouts.replicas, replicas, strict=True)
             ),
             comments=(*remarks, *(["corrected by b0_map"] if self._field_map is not None else [])),
         ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
@@ -148,29 +141,3 @@ class Reconstruct(Gadget):
             yield "the raw data do not say how the slice lies; it is taken as transverse"
         if len(readouts.kspace) > 1:
             yield "several coils: aTSC is weighted by their sensitivity; a receive_map of 'quantify' corrects it"
-
-
-def _read_field_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
-    """Off-resonance in Hz, (rows, columns).
-
-    Raises:
-        BadInputError: the file holds no map of this matrix, or not all of its values can be frequencies in Hz.
-    """
-    field_map = read_map(path, matrix)
-    # Off-resonance is corrected by sums over the image: one value that is not known would spoil all pixels.
-    if not np.isfinite(field_map).all():
-        raise BadInputError(
-            f"{path}: {np.sum(~np.isfinite(field_map))} values are NaN or infinite; fill them, with the mean or 0 Hz"
-        )
-    largest = float(np.abs(field_map).max())
-    if largest > _LARGEST_OFF_RESONANCE:
-        raise BadInputError(
-            f"{path}: holds {largest:.4g} Hz; convert the map to Hz, not rad/s or the phase of a scanner"
-        )
-    return field_map
-
-
-def _place(header: ismrmrd.AcquisitionHeader) -> tuple[int, ...]:
-    """Which image of the scan, whatever its number of averages."""
-    counters = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
-    return tuple(getattr(header.idx, counter) for counter in counters)

@@ -201,6 +201,14 @@ class Product:
         return 10 * facts.averages + image + 5 * (facts.method is not Method.GRIDDING)
 
     @property
+    def file_name(self) -> str:
+        """Of the image, among those of its measurement."""
+        facts = self.facts
+        signal = "denoised" if facts.network is not None else facts.method.label.lower()
+        kind = f"atsc_{signal}" if facts.kind is Kind.ATSC else signal
+        return f"{kind}_{facts.averages:03d}avg_{self.instance_number:03d}.dcm"
+
+    @property
     def derivation(self) -> str:
         """How the image was made, in words."""
         facts = self.facts

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.sampling.trajectory import Encoding
 
+_PLACE = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
+
 
 @dataclass(frozen=True)
 class AveragedReadouts:
@@ -43,6 +45,26 @@ class AveragedReadouts:
     noise_std: NDArray[np.float64]
     header: ismrmrd.AcquisitionHeader
     replicas: tuple[AveragedReadouts, ...] = ()
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """Which image of the scan this is, whatever its number of averages."""
+        return tuple(getattr(self.header.idx, counter) for counter in _PLACE)
+
+    @property
+    def typical_averages(self) -> int:
+        """Median of the averages over the interleaves."""
+        return int(np.median(self.averages))
+
+    @property
+    def sample_times(self) -> NDArray[np.float64]:
+        """(samples,) in s from the first; all 0 where the raw data do not say how fast they were taken."""
+        return np.asarray(1e-6 * self.header.sample_time_us * np.arange(self.kspace.shape[-1]))
+
+    def k_max(self, pixel: tuple[float, float]) -> float:
+        """Radius of the sampled k-space, cycles/mm; `pixel` is (row, column) spacing in mm."""
+        reach = np.linalg.norm(self.trajectory / np.asarray(pixel[::-1], np.float32), axis=-1)
+        return float(reach.max())
 
 
 class Averaged(Protocol):

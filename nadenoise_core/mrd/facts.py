@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import isnan, nan
+from math import isnan, nan, prod
 
 from nadenoise_core import __version__
 from nadenoise_core.denoise.guard import Residual
@@ -71,6 +71,17 @@ class Corrections:
     t2_star_factor: float | None = None
     maps: tuple[str, ...] = ()
     uncovered: float = nan
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """The factors that there are, by name."""
+        factors = {"saturation_factor": self.saturation_factor, "t2_star_factor": self.t2_star_factor}
+        return {name: factor for name, factor in factors.items() if factor is not None}
+
+    @property
+    def factor(self) -> float:
+        """Their product."""
+        return prod(self.factors.values(), start=1.0)
 
 
 @dataclass(frozen=True)

@@ -149,8 +149,7 @@ def _of_map(atsc: AtscFacts) -> dict[str, object]:
         values["region_name"] = [region.name for region in regions]
     if any(region.method is not atsc.mean_of for region in regions):
         values["region_method"] = [region.method.value for region in regions]
-    factors = {"saturation_factor": made.saturation_factor, "t2_star_factor": made.t2_star_factor}
-    values |= {name: factor for name, factor in factors.items() if factor is not None}
+    values |= made.factors
     if made.maps:
         values |= {"corrected_by": made.maps, "uncovered": made.uncovered}
     return values

@@ -74,6 +74,24 @@ class Sequence:
     echo_times: tuple[float, ...] = ()
     flip_angles: tuple[float, ...] = ()
 
+    def the_only(self, name: str, needed_by: str) -> float:
+        """The one value of "TR" (ms), "TE" (ms) or "flipAngle_deg" (degrees).
+
+        Args:
+            needed_by: property of a chain, for the error.
+
+        Raises:
+            RawDataError: the header has none, or several.
+        """
+        values = {"TR": self.repetition_times, "TE": self.echo_times, "flipAngle_deg": self.flip_angles}[name]
+        different = set(values)
+        if len(different) != 1:
+            raise RawDataError(
+                f"the header's sequenceParameters have {len(different) or 'no'} {name} above 0, and {needed_by} needs "
+                f"one; convert the raw data with it, or leave {needed_by} out of the chain"
+            )
+        return different.pop()
+
 
 @dataclass(frozen=True)
 class Scan:

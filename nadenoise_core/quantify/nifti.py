@@ -15,6 +15,8 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.quantify.geometry import check_geometry
 
+_LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
+
 
 def read_label_map(
     path: Path, matrix: tuple[int, int], affine: NDArray[np.floating] | None = None
@@ -52,6 +54,26 @@ def read_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
     if values.dtype.kind not in "iuf":
         raise BadInputError(f"{path}: holds {values.dtype} values; export a map of real numbers")
     return values.astype(np.float64)
+
+
+def read_field_map(path: Path, matrix: tuple[int, int]) -> NDArray[np.float64]:
+    """Off-resonance in Hz, (rows, columns).
+
+    Raises:
+        BadInputError: the file holds no map of this matrix, or not all of its values can be frequencies in Hz.
+    """
+    field_map = read_map(path, matrix)
+    # Off-resonance is corrected by sums over the image: one value that is not known would spoil all pixels.
+    if not np.isfinite(field_map).all():
+        raise BadInputError(
+            f"{path}: {np.sum(~np.isfinite(field_map))} values are NaN or infinite; fill them, with the mean or 0 Hz"
+        )
+    largest = float(np.abs(field_map).max())
+    if largest > _LARGEST_OFF_RESONANCE:
+        raise BadInputError(
+            f"{path}: holds {largest:.4g} Hz; convert the map to Hz, not rad/s or the phase of a scanner"
+        )
+    return field_map
 
 
 def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floating], unit: str = "") -> None:

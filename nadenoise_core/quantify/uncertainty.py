@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.readings import Tube
 
 
 def jackknife_error(
@@ -34,3 +38,30 @@ def jackknife_error(
     pseudo = share * whole - (share - 1) * replicas
     mean = groups * whole - np.sum((1 - 1 / share) * replicas, axis=0)
     return np.asarray(np.sqrt(np.mean((pseudo - mean) ** 2 / (share - 1), axis=0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """What an image tells without a group of its averages each, mmol/L.
+
+    Attributes:
+        maps: (replicas, rows, columns) aTSC.
+        tubes: (replicas, tubes) what the tubes read.
+        averages: in the image.
+        left: (replicas,) averages in each replica.
+    """
+
+    maps: NDArray[np.float64]
+    tubes: NDArray[np.float64]
+    averages: int
+    left: tuple[int, ...]
+
+    def error_of_mean(self, mean: float, region: NDArray[np.bool_]) -> float:
+        """Standard error of the mean of the map over a region, (rows, columns)."""
+        return float(jackknife_error(mean, self.maps[:, region].mean(axis=1), self.averages, self.left))
+
+    def with_errors(self, tubes: Sequence[Tube], line: Line) -> tuple[Tube, ...]:
+        """The tubes, with the standard errors of what a line reads in them."""
+        measured = line.concentration(np.array([tube.signal for tube in tubes]))
+        errors = jackknife_error(measured, self.tubes, self.averages, self.left).tolist()
+        return tuple(replace(tube, standard_error=error) for tube, error in zip(tubes, errors, strict=True))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nadenoise_core.quantify.uncertainty import jackknife_error
+from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.readings import Tube
+from nadenoise_core.quantify.uncertainty import Jackknife, jackknife_error
 
 
 def left_out(values, groups, of=np.mean):
@@ -54,3 +56,16 @@ def test_a_smooth_function_of_the_mean():
 def test_one_group_tells_nothing():
     assert np.isnan(jackknife_error(1.0, np.zeros((1,)), 5, [4]))
     assert np.isnan(jackknife_error(np.ones(3), np.zeros((0, 3)), 5, [])).all()
+
+
+def test_errors_of_regions_and_tubes_are_those_of_their_values() -> None:
+    random = np.random.default_rng(3)
+    maps, tubes, left = random.normal(20, 1, (4, 6, 5)), random.normal(50, 1, (4, 2)), (9, 9, 9, 9)
+    jackknife = Jackknife(maps, tubes, 12, left)
+    region = np.zeros((6, 5), bool)
+    region[1:4, 2:] = True
+    expected = jackknife_error(20.0, maps[:, 1:4, 2:].mean(axis=(1, 2)), 12, left)
+    assert jackknife.error_of_mean(20.0, region) == pytest.approx(float(expected))
+    known = (Tube(10.0, (0.0, 0.0), 20.0, 25.0, 1.0, 40.0), Tube(50.0, (1.0, 0.0), 20.0, 105.0, 1.0, 40.0))
+    errors = [tube.standard_error for tube in jackknife.with_errors(known, Line(2.0, 5.0, 1.0))]
+    assert errors == pytest.approx(jackknife_error(np.array([10.0, 50.0]), tubes, 12, left).tolist())

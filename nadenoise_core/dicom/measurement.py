@@ -1,0 +1,69 @@
+"""The images of one measurement as DICOM objects that refer to each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ismrmrd
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from nadenoise_core.dicom.mr_image import to_dataset
+from nadenoise_core.dicom.product import Geometry, Product, Study
+from nadenoise_core.mrd.facts import Kind
+from nadenoise_core.mrd.image import known_facts, pixels_of
+from nadenoise_core.mrd.scale import Scale
+from nadenoise_core.mrd.scan import Scan
+
+
+class Measurement:
+    """Makes the DICOM objects of a scan's images, and remembers which was made from which.
+
+    Args:
+        scan: whose header says who and how was measured.
+        scale: of the measurement's magnitudes.
+        laterality: L, R, B for both legs, empty for unknown.
+        series_number_offset: added to the series numbers.
+    """
+
+    def __init__(self, scan: Scan, scale: Scale, laterality: str = "", series_number_offset: int = 0) -> None:
+        self._scan, self._scale = scan, scale
+        self._made: dict[tuple[int, Kind], tuple[str, str]] = {}
+        self._study = Study(
+            measurement_id=f"{scan.measurement_id} {scan.fingerprint}",
+            laterality=laterality,
+            series_number_offset=series_number_offset,
+            **vars(scan.words),
+        )
+
+    def dataset(self, image: ismrmrd.Image) -> tuple[str, FileDataset]:
+        """The name of a file, and the object in it, of an image of ours."""
+        head, product = image.getHead(), self._product(image)
+        study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
+        dataset = to_dataset(product, self._geometry(head), study)
+        self._made[head.image_index, product.facts.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
+        return product.file_name, dataset
+
+    def _product(self, image: ismrmrd.Image) -> Product:
+        facts, head, pixels = known_facts(image), image.getHead(), pixels_of(image)
+        made_from = Kind.PLAIN if facts.kind is Kind.DENOISED else facts.atsc and facts.atsc.source
+        source = self._made.get((head.image_index, made_from)) if made_from else None
+        return Product(
+            facts=facts,
+            pixels=np.abs(pixels) if np.iscomplexobj(pixels) else pixels,
+            scale=1.0 if facts.kind is Kind.ATSC else self._scale.step(image),
+            instance_number=head.image_index,
+            acquisition_number=head.repetition + 1,
+            source=(source,) if source else (),
+        )
+
+    def _geometry(self, head: ismrmrd.ImageHeader) -> Geometry:
+        return Geometry(
+            position=list(head.position),
+            read_dir=list(head.read_dir),
+            phase_dir=list(head.phase_dir),
+            slice_dir=list(head.slice_dir),
+            field_of_view=(head.field_of_view[0], head.field_of_view[1]),
+            slice_thickness=self._scan.slice_thickness,
+            patient_position=self._scan.patient_position,
+        )

@@ -1,0 +1,65 @@
+"""What people should know of an aTSC map, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from nadenoise_core.quantify.calibration import Line
+
+if TYPE_CHECKING:
+    from nadenoise_core.quantify.atsc import ConcentrationMap
+
+_WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence, and whether it warns."""
+
+    text: str
+    warns: bool = False
+
+
+def on_tubes(result: ConcentrationMap, concentrations: Sequence[float]) -> Iterator[Remark]:
+    """Which tubes are missing, of those of `concentrations` in mmol/L."""
+    lost = sorted(set(concentrations) - {tube.concentration for tube in result.tubes})
+    if lost:
+        yield Remark(f"the tubes of {_listed(lost)} mmol/L are hidden by noise and left out", warns=True)
+
+
+def on_line(line: Line) -> Remark:
+    """The calibration line."""
+    return Remark(f"signal = {line.slope:.4g} * c + {line.intercept:.4g}, R2 {line.r2:.4f}")
+
+
+def on_corrections(result: ConcentrationMap, factors: Mapping[str, float], maps: Sequence[str]) -> Iterator[Remark]:
+    """What was corrected, and where it could not be.
+
+    Args:
+        result: the map.
+        factors: by which the whole map was multiplied, by name.
+        maps: names of the maps that the image was divided by.
+    """
+    if factors:
+        factor, named = prod(factors.values()), ", ".join(f"{name} {value:.4g}" for name, value in factors.items())
+        yield Remark(
+            f"aTSC of tissue: all is multiplied by {factor:.4g} ({named}), so the tubes read {factor:.4g} times "
+            "their concentration"
+        )
+    if maps:
+        named = " and ".join(maps)
+        yield Remark(f"corrected by {named}")
+        if result.uncovered >= _WORTH_SAYING or result.uncovered_tubes:
+            tubes = f" and the tubes of {_listed(result.uncovered_tubes)} mmol/L" if result.uncovered_tubes else ""
+            yield Remark(
+                f"{named}: nothing is known of {100 * result.uncovered:.0f} % of the object{tubes}; there the signal "
+                "is not corrected",
+                warns=True,
+            )
+
+
+def _listed(concentrations: Sequence[float]) -> str:
+    return ", ".join(f"{concentration:g}" for concentration in concentrations)

@@ -1,0 +1,40 @@
+"""What is said of an aTSC map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nadenoise_core.quantify.atsc import ConcentrationMap
+from nadenoise_core.quantify.calibration import Calibration, Line
+from nadenoise_core.quantify.readings import Tube
+from nadenoise_core.quantify.remarks import on_corrections, on_line, on_tubes
+
+
+def result(uncovered: float = 0.0, uncovered_tubes: tuple[float, ...] = ()) -> ConcentrationMap:
+    tubes = tuple(Tube(c, (0.0, 0.0), 20.0, c, 1.0, 40.0) for c in (10.0, 50.0, 100.0))
+    map_ = np.ones((2, 2), np.float32)
+    return ConcentrationMap(
+        map_, map_, Calibration(1.0, 0.0, 1.0, ((0.0, 0.0), (0.0, 0.0))), tubes, 1.0, uncovered, uncovered_tubes
+    )
+
+
+def test_a_lost_tube_warns() -> None:
+    (remark,) = on_tubes(result(), (10, 25, 50, 75, 100))
+    assert remark.warns and remark.text.startswith("the tubes of 25, 75 mmol/L are hidden")
+    assert list(on_tubes(result(), (10, 50, 100))) == []
+
+
+def test_the_line_is_written_out() -> None:
+    assert on_line(Line(1.23456, 0.5, 0.99)).text == "signal = 1.235 * c + 0.5, R2 0.9900"
+
+
+def test_corrections_say_what_they_multiply_and_what_they_do_not_reach() -> None:
+    assert list(on_corrections(result(), {}, ())) == []
+    (factors,) = on_corrections(result(), {"a": 2.0, "b": 0.25}, ())
+    assert "multiplied by 0.5 (a 2, b 0.25), so the tubes read 0.5 times" in factors.text
+    maps = ("b1_map", "receive_map")
+    assert [remark.text for remark in on_corrections(result(0.05), {}, maps)] == ["corrected by b1_map and receive_map"]
+    _, rim = on_corrections(result(0.25), {}, maps)
+    assert rim.warns and rim.text.endswith("of 25 % of the object; there the signal is not corrected")
+    _, tube = on_corrections(result(0.0, (50.0,)), {}, maps)
+    assert tube.warns and "of 0 % of the object and the tubes of 50 mmol/L" in tube.text
