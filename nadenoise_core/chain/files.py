@@ -18,6 +18,10 @@ from nadenoise_core.configuration.explain import suggestion
 from nadenoise_core.errors import ChainError
 
 _LARGEST = 1 << 20  # bytes of a document
+_AROUND = (
+    ("readers", "reader", "gadgetron_core_readers", ("AcquisitionReader", "WaveformReader")),
+    ("writers", "writer", "gadgetron_core_writers", ("ImageWriter",)),
+)
 _MOST_STAGES = 32  # every one is a generator within the next
 
 
@@ -109,6 +113,27 @@ def read_node(configuration: bytes, source: str = "configuration") -> Chain:
                 "out, and deliver to a folder"
             )
     return chain
+
+
+def chain_text(chain: Chain) -> bytes:
+    """A chain as a file: one node, with the readers and writers that Gadgetron needs around it."""
+    root = etree.Element("configuration")
+    etree.SubElement(root, "version").text = "2"
+    for group, kind, library, names in _AROUND:
+        inside = etree.SubElement(root, group)
+        for name in names:
+            entry = etree.SubElement(inside, kind)
+            etree.SubElement(entry, "dll").text = library
+            etree.SubElement(entry, "classname").text = name
+    node = etree.SubElement(etree.SubElement(root, "stream"), "external")
+    etree.SubElement(node, "execute", {"name": "gadgets", "target": "chain", "type": "python"})
+    configuration = etree.SubElement(node, "configuration")
+    for stage in chain.stages:
+        gadget = etree.SubElement(configuration, "gadget", {"name": stage.name})
+        for name, given in stage.properties.items():
+            etree.SubElement(gadget, "property", {"name": name, "value": given.value})
+    etree.indent(root, "    ")
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8")) + b"\n"
 
 
 def _check(chain: Chain) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.replay import replay_with_progress, show_images
-from nadenoise_core.cli.simulate import write_measurement
+from nadenoise_core.cli.simulate import write_with_progress
 from nadenoise_core.console import say, show_table
 from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.image import pixel_size, pixels_of
@@ -34,7 +34,7 @@ def command(
         raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     measurement = VirtualMeasurement(seed=seed, averages=averages)
     raw = out / "scan.h5"
-    write_measurement(measurement, raw, out / "truth.json")
+    write_with_progress(measurement, raw, out / "truth.json", overwrite=True)
     result = replay_with_progress(raw, read_chain(find_chain("sodium_calf")), out, overwrite=True)
 
     show_images(result)

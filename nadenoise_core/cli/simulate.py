@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from nadenoise_core.console import progress_bar, say
-from nadenoise_core.errors import BadInputError, OutputError
-from nadenoise_core.files import write_whole
-from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.simulate.files import write_measurement
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 
@@ -59,9 +56,6 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
-    for path in (raw, truth):
-        if path is not None and path.exists() and not overwrite:
-            raise OutputError(f"{path}: exists already; choose another name, or --overwrite it")
     measurement = VirtualMeasurement(
         seed=seed,
         averages=averages,
@@ -83,28 +77,21 @@ def command(
         relaxation=relaxation,
         conjugate=conjugate,
     )
-    write_measurement(measurement, raw, truth)
+    write_with_progress(measurement, raw, truth, overwrite)
     say(f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}")
 
 
-def write_measurement(measurement: VirtualMeasurement, raw: Path, truth: Path | None) -> None:
-    """Write a virtual measurement and its truth, with a progress bar.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
+def write_with_progress(measurement: VirtualMeasurement, raw: Path, truth: Path | None, overwrite: bool) -> None:
+    """Write a virtual measurement and its truth, with a progress bar on stderr."""
     with progress_bar() as progress:
         task = progress.add_task("simulate", total=measurement.acquisition_count())
-        write_raw_file(raw, measurement.header_xml(), _advance(measurement.acquisitions(), progress, task))
-    if truth is not None:
-        text = json.dumps(measurement.truth(), indent=2) + "\n"
-        write_whole(truth, text.encode(), make_folders=False)
-
-
-def _advance(items: Iterable[Any], progress: Any, task: Any) -> Iterator[Any]:
-    for item in items:
-        yield item
-        progress.advance(task)
+        write_measurement(
+            measurement,
+            raw,
+            truth,
+            overwrite=overwrite,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 def _triple(text: str, option: str) -> tuple[float, float, float]:

@@ -37,12 +37,13 @@ class SingleAverages:
     matrix: tuple[int, int]
 
 
-def read_averages(path: Path, settings: AveragingSettings | None = None) -> SingleAverages:
+def read_averages(path: Path, settings: AveragingSettings | None = None, group: str | None = None) -> SingleAverages:
     """Read every complete average of the only image of a raw file.
 
     Args:
         path: of the ISMRMRD file.
         settings: as a chain's `accumulate` has them; `emit_at` and `jackknife_groups` do not matter here.
+        group: of the measurement in the file, if it holds several.
 
     Raises:
         RawDataError: no readable raw file, several slices, contrasts or repetitions, readouts that do not belong
@@ -52,7 +53,7 @@ def read_averages(path: Path, settings: AveragingSettings | None = None) -> Sing
     settings = settings or AveragingSettings()
     places: set[tuple[int, ...]] = set()
     came: dict[_Key, NDArray[np.complex64]] = {}
-    with RawFile(path) as file, named_in_errors(path):
+    with RawFile(path, group) as file, named_in_errors(path):
         scan = read_scan(file.header_xml)
         reader = ReadoutReader(settings, scan, gradient_correction(settings, scan))
         for number, acquisition in enumerate(file.acquisitions()):

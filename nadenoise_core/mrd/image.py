@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
+from nadenoise_core.quantify.geometry import nifti_affine
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -158,6 +159,15 @@ def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
     """(row, column) spacing in mm."""
     head = image.getHead()
     return head.field_of_view[1] / head.matrix_size[1], head.field_of_view[0] / head.matrix_size[0]
+
+
+def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
+    """(4, 4), array indices (column, row, slice) to RAS mm, as NIfTI has it."""
+    head = image.getHead()
+    rows, columns = pixels_of(image).shape
+    height, width = pixel_size(image)
+    directions = np.array([head.read_dir[:], head.phase_dir[:], head.slice_dir[:]], np.float64)
+    return nifti_affine(list(head.position), directions, (height, width, head.field_of_view[2]), (rows, columns))
 
 
 def without_replicas(image: ismrmrd.Image) -> ismrmrd.Image:

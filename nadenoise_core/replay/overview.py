@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ismrmrd
 import numpy as np
@@ -12,15 +12,22 @@ import numpy as np
 from nadenoise_core.mrd.facts import AtscFacts, Kind
 from nadenoise_core.mrd.image import known_facts, pixel_size, pixels_of
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _LARGEST_CONCENTRATION = 100.0  # mmol/L, the upper end of the colour scale
 
 
 def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
+    """Write the picture of a replay as a PNG file."""
+    overview(images).savefig(path)
+
+
+def overview(images: Sequence[ismrmrd.Image]) -> Figure:
     """Draw one image in all its kinds: NUFFT, denoised, aTSC with a colour bar in mmol/L, calibration line.
 
     Args:
         images: those that a chain gave, in order.
-        path: of the PNG file.
     """
     from matplotlib.figure import Figure
 
@@ -52,7 +59,7 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
             _draw_calibration(axes[-1], facts.atsc)
     for axis in axes[panels:]:
         axis.set_axis_off()
-    figure.savefig(path)
+    return figure
 
 
 def _brightest(image: ismrmrd.Image) -> float:

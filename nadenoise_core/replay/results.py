@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import ismrmrd
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.errors import OutputError, RawDataError
 
 
 @contextmanager
@@ -72,3 +72,22 @@ class ImagesFile:
         self._dataset.close()
         if error is None:
             self._path.write_bytes(self._memory.getbuffer())
+
+
+def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:
+    """Header and images of an `images.h5`: by number, and for each number the plain image first.
+
+    Raises:
+        RawDataError: the file is missing or cannot be read.
+    """
+    if not path.is_file():
+        raise RawDataError(f"{path}: no such file")
+    try:
+        with closing(ismrmrd.Dataset(str(path), "dataset", create_if_needed=False, mode="r")) as dataset:
+            series = sorted(name for name in dataset.list() if name.startswith("image_"))
+            counted = ((name, number) for name in series for number in range(dataset.number_of_images(name)))
+            images = [dataset.read_image(name, number) for name, number in counted]
+            header = dataset.read_xml_header()
+    except Exception as error:  # h5py and ismrmrd raise types of their own for whatever is damaged
+        raise RawDataError(f"{path}: is no file of ISMRMRD images ({error})") from None
+    return header, sorted(images, key=lambda image: image.image_index)

@@ -22,9 +22,8 @@ from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import facts_of, known_facts, pixel_size, pixels_of
+from nadenoise_core.mrd.image import affine_of, facts_of, known_facts, pixels_of
 from nadenoise_core.mrd.scan import Scan, read_scan
-from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
@@ -197,15 +196,6 @@ def make_reference(source: Source, chains: Chains) -> Products:
     (data,) = _averaged(source, chains.head, scan, ())
     images: dict[tuple[Method, int], Product] = {("reference", source.averages): _reference(chains, scan, data)}
     return Products(images, source.averages, {}, (), _seconds_per_average(scan, source), scan.is_virtual)
-
-
-def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
-    """(4, 4) of an image, for NIfTI."""
-    head = image.getHead()
-    rows, columns = pixels_of(image).shape
-    height, width = pixel_size(image)
-    directions = np.array([head.read_dir[:], head.phase_dir[:], head.slice_dir[:]], np.float64)
-    return nifti_affine(list(head.position), directions, (height, width, head.field_of_view[2]), (rows, columns))
 
 
 def _averaged(source: Source, head: Chain, scan: Scan, levels: Sequence[int]) -> list[ReconData]:
