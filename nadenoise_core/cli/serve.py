@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +16,29 @@ from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
 from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream.capture import Capture
+from nadenoise_core.stream.observers import Observer
 from nadenoise_core.stream.server import Limits, Server
-from nadenoise_core.stream.session import ChainFolders, Observer
+from nadenoise_core.stream.session import ChainFolders
 
 
 def command(
     host: Annotated[
-        str, typer.Option(help="Address to listen at. Any but the loopback address lets others use it.")
-    ] = "127.0.0.1",
+        str,
+        typer.Option(
+            help="Address to listen at; localhost: both loopback addresses. Any but those lets others use it."
+        ),
+    ] = "localhost",
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 18000,
     chains: Annotated[
         list[Path] | None, typer.Option(help="Folder of more chain files, and of what they open; may be repeated.")
     ] = None,
-    max_scans: Annotated[int, typer.Option(min=1, max=256, help="Scans at once.")] = 8,
+    max_scans: Annotated[
+        int, typer.Option(min=1, max=256, help="Scans at once; all nodes of a scan in Gadgetron count as one.")
+    ] = 8,
     idle: Annotated[float, typer.Option(min=1, help="Seconds without data after which a scan is given up.")] = 600.0,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds for which scans that run may go on after SIGTERM or Ctrl-C.")
+    ] = 600.0,
     max_message: Annotated[int, typer.Option(min=1, max=4096, help="Largest array of a message, MiB.")] = 256,
     capture: Annotated[Path | None, typer.Option(help="Folder to write the raw data of every scan to.")] = None,
     monitor: Annotated[
@@ -39,7 +49,8 @@ def command(
 
     Gadgetron's client and FIRE name a chain; Gadgetron's nodes bring theirs.
 
-    SIGTERM and Ctrl-C take no more scans and let those that run come to their end.
+    SIGTERM and Ctrl-C take no more scans and let those that run come to their end, within the grace; a second one ends
+    them at once.
     """
     for folder in chains or []:
         if not folder.is_dir():
@@ -55,10 +66,11 @@ def command(
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20)
     folders = ChainFolders(chains or ())
     server = Server((host, port), folders, limits, observers)
-    when_stopped(server.stop)
+    signals = count(1)
+    when_stopped(lambda: server.stop() if next(signals) == 1 else server.cut())
     warm_up(folders)
     if scans is not None and monitor is not None:
         note(f"scans are shown at {Monitor(scans, monitor).url}")
     note(f"listening at {server.address[0]}:{server.address[1]}")
-    server.serve()
-    note("stopped")
+    done = server.serve(grace)
+    note("stopped" if done else "stopped; the scans that ran on were cut")

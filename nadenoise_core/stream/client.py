@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -16,6 +17,8 @@ from nadenoise_core.stream import messages
 from nadenoise_core.stream.wire import CLOSE, Wire
 
 _CONNECTING = 10.0  # s
+_FAILURE = re.compile(r"(?:ERR |\[[^\]\n]*\] ERROR: )(.*)", re.DOTALL)
+"""A text that tells of a failure: ours and FIRE's, or Gadgetron's with the place in brackets."""
 
 
 def send_scan(
@@ -53,10 +56,10 @@ def send_scan(
     try:
         while (message := messages.read_identifier(wire)) != CLOSE:
             if message == messages.ERROR:
-                failures.append(messages.read_text(wire, "<Q"))
+                failures.append(messages.read_text(wire, "<Q").rstrip("\n"))
             elif message == messages.TEXT:
-                words = messages.read_text(wire)
-                failures.extend([words.removeprefix("ERR ")] if words.startswith("ERR ") else [])
+                words = messages.read_text(wire).rstrip("\n")
+                failures.extend([found[1]] if (found := _FAILURE.fullmatch(words)) else [])
                 yield words
             else:
                 yield messages.read_item(messages.ANSWER_READERS, message, wire)

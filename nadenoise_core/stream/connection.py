@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from typing import Any, Literal
 
 from gadgetron.external.connection import Connection
 
-from nadenoise_core.errors import ConnectionFailed
+from nadenoise_core.errors import ConnectionFailed, NadenoiseError
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.wire import CLOSE, Wire
 
 Peer = Literal["gadgetron", "client"]
 """Gadgetron's server, which takes no text from a node, or a client, which may know no ERROR message."""
 
+_PAUSE = 0.1  # s
+_SILENCE = 0.5  # s after which a peer that is not understood has said all
 _log = logging.getLogger("nadenoise.connection")
 
 
@@ -47,13 +50,18 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
     Iterating gives the items up to CLOSE, and `send` takes items. Both raise ConnectionFailed.
 
     Attributes:
+        peer: who is at the other end: what it opens with tells.
         closed: whether the peer has sent its CLOSE.
+        heard: when the last whole item came, of `time.monotonic`.
         parameters: what FIRE sent as JSON before the data.
     """
 
     def __init__(self, wire: Wire) -> None:  # the base class reads here what `open` reads
         self.socket = wire
+        self.peer: Peer = "client"
         self.closed = False
+        self.heard = time.monotonic()
+        self._lost = False  # what comes can no longer be understood
         self.parameters: dict[str, str] = {}
         self._ahead: list[int] = []
 
@@ -63,6 +71,10 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
         Raises:
             ConnectionFailed: data came before the header, or two configurations.
         """
+        with self._kept_in_step():
+            return self._open()
+
+    def _open(self) -> Opening | None:
         configuration: str | None = None
         name = ""
         while True:
@@ -74,6 +86,8 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
                 configuration = (messages.read_name if named else messages.read_text)(self.socket)
                 if named or not configuration.lstrip("\ufeff \t\r\n").startswith("<"):  # FIRE's text may be a name
                     configuration, name = "", configuration.strip()
+                elif "<stream" not in configuration:
+                    self.peer = "gadgetron"
             elif message == messages.HEADER:
                 return Opening(configuration or "", name, messages.read_header(self.socket))
             elif message == messages.TEXT:
@@ -86,23 +100,33 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
 
     def read_parameters(self) -> None:
         """Take the parameters that FIRE sends between header and data."""
-        message = messages.read_identifier(self.socket)
-        while message == messages.TEXT:
-            self._take_text()
+        with self._kept_in_step():
             message = messages.read_identifier(self.socket)
+            while message == messages.TEXT:
+                self._take_text()
+                message = messages.read_identifier(self.socket)
         self._ahead.append(message)
 
     def next(self) -> tuple[int, Any]:
         """The next item, after its message's identifier; StopIteration at CLOSE."""
         if self.closed:
             raise StopIteration
+        try:
+            return self._next()
+        except ConnectionFailed:
+            self._lost = True
+            raise
+
+    def _next(self) -> tuple[int, Any]:
         while True:
             message = self._ahead.pop() if self._ahead else messages.read_identifier(self.socket)
             if message == CLOSE:
                 self.closed = True
                 raise StopIteration
             if message != messages.TEXT:
-                return message, messages.read_item(messages.ITEM_READERS, message, self.socket)
+                item = messages.read_item(messages.ITEM_READERS, message, self.socket)
+                self.heard = time.monotonic()
+                return message, item
             _log.debug("the peer says: %s", messages.read_text(self.socket))
 
     def send(self, item: Any) -> None:
@@ -111,11 +135,35 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
 
     def send_text(self, words: str) -> None:
         """Send a line for the operator; FIRE colours it by its first letters, `WRN` or `ERR`."""
-        self.socket.write(messages.text_message(messages.TEXT, words, self.socket.fire))
+        line = words if self.socket.fire else f"{words}\n"
+        self.socket.write(messages.text_message(messages.TEXT, line, self.socket.fire))
 
     def send_error(self, words: str) -> None:
-        """Send an ERROR message."""
-        self.socket.write(messages.text_message(messages.ERROR, words))
+        """Send an ERROR message, when input is at its end.
+
+        Gadgetron exchanges the connection as it reads the message, and crashes where it is writing to it still.
+        """
+        self.drain()
+        time.sleep(_PAUSE)
+        self.socket.write(messages.text_message(messages.ERROR, f"{words}\n"))
+
+    def drain(self) -> None:
+        """Take what is left of the scan, up to CLOSE, or until the peer falls silent where it is not understood."""
+        with suppress(ConnectionFailed):
+            while not self._lost:
+                try:
+                    self.next()
+                except StopIteration:
+                    return
+        self.socket.skip(_SILENCE)
+
+    @contextmanager
+    def _kept_in_step(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionFailed:
+            self._lost = True
+            raise
 
     def _take_text(self) -> None:
         text = messages.read_text(self.socket)
@@ -131,25 +179,26 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
 
 
 @contextmanager
-def told(connection: ScanConnection, peer: Peer) -> Iterator[None]:
-    """Tell the peer what fails inside, and raise it on.
+def failures_reported(connection: ScanConnection) -> Iterator[None]:
+    """Say to the peer what fails inside, and raise it on.
 
-    The rest of the scan is taken first: else Gadgetron reports a connection that was reset, in place of our words.
-
-    Args:
-        connection: of the scan.
-        peer: who is at its other end.
+    A client gets a text, since it may know no ERROR message; the rest of the scan is taken, so that no reset connection
+    comes in place of our words.
     """
     try:
         yield
     except Exception as error:
-        words = str(error) or type(error).__name__
+        words = _words_of(error)
         with suppress(ConnectionFailed):
-            if peer == "client":
-                connection.send_text(f"ERR {words}")
-            if not connection.socket.fire:
+            if connection.peer == "gadgetron":
                 connection.send_error(words)
-            if not isinstance(error, ConnectionFailed):
-                for _ in connection:
-                    pass
+            else:
+                connection.send_text(f"ERR {words}")
+                connection.drain()
         raise
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, NadenoiseError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error} (a fault of nadenoise; its log tells more)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nadenoise_core.chain.files import read_node
-from nadenoise_core.stream.connection import ScanConnection, told
+from nadenoise_core.stream.connection import ScanConnection, failures_reported
 from nadenoise_core.stream.session import run_scan
 from nadenoise_core.stream.wire import Wire
 
@@ -20,6 +20,7 @@ def run_node(connection: Any) -> None:
     """
     scan = ScanConnection(Wire.of_socket(connection.socket.socket))
     connection.socket = scan.socket  # at its end, gadgetron-python writes to a peer that may be gone
-    with told(scan, "gadgetron"):
+    scan.peer = "gadgetron"
+    with failures_reported(scan):
         chain = read_node(connection.raw_bytes.config or b"")
         run_scan(scan, chain, connection.raw_bytes.header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import selectors
 import socket
 import threading
 import time
@@ -10,14 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nadenoise_core.errors import ConnectionFailed, NadenoiseError, OutputError
-from nadenoise_core.stream.connection import Opening, ScanConnection, told
-from nadenoise_core.stream.session import ChainFolders, Observer, peer_of, serve_scan
+from nadenoise_core.errors import NadenoiseError, OutputError, reason_of
+from nadenoise_core.stream.connection import ScanConnection, failures_reported
+from nadenoise_core.stream.observers import Observer
+from nadenoise_core.stream.places import Places
+from nadenoise_core.stream.session import ChainFolders, serve_scan
 from nadenoise_core.stream.wire import LARGEST_MESSAGE, Wire
 
 _log = logging.getLogger("nadenoise.server")
 _BACKLOG = 64  # connections that have not begun a scan
-_OPENING = 60.0  # s from connection to header
+_LOOPBACKS = ("127.0.0.1", "::1")
+_LOOK = 0.2  # s between looks whether a scan is to be cut
+_CUT = 2.0  # s for a scan that is cut to come to its end
 
 
 @dataclass(frozen=True)
@@ -26,20 +31,36 @@ class Limits:
 
     Attributes:
         scans: at once; one more is told to come again.
-        idle: seconds for which a peer may send nothing, or take nothing.
+        idle: seconds for which a peer may send nothing, or take nothing, and in which each message must have come.
+        opening: seconds from connection to header.
+        stalled: seconds without a whole message after which a scan gives its place to another that waits for one.
+        longest: seconds that a whole scan may take.
         largest: bytes of one array of a message.
     """
 
     scans: int = 8
     idle: float = 600.0
+    opening: float = 60.0
+    stalled: float = 60.0
+    longest: float = 4 * 3600.0
     largest: int = LARGEST_MESSAGE
+
+
+@dataclass(eq=False)
+class _Visit:
+    """One connection and its thread; `waiting` until it has a place."""
+
+    number: int
+    connection: ScanConnection
+    waiting: bool = True
+    thread: threading.Thread | None = None
 
 
 class Server:
     """Listens from its making on, and serves until it is stopped.
 
     Args:
-        address: (host, port) to listen at; port 0 takes a free one.
+        address: (host, port) to listen at; port 0 takes a free one, and the host "localhost" both loopback addresses.
         folders: where peers may choose chains.
         limits: what a peer may ask.
         observers: makes those who look on, for each scan; it is given the number of the scan.
@@ -48,7 +69,7 @@ class Server:
         address: (host, port) that it listens at.
 
     Raises:
-        OutputError: the address cannot be listened at.
+        OutputError: the address is taken or none of this machine.
     """
 
     def __init__(
@@ -61,68 +82,149 @@ class Server:
         self._folders = folders
         self._limits = limits or Limits()
         self._observers = observers
-        self._free = threading.BoundedSemaphore(self._limits.scans)
-        self._running: set[threading.Thread] = set()
-        self._stopped = False
-        try:
-            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-            self._listener = socket.create_server(address, family=family, backlog=_BACKLOG)
-        except OSError as error:
-            raise OutputError(f"cannot listen at {address[0]}:{address[1]}: {error.strerror}; choose another") from None
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._places = Places(self._limits.scans)
+        self._lock = threading.Lock()
+        self._visits: dict[int, _Visit] = {}  # by number, the oldest first
+        self._stopped = threading.Event()
+        self._cut = threading.Event()
+        self._listeners = _listen(*address)
+        self.address: tuple[str, int] = self._listeners[0].getsockname()[:2]
 
-    def serve(self) -> None:
-        """Serve scans until `stop`; then let those that run come to their end."""
+    def serve(self, grace: float | None = None) -> bool:
+        """Serve scans until `stop`; then let those that run come to their end.
+
+        Args:
+            grace: seconds for which they may go on; None: as long as they take.
+
+        Returns:
+            Whether all came to their end; the others were cut.
+        """
         number = 0
-        while not self._stopped:
-            try:
-                link, _ = self._listener.accept()
-            except OSError as error:
-                if not self._stopped:  # e.g. no descriptor is free for the moment
-                    _log.error("a connection could not be taken: %s", error)
-                    time.sleep(0.1)
-                continue
-            if len(self._running) >= self._limits.scans + _BACKLOG:
-                _log.error("too many connections say nothing; one more was closed")
-                link.close()
-                continue
-            number += 1
-            thread = threading.Thread(target=self._take, args=(link, number), name=f"scan {number}")
-            self._running.add(thread)
-            thread.start()
-        for thread in list(self._running):
-            thread.join()
+        with selectors.DefaultSelector() as selector:
+            for listener in self._listeners:
+                selector.register(listener, selectors.EVENT_READ, listener)
+            while not self._stopped.is_set():
+                for key, _ in selector.select():
+                    number += 1
+                    self._accept(key.data, number)
+        for listener in self._listeners:
+            listener.close()
+        return self._finish(grace)
 
     def stop(self) -> None:
         """Take no more scans. May be called from a signal handler or another thread."""
-        self._stopped = True
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes `accept`
-        self._listener.close()
+        self._stopped.set()
+        for listener in self._listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for it
 
-    def _take(self, link: socket.socket, number: int) -> None:
-        connection = ScanConnection(Wire.of_socket(link, min(_OPENING, self._limits.idle), self._limits.largest))
+    def cut(self) -> None:
+        """Take no more scans and end those that run. May be called from a signal handler or another thread."""
+        self._cut.set()
+        self.stop()
+
+    def _finish(self, grace: float | None) -> bool:
+        """Wait for the scans that run; cut what has not ended in time."""
+        give_up = time.monotonic() + grace if grace is not None else None
+        while running := self._running():
+            if self._cut.is_set() or (give_up is not None and time.monotonic() > give_up):
+                break
+            running[0].join(_LOOK)
+        with self._lock:
+            left = list(self._visits.values())
+        for visit in left:
+            _log.error("scan %d was cut: the server ends", visit.number)
+            visit.connection.socket.cut()
+        give_up = time.monotonic() + _CUT
+        for thread in self._running():
+            thread.join(max(give_up - time.monotonic(), 0.0))
+        return not left
+
+    def _running(self) -> list[threading.Thread]:
+        with self._lock:
+            return [visit.thread for visit in self._visits.values() if visit.thread is not None]
+
+    def _accept(self, listener: socket.socket, number: int) -> None:
         try:
-            with connection:
-                with told(connection, "client"):
-                    opening = connection.open()
+            link, _ = listener.accept()
+        except BlockingIOError:  # the peer is gone again
+            return
+        except OSError as error:
+            if not self._stopped.is_set():  # e.g. no descriptor is free for the moment
+                _log.error("a connection could not be taken: %s", error)
+                time.sleep(0.1)
+            return
+        self._make_room()
+        visit = _Visit(number, ScanConnection(Wire.of_socket(link, self._limits.idle, self._limits.largest)))
+        visit.connection.socket.deadline = time.monotonic() + self._limits.opening
+        visit.thread = threading.Thread(target=self._take, args=(visit,), name=f"scan {number}", daemon=True)
+        with self._lock:
+            self._visits[number] = visit
+        try:
+            visit.thread.start()
+        except RuntimeError as error:
+            _log.error("scan %d could not be begun: %s", number, error)
+            visit.connection.socket.cut()
+            self._forget(visit)
+
+    def _make_room(self) -> None:
+        """Where too many connections have not begun a scan, the oldest of them goes: who has a scan is not kept out."""
+        with self._lock:
+            waiting = [visit for visit in self._visits.values() if visit.waiting]
+        if len(waiting) >= _BACKLOG:
+            _log.error("too many connections have not begun a scan; one of them was closed")
+            waiting[0].waiting = False
+            waiting[0].connection.socket.cut()
+
+    def _end_a_stalled_scan(self) -> bool:
+        """Cut the scan that has sent nothing whole for the longest time, if that is long enough."""
+        with self._lock:
+            placed = [visit for visit in self._visits.values() if not visit.waiting]
+        slowest = min(placed, key=lambda visit: visit.connection.heard, default=None)
+        if slowest is None or time.monotonic() - slowest.connection.heard < self._limits.stalled:
+            return False
+        _log.error("scan %d has sent nothing for long; its place goes to another", slowest.number)
+        slowest.connection.socket.cut()
+        return True
+
+    def _forget(self, visit: _Visit) -> None:
+        with self._lock:
+            self._visits.pop(visit.number, None)
+
+    def _take(self, visit: _Visit) -> None:
+        connection, number = visit.connection, visit.number
+        try:
+            with connection, failures_reported(connection):
+                opening = connection.open()
+                connection.socket.deadline = time.monotonic() + self._limits.longest
                 if opening is not None:
-                    link.settimeout(self._limits.idle)
-                    self._run(connection, opening, number)
+                    with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
+                        visit.waiting = False
+                        serve_scan(connection, opening, self._folders, self._observers(number))
+                    _log.info("scan %d is done", number)
         except NadenoiseError as error:
             # Who connects and says nothing looks whether the server is there.
             _log.log(logging.DEBUG if connection.socket.silent else logging.ERROR, "scan %d: %s", number, error)
         except Exception:
             _log.exception("scan %d failed; this is a fault of nadenoise", number)
         finally:
-            self._running.discard(threading.current_thread())
+            self._forget(visit)
 
-    def _run(self, connection: ScanConnection, opening: Opening, number: int) -> None:
-        if not self._free.acquire(blocking=False):
-            with told(connection, peer_of(opening)):
-                raise ConnectionFailed(f"the server runs {self._limits.scans} scans, its limit; try again later")
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen at an address; at both loopback addresses, as far as there are two, for "localhost"."""
+    hosts = _LOOPBACKS if host == "localhost" else (host,)
+    listeners: list[socket.socket] = []
+    for name in hosts:
         try:
-            serve_scan(connection, opening, self._folders, self._observers(number))
-            _log.info("scan %d is done", number)
-        finally:
-            self._free.release()
+            family = socket.AF_INET6 if ":" in name else socket.AF_INET
+            listener = socket.create_server((name, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            if listeners:  # a machine without IPv6, or with another server there
+                _log.warning("there is no listening at %s: %s", name, reason_of(error))
+                continue
+            raise OutputError(f"cannot listen at {name}:{port}: {reason_of(error)}; choose another") from None
+        listener.setblocking(False)
+        listeners.append(listener)
+        port = listener.getsockname()[1]
+    return listeners

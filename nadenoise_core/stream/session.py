@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 import ismrmrd
 
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.files import chain_files, parse_chain, read_chain, read_node
-from nadenoise_core.chain.gadget import Item
+from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
 from nadenoise_core.chain.runner import run
 from nadenoise_core.configuration import suggestion
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.log import warnings_told
-from nadenoise_core.mrd.scan import Scan, read_scan
-from nadenoise_core.stream.connection import Opening, Peer, ScanConnection, told
-
-
-class Observer(Protocol):
-    """Who looks on as a scan runs; it is told on the scan's own thread, and must not fail."""
-
-    def begin(self, scan: Scan, header_xml: bytes) -> None:
-        """The scan begins."""
-
-    def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
-        """An acquisition has come."""
-
-    def image(self, image: ismrmrd.Image) -> None:
-        """An image has been sent."""
-
-    def end(self, error: Exception | None) -> None:
-        """The scan is over, or has failed."""
+from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.stream.connection import Opening, ScanConnection
+from nadenoise_core.stream.observers import Observer, Observers
 
 
 class ChainFolders:
@@ -87,15 +71,14 @@ def serve_scan(
     """Run one scan of a peer: Gadgetron with a node's configuration, or a client with that of a whole chain.
 
     Raises:
-        Exception: whatever went wrong, after the peer has been told.
+        Exception: whatever went wrong.
     """
-    if peer_of(opening) == "gadgetron":
-        with told(connection, "gadgetron"):
-            chain = read_node(opening.configuration.encode())
-            folders.check_paths(chain)
-            run_scan(connection, chain, opening.header_xml, observers)
+    if connection.peer == "gadgetron":
+        chain = read_node(opening.configuration.encode())
+        folders.check_paths(chain)
+        run_scan(connection, chain, opening.header_xml, observers)
     else:
-        with told(connection, "client"), _warnings_to(connection):
+        with _warnings_to(connection):
             chain = _chain_of_client(connection, opening, folders)
             run_scan(connection, chain, opening.header_xml, observers)
 
@@ -103,33 +86,28 @@ def serve_scan(
 def run_scan(connection: ScanConnection, chain: Chain, header_xml: bytes, observers: Sequence[Observer] = ()) -> None:
     """Run a chain over the items of a connection; what comes out is sent as it becomes ready.
 
+    A client is sent images and files alone: Gadgetron's ends at whatever else comes, and keeps nothing.
+
     Raises:
         Exception: whatever went wrong.
     """
     check_runs_here(chain)
     scan = read_scan(header_xml)
     gadgets = build(chain, scan)
-    for observer in observers:
-        observer.begin(scan, header_xml)
+    watching = Observers(observers)
     failure: Exception | None = None
     try:
-        for item in run(gadgets, _observed(connection, observers)):
-            connection.send(item)
+        watching.begin(scan, header_xml)
+        for item in run(gadgets, watching.seen(connection)):
+            if connection.peer == "gadgetron" or isinstance(item, ismrmrd.Image | DicomFile):
+                connection.send(item)
             if isinstance(item, ismrmrd.Image):
-                for observer in observers:
-                    observer.image(item)
+                watching.image(item)
     except Exception as error:
         failure = error
         raise
     finally:
-        for observer in observers:
-            observer.end(failure)
-
-
-def peer_of(opening: Opening) -> Peer:
-    """Who opened: Gadgetron, with the gadgets of one node, or a client, with a whole chain."""
-    node = opening.configuration and "<stream" not in opening.configuration
-    return "gadgetron" if node else "client"
+        watching.end(failure)
 
 
 def _chain_of_client(connection: ScanConnection, opening: Opening, folders: ChainFolders) -> Chain:
@@ -143,14 +121,6 @@ def _chain_of_client(connection: ScanConnection, opening: Opening, folders: Chai
         raise ChainError(f"no configuration came; name a chain, of {', '.join(folders.names)}")
     chain = folders.named(name)
     return with_parameters(chain, connection.parameters) if connection.parameters else chain
-
-
-def _observed(items: Iterable[Item], observers: Sequence[Observer]) -> Iterator[Item]:
-    for item in items:
-        if isinstance(item, ismrmrd.Acquisition):
-            for observer in observers:
-                observer.acquisition(item)
-        yield item
 
 
 @contextmanager

@@ -26,37 +26,48 @@ class Wire:
         send: all of the bytes given.
         end: close the connection; the peer still reads what was sent.
         cut: close it at once.
+        wait: set for how many seconds `receive` and `send` wait.
         largest: bytes that one read may ask for.
 
     Attributes:
+        idle: seconds that the peer may take for one part of a message, in either direction; None: for ever.
+        deadline: when everything must have come, of `time.monotonic`; None: never.
         fire: whether the peer speaks Siemens FIRE's dialect; it shows in the NULs that end its texts.
         silent: whether the peer has sent nothing yet.
     """
-
-    fire = False
-    silent = True
 
     def __init__(
         self,
         receive: Callable[[int], bytes],
         send: Callable[[Any], Any],
-        end: Callable[[], None],
-        cut: Callable[[], None],
+        end: Callable[[], None] = lambda: None,
+        cut: Callable[[], None] = lambda: None,
+        wait: Callable[[float | None], None] = lambda seconds: None,
         largest: int = LARGEST_MESSAGE,
     ) -> None:
         self._receive = receive
         self._send = send
         self._end = end
+        self._wait = wait
         self.cut = cut
         self.largest = largest
+        self.idle: float | None = None
+        self.deadline: float | None = None
+        self.fire = False
+        self.silent = True
+        self._ended = False  # nothing more comes
+        self._deaf = ""  # why nothing more is taken
 
     @classmethod
     def of_socket(cls, link: socket.socket, idle: float | None = None, largest: int = LARGEST_MESSAGE) -> Wire:
-        """A TCP connection; `idle`: seconds that the peer may keep it waiting, in either direction."""
-        link.settimeout(idle)
+        """A TCP connection."""
         with suppress(OSError):  # of a socket that is no TCP connection
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small message waits 40 ms
-        return cls(link.recv, link.sendall, lambda: _end_gently(link), lambda: _cut(link), largest)
+        wire = cls(
+            link.recv, link.sendall, lambda: _end_gently(link), lambda: _cut(link), link.settimeout, largest=largest
+        )
+        wire.idle = idle
+        return wire
 
     @classmethod
     def of_files(cls, source: BinaryIO, sink: BinaryIO) -> Wire:
@@ -66,7 +77,7 @@ class Wire:
             sink.write(data)
             sink.flush()
 
-        return cls(getattr(source, "read1", source.read), send, lambda: None, lambda: None)
+        return cls(getattr(source, "read1", source.read), send)
 
     def read(self, count: int) -> bytes:
         """Exactly so many bytes.
@@ -76,18 +87,41 @@ class Wire:
         """
         self.check(count)
         parts = bytearray()
+        give_up = self._until(self.idle)
         while len(parts) < count:
-            try:
-                part = self._receive(min(count - len(parts), _PART))
-            except TimeoutError:
-                raise ConnectionFailed("the peer sent nothing for too long; the scan is given up") from None
-            except OSError as error:
-                raise ConnectionFailed(f"the connection failed after a part of the scan: {error}") from None
-            if not part:
-                raise ConnectionFailed("the peer went away without a CLOSE message; the scan is not complete")
-            self.silent = False
-            parts += part
+            parts += self._part(count - len(parts), give_up)
         return bytes(parts)
+
+    def skip(self, silence: float) -> None:
+        """Take what comes, until nothing has come for so many seconds or the time that one part may take is over."""
+        give_up = self._until(self.idle)
+        with suppress(ConnectionFailed):
+            while not self._ended and (give_up is None or time.monotonic() < give_up):
+                self._part(_PART, self._until(silence))
+
+    def _until(self, seconds: float | None) -> float | None:
+        """The end of so many seconds, or of all time where that comes first."""
+        ends = [self.deadline] if self.deadline is not None else []
+        return min([*ends, time.monotonic() + seconds], default=None) if seconds is not None else self.deadline
+
+    def _part(self, count: int, give_up: float | None) -> bytes:
+        if self._ended:
+            raise ConnectionFailed("nothing more comes from the peer; the scan is given up")
+        try:
+            if give_up is not None:
+                self._wait(max(give_up - time.monotonic(), 1e-3))
+            part = self._receive(min(count, _PART))
+        except TimeoutError:
+            self._ended = True
+            raise ConnectionFailed("the peer sent nothing for too long; the scan is given up") from None
+        except OSError as error:
+            self._ended = True
+            raise ConnectionFailed(f"the connection failed after a part of the scan: {error}") from None
+        if not part:
+            self._ended = True
+            raise ConnectionFailed("the peer went away without a CLOSE message; the scan is not complete")
+        self.silent = False
+        return part
 
     def check(self, count: int) -> None:
         """Check that so many bytes may come.
@@ -101,23 +135,32 @@ class Wire:
             )
 
     def write(self, data: Any) -> None:
-        """Send bytes.
+        """Send bytes; a peer that once took nothing is not waited for again.
 
         Raises:
             ConnectionFailed: the peer is gone, or takes nothing.
         """
+        if self._deaf:
+            raise ConnectionFailed(self._deaf)
         try:
+            self._wait(self.idle)
             self._send(data)
         except TimeoutError:
-            raise ConnectionFailed("the peer took no data for too long; the scan is given up") from None
+            self._deaf = "the peer took no data for too long; the scan is given up"
         except OSError as error:
-            raise ConnectionFailed(f"the connection failed as results were sent: {error}") from None
+            self._deaf = f"the connection failed as results were sent: {error}"
+        if self._deaf:
+            self._ended = True
+            raise ConnectionFailed(self._deaf)
 
     def close(self) -> None:
         """Say CLOSE, and end the connection."""
-        with suppress(ConnectionFailed):  # of a peer that is gone
+        try:
             self.write(struct.pack("<H", CLOSE))
-        self._end()
+        except ConnectionFailed:  # of a peer that is gone
+            self.cut()
+        else:
+            self._end()
 
 
 def _end_gently(link: socket.socket) -> None:

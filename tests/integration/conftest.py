@@ -1,4 +1,4 @@
-"""A peer that speaks as Gadgetron does to an external node."""
+"""A peer that speaks as Gadgetron does to an external node, and breaks where Gadgetron breaks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -37,12 +38,17 @@ def node_configuration(stages: Iterable[Any]) -> str:
 
 
 class Peer:
-    """One connection to a node, from Gadgetron's side."""
+    """One connection to a node, from Gadgetron's side.
+
+    Gadgetron 4.7.2 crashes at an ERROR that comes before its own CLOSE is out, and for a moment after; and it passes on
+    our words as they are, so that they must end their line.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(120)
         self._socket = connection
         self.errors: list[str] = []
+        self._closed: float | None = None
 
     def write(self, data: Any) -> None:
         self._socket.sendall(data)
@@ -63,7 +69,10 @@ class Peer:
         received = []
         while (message := struct.unpack("<H", self.read(2))[0]) != CLOSE:
             if message == ERROR:
-                self.errors.append(self.read(struct.unpack("<Q", self.read(8))[0]).decode())
+                words = self.read(struct.unpack("<Q", self.read(8))[0]).decode()
+                assert self._closed is not None and time.monotonic() - self._closed > 0.05, "Gadgetron crashes"
+                assert words.endswith("\n")
+                self.errors.append(words)
                 continue
             received.append(read_recon_data(self) if message == 1023 else READERS[message](self.read))
         sender.join(120)
@@ -79,6 +88,7 @@ class Peer:
                 else:
                     self.write(struct.pack("<H", SENT[type(item)]))
                     item.serialize_into(self.write)
+            self._closed = time.monotonic()
             self.write(constants.GadgetMessageIdentifier.pack(CLOSE))
         except OSError:  # a node that failed does not read on
             pass

@@ -93,7 +93,10 @@ def images(address, scan, chain="all") -> list[ismrmrd.Image]:
 
 
 def answer(address: tuple[str, int], *sent: bytes, vanish: bool = False) -> tuple[list[str], list[str], int]:
-    """What comes back to bytes: errors, texts, and how many images; up to the end of the connection."""
+    """What comes back to bytes: errors, texts, and how many images; up to the end of the connection.
+
+    It knows the messages that Gadgetron's client knows: at any other that one aborts, and keeps nothing.
+    """
     errors, texts, count = [], [], 0
     with socket.create_connection(address, timeout=60) as link:
         try:
@@ -103,10 +106,9 @@ def answer(address: tuple[str, int], *sent: bytes, vanish: bool = False) -> tupl
                 return errors, texts, count
             with link.makefile("rb") as stream:
                 while (identifier := stream.read(2)) and (message := struct.unpack("<H", identifier)[0]) != CLOSE:
-                    if message == ERROR:
-                        errors.append(stream.read(struct.unpack("<Q", stream.read(8))[0]).decode())
-                    elif message == TEXT:
+                    if message == TEXT:
                         texts.append(stream.read(struct.unpack("<I", stream.read(4))[0]).decode())
+                        errors += [texts[-1][4:-1]] if texts[-1].startswith("ERR ") else []
                     else:
                         assert message == 1022
                         ismrmrd.Image.deserialize_from(stream.read)
@@ -194,7 +196,7 @@ class TestFire:
             bytes_of(acquisitions[:1]),
             struct.pack("<H", CLOSE),
         )
-        assert errors == [] and count == 0
+        assert len(errors) == 1 and count == 0
         (line,) = texts
         assert line.startswith("ERR there is no chain 'al'; did you mean 'all'?") and line.endswith("\0")
 
@@ -252,7 +254,7 @@ BAD = {
     "a configuration of 2^32 bytes": struct.pack("<HI", CONFIG, 2**32 - 1),
     "half a configuration": struct.pack("<HI", CONFIG, 1000) + b"<configuration>",
     "two configurations": named("all.xml") + text(CONFIG, "<configuration/>"),
-    "a configuration that is no XML": text(CONFIG, "<configuration") + text(HEADER, "<a/>"),
+    "a configuration that is no XML": text(CONFIG, "<configuration><stream") + text(HEADER, "<a/>"),
     "a configuration in no known text": struct.pack("<HI", CONFIG, 4) + b"\xff\xfe\xfd\xfc",
     "no configuration": text(HEADER, "<a/>") + struct.pack("<H", CLOSE),
     "a header that is none": named("all.xml") + text(HEADER, "hello") + struct.pack("<H", CLOSE),
@@ -263,7 +265,7 @@ BAD = {
 @pytest.mark.parametrize("vanish", [True, False], ids=["and goes", "and waits"])
 @pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
 def test_a_bad_client_takes_no_one_with_it(sent, vanish, serve, scan) -> None:
-    address = serve(Limits(idle=5))  # s; who is told of an error is waited for to say CLOSE
+    address = serve(Limits(idle=5))
     errors, _, count = [], [], 0
     if vanish or sent not in (BAD["nothing at all"], BAD["half an identifier"]):
         waits = sent in (BAD["half a configuration"], BAD["half a header"], BAD["http"])
@@ -312,7 +314,7 @@ def test_a_scan_that_goes_wrong_is_told_and_takes_no_one_with_it(kind, serve, sc
         answer(address, sent, vanish=True)
     else:
         errors, texts, _ = answer(address, sent)
-        assert len(errors) == 1 and texts[-1] == f"ERR {errors[0]}"
+        assert len(errors) == 1 and texts[-1] == f"ERR {errors[0]}\n"
         assert any(word in errors[0] for word in ("limit", "does not read"))
     assert (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
@@ -335,17 +337,26 @@ def test_a_gadget_that_fails_is_told_and_the_rest_of_the_scan_taken(serve, scan,
     assert len(images(address, scan)) == 3
 
 
-def test_a_client_that_takes_nothing_is_given_up(serve, scan, chain_file, caplog) -> None:
+def test_a_peer_that_takes_nothing_is_given_up_after_one_wait(serve, scan, node_xml, caplog) -> None:
     header, acquisitions = scan
-    xml = chain_file(["prewhiten"]).read_text()  # gives back every acquisition: more than the network holds
-    address = serve(Limits(idle=1))
+    xml = node_xml(["prewhiten"])  # gives back every acquisition: more than the network holds
+    address = serve(Limits(idle=2))
     with socket.create_connection(address, timeout=60) as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        began = time.monotonic()
         with suppress(ConnectionError):  # once the server has given up
             link.sendall(text(CONFIG, xml) + text(HEADER, header) + 40 * bytes_of(acquisitions))
-            time.sleep(3)
-    assert "the peer took no data for too long" in caplog.text
+        wait_until(lambda: "the peer took no data for too long" in caplog.text)
+        assert time.monotonic() - began < 5  # s: the failure and the end are not waited for anew
     assert len(images(address, scan)) == 3
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for an event."""
+    give_up = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_eight_scans_at_once_give_what_one_gives(serve, measured) -> None:
@@ -379,6 +390,188 @@ def test_a_scan_too_many_is_told_to_come_again(serve, scan) -> None:
         except ScanFailed:
             time.sleep(0.05)
     raise AssertionError("the place was not given back")
+
+
+def opened(address, *sent: bytes) -> socket.socket:
+    """A connection that has said something."""
+    link = socket.create_connection(address, timeout=60)
+    link.sendall(b"".join(sent))
+    return link
+
+
+def test_connections_that_never_begin_do_not_keep_scans_out(serve, scan) -> None:
+    address = serve(Limits(opening=30))
+    trickling = [opened(address, named("all.xml"), struct.pack("<HI", HEADER, 5000), b"<") for _ in range(150)]
+    for _ in range(3):
+        assert len(images(address, scan)) == 3
+        for link in trickling:
+            with suppress(OSError):
+                link.sendall(b"?")
+    for link in trickling:
+        link.close()
+
+
+def test_an_opening_has_a_deadline(serve) -> None:
+    with opened(serve(Limits(opening=0.5, idle=60)), named("all.xml")) as link:
+        began = time.monotonic()
+        for _ in range(100):
+            with suppress(OSError):
+                link.sendall(struct.pack("<HI", TEXT, 1) + b" ")  # something comes all the time
+            time.sleep(0.02)
+        assert b"ERR the peer sent nothing for too long" in link.recv(4096)
+        assert time.monotonic() - began < 10
+
+
+def test_a_scan_that_stalls_gives_its_place_to_one_that_waits(serve, scan, caplog) -> None:
+    header, acquisitions = scan
+    address = serve(Limits(scans=2, stalled=0.5))
+    begin = named("all.xml") + text(HEADER, header) + bytes_of(acquisitions[:1])
+    with opened(address, begin), opened(address, begin):
+        time.sleep(1.0)
+        for _ in range(3):
+            assert len(images(address, scan)) == 3
+    assert "its place goes to another" in caplog.text
+
+
+def test_nodes_of_one_scan_share_a_place(serve, scan, node_xml, peer) -> None:
+    header, acquisitions = scan
+    address = serve(Limits(scans=1))
+    stages = ("prewhiten", "accumulate", "reconstruct")
+    links = [opened(address, text(CONFIG, node_xml([stage])), text(HEADER, header)) for stage in stages]
+    try:
+        with socket.create_connection(address) as link:  # another scan, of which a node is here already
+            refused = peer(link)
+            assert refused.talk(node_xml(["prewhiten"]), header, acquisitions) == []
+            assert refused.errors == ["the server runs 1 scans, its limit; try again later\n"]
+        with pytest.raises(ScanFailed, match="its limit"):
+            images(address, scan)
+        for link in links:
+            link.sendall(struct.pack("<H", CLOSE))
+        assert b"limit" not in b"".join(link.recv(1 << 16) for link in links[:1])
+    finally:
+        for link in links:
+            link.close()
+
+
+def test_a_thread_that_cannot_be_started_costs_one_connection(serve, scan, monkeypatch) -> None:
+    address = serve()
+    start = threading.Thread.start
+
+    def fail(thread):
+        if thread.name.startswith("scan"):
+            monkeypatch.setattr(threading.Thread, "start", start)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with socket.create_connection(address, timeout=60) as link:
+        assert link.recv(1) == b""
+    assert len(images(address, scan)) == 3
+
+
+def test_both_loopback_addresses_are_listened_at(chains, scan) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("there is no IPv6 here")
+    server = Server(("localhost", 0), chains)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        for host in ("127.0.0.1", "::1"):
+            assert len(images((host, server.address[1]), scan)) == 3
+    finally:
+        server.stop()
+        thread.join(60)
+
+
+@pytest.mark.parametrize("how", ["grace", "cut"])
+def test_a_scan_that_goes_on_after_the_end_is_cut(how, chains, scan) -> None:
+    header, acquisitions = scan
+    server = Server(("127.0.0.1", 0), chains)
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(server.serve(0.5 if how == "grace" else 600)))
+    thread.start()
+    with opened(server.address, named("live.xml"), text(HEADER, header), bytes_of(acquisitions)) as link:
+        with link.makefile("rb") as stream:
+            next_image(stream)
+        server.stop()
+        if how == "cut":
+            time.sleep(0.3)
+            assert thread.is_alive()
+            server.cut()
+        thread.join(10)
+        assert ended == [False]
+
+
+def test_a_client_is_given_images_alone(serve, scan, chain_file) -> None:
+    header, acquisitions = scan
+    noise = ismrmrd.Waveform.from_array(np.arange(8, dtype=np.uint32).reshape(2, 4))
+    passes = str(chain_file(["prewhiten"]))
+    assert [item for item in send_scan(serve(), passes, header, acquisitions) if not isinstance(item, str)] == []
+    received = send_scan(serve(), "all", header, [noise, *acquisitions, noise])
+    assert {type(item) for item in received} <= {ismrmrd.Image, str}
+
+
+def test_a_fault_of_ours_is_named_as_one(serve, scan, monkeypatch) -> None:
+    def fail(*_):
+        raise KeyError("no one thought of this")
+
+    address = serve()
+    monkeypatch.setattr("nadenoise_core.stream.session.build", fail)
+    with pytest.raises(ScanFailed, match=r"KeyError: 'no one thought of this' \(a fault of nadenoise"):
+        images(address, scan)
+
+
+class TestObservers:
+    """Who looks on must not matter to a scan."""
+
+    class Broken:
+        def __init__(self, where: str) -> None:
+            self.where, self.ended = where, threading.Event()
+
+        def _at(self, where: str) -> None:
+            if where == self.where:
+                raise ValueError("broken")
+
+        def begin(self, scan, header_xml) -> None:
+            self._at("begin")
+
+        def acquisition(self, acquisition) -> None:
+            self._at("acquisition")
+
+        def image(self, image) -> None:
+            self._at("image")
+
+        def end(self, error) -> None:
+            self.ended.set()
+            self._at("end")
+
+    @pytest.mark.parametrize("where", ["begin", "acquisition", "image", "end"])
+    def test_one_that_fails_is_given_up(self, where, serve, scan, tmp_path, caplog) -> None:
+        broken = self.Broken(where)
+        address = serve(observers=lambda number: [broken, Capture(tmp_path / "raw", number)])
+        assert len(images(address, scan)) == 3
+        wait_until(broken.ended.is_set)
+        with RawFile(TestCapture.wait_for(tmp_path / "raw")) as file:
+            assert len(file) == len(scan[1])
+        assert caplog.text.count("Broken failed (ValueError) and looks no longer") == 1
+
+
+def test_gadgetrons_word_for_an_error_is_one(scan) -> None:
+    words = "[/configuration/stream/external] ERROR: no such chain\n"
+
+    def serve_once(listener: socket.socket) -> None:
+        link, _ = listener.accept()
+        with link:
+            link.sendall(text(TEXT, "all is well\n") + text(TEXT, words) + struct.pack("<H", CLOSE))
+            while link.recv(1 << 20):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_once, args=(listener,))
+        thread.start()
+        with pytest.raises(ScanFailed, match="scan failed: no such chain$"):
+            list(send_scan(listener.getsockname()[:2], "all", *scan))
+        thread.join(30)
 
 
 def test_many_scans_leave_nothing_behind(serve, measured) -> None:
