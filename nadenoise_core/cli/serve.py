@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +17,12 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
 from nadenoise_core.simulate.warm import warm_up
-from nadenoise_core.stream.capture import Capture
+from nadenoise_core.stream.capture import Captures
 from nadenoise_core.stream.observers import Observer
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
+
+_CAPTURING = 30.0  # s for files to become whole at the end
 
 
 def command(
@@ -58,10 +62,10 @@ def command(
     show_log(logging.INFO)
 
     scans = Scans() if monitor is not None else None
+    captures = Captures(capture) if capture is not None else None
 
     def observers(number: int) -> list[Observer]:
-        captures: list[Observer] = [Capture(capture, number)] if capture is not None else []
-        return [*captures, scans.watch(number)] if scans is not None else captures
+        return [looking.watch(number) for looking in (captures, scans) if looking is not None]
 
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20)
     folders = ChainFolders(chains or ())
@@ -73,4 +77,12 @@ def command(
         note(f"scans are shown at {Monitor(scans, monitor).url}")
     note(f"listening at {server.address[0]}:{server.address[1]}")
     done = server.serve(grace)
-    note("stopped" if done else "stopped; the scans that ran on were cut")
+    if not done:
+        note("the scans that ran on were cut")
+    if captures is not None and not captures.finish(_CAPTURING):
+        note("raw data that were still to be written are lost")
+        done = False
+    note("stopped")
+    if not done:  # a thread that is deep in a library would hold up the end
+        sys.stderr.flush()
+        os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -192,6 +193,8 @@ def load_network(bundle: Bundle, device: str = "cpu") -> Any:
 def _read_torchscript(content: bytes, device: str) -> Any:
     import torch
 
+    # For good: a filter that is put back at the end is put back for all threads. ismrmrd makes such warnings visible.
+    warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
     return torch.jit.load(BytesIO(content), map_location=device).eval()  # type: ignore[no-untyped-call]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -20,6 +21,7 @@ from nadenoise_core.errors import OutputError, RawDataError, reason_of
 from nadenoise_core.files import whole_file
 
 _BLOCK = 256  # acquisitions read or written at once: a few MB
+_CHECKSUMS = "checksums"  # CRC-32 of each acquisition: HDF5's own leave out what has a variable length
 
 
 class RawFile:
@@ -44,6 +46,8 @@ class RawFile:
             raise RawDataError(f"{path}: not a readable HDF5 file ({reason}); copy or convert it anew") from None
         try:
             self._group = self._find_group(group)
+            self._refuse_other_files()
+            self._checksums = self._read_checksums()
             self.header_xml = self._read_header()
             self._acquisitions = self._find_acquisitions()
         except RawDataError:
@@ -58,6 +62,11 @@ class RawFile:
     def __len__(self) -> int:
         """How many acquisitions the file holds."""
         return int(self._acquisitions.shape[0])
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether the file tells if a bit of it has changed."""
+        return self._checksums is not None
 
     def __enter__(self) -> RawFile:
         return self
@@ -91,10 +100,13 @@ class RawFile:
                 f"{self.path}: acquisition {number} holds {data.size // 2} samples and {trajectory.size} trajectory "
                 f"values, its header says {coils} x {samples} and {samples} x {dimensions}; the file is damaged"
             )
+        data, trajectory = np.asarray(data, np.float32), np.asarray(trajectory, np.float32)
+        if self._checksums is not None and _checksum(bytes(head), trajectory, data) != self._checksums[number]:
+            raise RawDataError(f"{self.path}: acquisition {number} is not as it was written; the file is damaged")
         return ismrmrd.Acquisition(
             head,
-            data=np.asarray(data, np.float32).view(np.complex64).reshape(coils, samples),
-            trajectory=np.asarray(trajectory, np.float32).reshape(samples, dimensions),
+            data=data.view(np.complex64).reshape(coils, samples),
+            trajectory=trajectory.reshape(samples, dimensions),
         )
 
     def _find_group(self, name: str | None) -> Any:
@@ -114,6 +126,23 @@ class RawFile:
         missing = f"no measurement '{name}'" if name else "no ISMRMRD measurement (a group with 'xml' and 'data')"
         raise RawDataError(f"{self.path}: {missing}; it holds {inside}")
 
+    def _refuse_other_files(self) -> None:
+        """A file may say that its data are in another file, anywhere on this machine."""
+        for name in ("xml", "data", _CHECKSUMS):
+            link = self._group.get(name, getlink=True)
+            if link is None:
+                continue
+            if isinstance(link, h5py.ExternalLink) or self._group[name].external or self._group[name].is_virtual:
+                raise RawDataError(f"{self.path}: '{name}' is in another file; copy it into this one (h5repack)")
+
+    def _read_checksums(self) -> NDArray[np.uint32] | None:
+        stored = self._group.get(_CHECKSUMS)
+        if stored is None:
+            return None
+        if stored.shape != self._group["data"].shape:
+            raise RawDataError(f"{self.path}: there are not as many checksums as acquisitions; the file is damaged")
+        return np.asarray(stored[:], np.uint32)
+
     def _find_acquisitions(self) -> Any:
         rows = self._group["data"]
         missing = sorted(_names(acquisition_dtype) - _names(rows.dtype))
@@ -131,7 +160,10 @@ class RawFile:
             value = stored[(0,) * stored.ndim]
         except (OSError, ValueError, IndexError) as error:
             raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
-        return value if isinstance(value, bytes) else str(value).encode("utf-8")
+        header = value if isinstance(value, bytes) else str(value).encode("utf-8")
+        if self._checksums is not None and zlib.crc32(header) != self._group[_CHECKSUMS].attrs.get("xml"):
+            raise RawDataError(f"{self.path}: the ISMRMRD header is not as it was written; the file is damaged")
+        return header
 
 
 def _names(kind: np.dtype[Any], above: str = "") -> set[str]:
@@ -165,15 +197,23 @@ def named_in_errors(raw: Path) -> Iterator[None]:
         raise type(error)(f"{raw}: {error}") from error
 
 
-def write_raw_file(path: Path, header_xml: str | bytes, acquisitions: Iterable[ismrmrd.Acquisition]) -> None:
-    """Write an ISMRMRD file, as the group "dataset"; it appears under its name when it is whole.
+def write_raw_file(
+    path: Path, header_xml: str | bytes, acquisitions: Iterable[ismrmrd.Acquisition], *, replace: bool = True
+) -> None:
+    """Write an ISMRMRD file, as the group "dataset", with checksums; it appears under its name when it is whole.
+
+    Args:
+        path: of the file.
+        header_xml: ISMRMRD header.
+        acquisitions: in the order of the file.
+        replace: a file of this name; else that is an error.
 
     Raises:
         OutputError: the file cannot be written.
     """
     try:
         with (
-            whole_file(path, make_folders=False) as unfinished,
+            whole_file(path, make_folders=False, replace=replace) as unfinished,
             _Disc(unfinished) as disc,
             h5py.File(disc, "w") as file,
         ):
@@ -230,14 +270,28 @@ class _Disc(io.FileIO):
 
 
 def _fill(group: Any, header_xml: str | bytes, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:
+    header = header_xml if isinstance(header_xml, bytes) else header_xml.encode("utf-8")
     xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
-    xml[0] = header_xml if isinstance(header_xml, bytes) else header_xml.encode("utf-8")
-    rows = group.create_dataset("data", (0,), maxshape=(None,), chunks=(64,), dtype=acquisition_dtype)
+    xml[0] = header
+    growing = {"shape": (0,), "maxshape": (None,), "fletcher32": True}
+    rows = group.create_dataset("data", chunks=(64,), dtype=acquisition_dtype, **growing)
+    checksums = group.create_dataset(_CHECKSUMS, chunks=(1024,), dtype=np.uint32, **growing)
+    checksums.attrs["xml"] = np.uint32(zlib.crc32(header))
     while block := list(islice(acquisitions, _BLOCK)):
-        filled = np.empty(len(block), dtype=acquisition_dtype)
-        for row, acquisition in zip(filled, block, strict=True):
+        filled, sums = np.empty(len(block), dtype=acquisition_dtype), np.empty(len(block), np.uint32)
+        for number, (row, acquisition) in enumerate(zip(filled, block, strict=True)):
             row["head"] = np.frombuffer(acquisition.getHead(), dtype=acquisition_header_dtype)[0]
             row["data"] = acquisition.data.view(np.float32).ravel()
             row["traj"] = acquisition.traj.ravel()
-        rows.resize(rows.shape[0] + len(block), axis=0)
-        rows[-len(block) :] = filled
+            sums[number] = _checksum(bytes(acquisition.getHead()), row["traj"], row["data"])
+        for dataset, values in ((rows, filled), (checksums, sums)):
+            dataset.resize(dataset.shape[0] + len(block), axis=0)
+            dataset[-len(block) :] = values
+
+
+def _checksum(head: bytes, trajectory: NDArray[np.float32], data: NDArray[np.float32]) -> int:
+    """CRC-32 of an acquisition."""
+    so_far = zlib.crc32(head)
+    for array in (trajectory, data):
+        so_far = zlib.crc32(np.ascontiguousarray(array).data, so_far)
+    return so_far

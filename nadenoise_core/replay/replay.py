@@ -75,7 +75,12 @@ def replay(
             with ImagesFile(folder / "images.h5", file.header_xml) as stored:
                 images = stored.all_of(run(gadgets, counted(file, progress), clock))
             report = {
-                "raw": {"file": raw.name, "acquisitions": len(file), "sha256": sha256_of(raw)},
+                "raw": {
+                    "file": raw.name,
+                    "acquisitions": len(file),
+                    "sha256": sha256_of(raw),
+                    "checksums": file.has_checksums,
+                },
                 "versions": versions(),
                 "chain": {"name": chain.name, "stages": chain.describe()},
                 "images": [_described(image) for image in images],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import selectors
 import socket
 import threading
@@ -48,12 +49,11 @@ class Limits:
 
 @dataclass(eq=False)
 class _Visit:
-    """One connection and its thread; `waiting` until it has a place."""
+    """One connection; `waiting` until it has a place."""
 
     number: int
     connection: ScanConnection
     waiting: bool = True
-    thread: threading.Thread | None = None
 
 
 class Server:
@@ -85,6 +85,7 @@ class Server:
         self._places = Places(self._limits.scans)
         self._lock = threading.Lock()
         self._visits: dict[int, _Visit] = {}  # by number, the oldest first
+        self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
         self._cut = threading.Event()
         self._listeners = _listen(*address)
@@ -125,24 +126,23 @@ class Server:
 
     def _finish(self, grace: float | None) -> bool:
         """Wait for the scans that run; cut what has not ended in time."""
-        give_up = time.monotonic() + grace if grace is not None else None
-        while running := self._running():
-            if self._cut.is_set() or (give_up is not None and time.monotonic() > give_up):
-                break
-            running[0].join(_LOOK)
+        give_up = time.monotonic() + grace if grace is not None else math.inf
+        while self._running() and not self._cut.is_set() and time.monotonic() < give_up:
+            self._threads[0].join(_LOOK)
         with self._lock:
             left = list(self._visits.values())
         for visit in left:
             _log.error("scan %d was cut: the server ends", visit.number)
             visit.connection.socket.cut()
         give_up = time.monotonic() + _CUT
-        for thread in self._running():
+        for thread in self._threads:
             thread.join(max(give_up - time.monotonic(), 0.0))
-        return not left
+        return not left and not self._running()
 
-    def _running(self) -> list[threading.Thread]:
-        with self._lock:
-            return [visit.thread for visit in self._visits.values() if visit.thread is not None]
+    def _running(self) -> bool:
+        """Whether a thread is left."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        return bool(self._threads)
 
     def _accept(self, listener: socket.socket, number: int) -> None:
         try:
@@ -157,11 +157,13 @@ class Server:
         self._make_room()
         visit = _Visit(number, ScanConnection(Wire.of_socket(link, self._limits.idle, self._limits.largest)))
         visit.connection.socket.deadline = time.monotonic() + self._limits.opening
-        visit.thread = threading.Thread(target=self._take, args=(visit,), name=f"scan {number}", daemon=True)
+        thread = threading.Thread(target=self._take, args=(visit,), name=f"scan {number}", daemon=True)
         with self._lock:
             self._visits[number] = visit
+        self._running()  # forgets those that are done
         try:
-            visit.thread.start()
+            thread.start()
+            self._threads.append(thread)
         except RuntimeError as error:
             _log.error("scan %d could not be begun: %s", number, error)
             visit.connection.socket.cut()

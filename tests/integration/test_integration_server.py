@@ -23,7 +23,7 @@ from nadenoise_core.errors import ConnectionFailed, ScanFailed
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.stream import messages
-from nadenoise_core.stream.capture import Capture
+from nadenoise_core.stream.capture import Capture, Captures
 from nadenoise_core.stream.client import send_scan
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
@@ -629,6 +629,25 @@ class TestCapture:
             assert list(file.acquisitions()) == acquisitions
             again = images(address, (file.header_xml.decode(), list(file.acquisitions())))
         assert [image.to_bytes() for image in again] == [image.to_bytes() for image in sent]
+
+    def test_no_file_is_replaced_when_a_clock_stands_still(self, serve, scan, tmp_path, monkeypatch) -> None:
+        monkeypatch.setattr("nadenoise_core.stream.capture.time.strftime", lambda form: "20261101_023000")
+        kept = Captures(tmp_path / "raw")
+        for _ in range(2):  # two servers, that count from 1 both
+            assert len(images(serve(observers=lambda number: [kept.watch(number)]), scan)) == 3
+        assert kept.finish(30)
+        assert len(list((tmp_path / "raw").glob("scan_20261101_023000_0001_*.h5"))) == 2
+
+    def test_a_file_that_does_not_come_to_its_end_is_given_up(self, tmp_path, scan, caplog, monkeypatch) -> None:
+        stuck = threading.Event()
+        monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(30))
+        kept = Captures(tmp_path)
+        kept.watch(1).begin(None, b"")
+        began = time.monotonic()
+        assert not kept.finish(0.2) and time.monotonic() - began < 5
+        assert "the disc is too slow" in caplog.text
+        stuck.set()
+        assert kept.finish(30)
 
     def test_a_folder_that_cannot_be_written_stops_the_capture_not_the_scan(self, serve, scan, tmp_path, caplog):
         (tmp_path / "raw").write_text("a file, where a folder should be")

@@ -192,3 +192,87 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         with pytest.raises(OutputError) as caught:
             write_raw_file(path, HEADER, acquisitions(1))
         assert str(caught.value).startswith(f"cannot write {path}: ") and len(str(caught.value).splitlines()) == 1
+
+
+def flipped(path: Path, place: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_a_bit_that_flips_is_found_or_changes_nothing(tmp_path):
+    path = tmp_path / "scan.h5"
+    items = acquisitions(40)
+    write_raw_file(path, HEADER, items)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(5)
+    found = 0
+    for place, bit in zip(rng.integers(0, len(whole), 300), rng.integers(0, 8, 300), strict=True):
+        path.write_bytes(whole)
+        flipped(path, int(place), int(bit))
+        try:
+            with RawFile(path) as file:
+                assert file.header_xml == HEADER.encode()
+                read = list(file.acquisitions())
+        except RawDataError:
+            found += 1
+        else:
+            assert len(read) == len(items) and all(same(*pair) for pair in zip(read, items, strict=True))
+    assert found > 50
+
+
+@pytest.mark.parametrize("what", ["a sample", "the trajectory", "the header"])
+def test_what_was_changed_is_named(what, tmp_path):
+    path = tmp_path / "scan.h5"
+    items = acquisitions(3)
+    write_raw_file(path, HEADER, items)
+    sought = {
+        "a sample": items[1].data.tobytes(),
+        "the trajectory": items[1].traj.tobytes(),
+        "the header": HEADER.encode(),
+    }[what]
+    place = path.read_bytes().index(sought)
+    flipped(path, place + 2, 4)
+    words = "header is not as it was written" if what == "the header" else "acquisition 1 is not as it was written"
+    with pytest.raises(RawDataError, match=words), RawFile(path) as file:
+        list(file.acquisitions())
+
+
+def test_whether_there_are_checksums_is_known(tmp_path):
+    write_raw_file(tmp_path / "ours.h5", HEADER, acquisitions(2))
+    theirs = written_by_library(tmp_path / "theirs.h5", acquisitions(2))
+    with RawFile(tmp_path / "ours.h5") as file:
+        assert file.has_checksums
+    with RawFile(theirs) as file:
+        assert not file.has_checksums
+
+
+@pytest.mark.parametrize("name", ["xml", "data", "checksums"])
+@pytest.mark.parametrize("kind", ["link", "virtual", "storage"])
+def test_a_file_whose_data_are_elsewhere_is_refused(name, kind, tmp_path):
+    path, other = tmp_path / "scan.h5", tmp_path / "other.h5"
+    for one in (path, other):
+        write_raw_file(one, HEADER, acquisitions(2))
+    with h5py.File(path, "a") as file:
+        group = file["dataset"]
+        shape, dtype = group[name].shape, np.dtype("u4")
+        del group[name]
+        if kind == "link":
+            group[name] = h5py.ExternalLink(str(other), f"dataset/{name}")
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout(shape, dtype)
+            layout[:] = h5py.VirtualSource(str(other), f"dataset/{name}", shape, dtype)
+            group.create_virtual_dataset(name, layout)
+        else:
+            group.create_dataset(name, shape, dtype, external=[("/etc/hostname", 0, 8)])
+    with pytest.raises(RawDataError, match=f"'{name}' is in another file"):
+        RawFile(path)
+
+
+def test_a_file_is_not_replaced_unless_it_may(tmp_path):
+    path = tmp_path / "scan.h5"
+    write_raw_file(path, HEADER, acquisitions(2))
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="File exists"):
+        write_raw_file(path, HEADER, acquisitions(3), replace=False)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
