@@ -7,20 +7,16 @@ Campbell-Washburn et al., Magn Reson Med 75:2278, 2016). Density weights are to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError, TrajectoryError
 from nadenoise_core.sampling.trajectory import BEYOND_EDGE
-
-if TYPE_CHECKING:
-    from scipy.interpolate import CubicSpline
 
 RESPONSE_COLUMNS = ("frequency_Hz", "x_re", "x_im", "y_re", "y_im", "z_re", "z_im")
 
@@ -85,13 +81,15 @@ class GradientResponse:
         return np.asarray(self._curve(np.minimum(frequency, self.frequency[-1])))
 
     @cached_property
-    def _curve(self) -> CubicSpline:
+    def _curve(self) -> Callable[[NDArray[np.floating]], NDArray[np.complex128]]:
         """Through both sides, so that it is smooth at 0 Hz, where eddy currents of long duration show."""
         from scipy.interpolate import CubicSpline
 
         below = slice(None, 0 if self.frequency[0] == 0 else None, -1)
         frequency = np.concatenate([-self.frequency[below], self.frequency])
-        return CubicSpline(frequency, np.concatenate([self.response[:, below].conj(), self.response], axis=1), axis=1)
+        both = np.concatenate([self.response[:, below].conj(), self.response], axis=1)
+        curve: Callable[[NDArray[np.floating]], NDArray[np.complex128]] = CubicSpline(frequency, both, axis=1)
+        return curve
 
 
 @dataclass(frozen=True, eq=False)
