@@ -22,6 +22,7 @@ from nadenoise_core.mrd.image import (
     known_facts,
     pixel_size,
     pixels_of,
+    put_labels,
     replicas_of,
     without_replicas,
 )
@@ -235,7 +236,10 @@ class Quantify(Gadget):
             if remark.warns:
                 self.log.warning(remark.text)
         paths = {"label_map", "roi_map", "b1_map", "receive_map"}
-        return image_beside(image, result.values, of_map.after(self.name(), self.parameters.model_dump(exclude=paths)))
+        made = image_beside(image, result.values, of_map.after(self.name(), self.parameters.model_dump(exclude=paths)))
+        if self._rois is not None:
+            put_labels(made, self._rois)
+        return made
 
     def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
         """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""

@@ -130,6 +130,16 @@ def on_device(image: ismrmrd.Image) -> Any | None:
     return getattr(image, "on_device", None)
 
 
+def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64]) -> None:
+    """Let the label map of the regions that were read in an image, (rows, columns), ride on it within this process."""
+    image.labels = labels
+
+
+def labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
+    """The label map of the regions of an image, (rows, columns), if a stage of this process read any."""
+    return getattr(image, "labels", None)
+
+
 def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:
     """The image as whole numbers, as a Siemens console takes them; FIRE's meta tells their scale.
 

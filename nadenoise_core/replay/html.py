@@ -20,6 +20,11 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def significant(value: float, digits: int = 4) -> str:
+    """A number with so many significant digits; a minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
 def p_value(value: float | None) -> str:
     """A p value as the paper writes it."""
     if value is None or not math.isfinite(value):
@@ -52,5 +57,5 @@ def _environment(room: str, escape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(number=number, p=p_value)
+    made.filters.update(number=number, significant=significant, p=p_value)
     return made

@@ -1,4 +1,4 @@
-"""One picture of a replay: the images, the aTSC map, the calibration line."""
+"""One picture of a replay: every place's images, its aTSC map and its calibration line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ismrmrd
 import numpy as np
 
 from nadenoise_core.mrd.facts import AtscFacts, Kind
-from nadenoise_core.mrd.image import known_facts, pixel_size, pixels_of
+from nadenoise_core.replay.panels import Panel, panels_of
+from nadenoise_core.replay.places import places_of
 
 if TYPE_CHECKING:
+    import ismrmrd
     from matplotlib.figure import Figure
 
-_LARGEST_CONCENTRATION = 100.0  # mmol/L, the upper end of the colour scale
+_MOST_ROWS = 8
+_EDGES = (  # where the letters of the patient stand: left, right, top, bottom
+    (0.02, 0.5, "left", "center"),
+    (0.98, 0.5, "right", "center"),
+    (0.5, 0.98, "center", "top"),
+    (0.5, 0.02, "center", "bottom"),
+)
+_OUTLINES = ("white", "tab:orange", "tab:pink", "tab:cyan", "tab:red", "tab:olive")
 
 
 def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
@@ -24,64 +32,70 @@ def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
 
 
 def overview(images: Sequence[ismrmrd.Image]) -> Figure:
-    """Draw one image in all its kinds: NUFFT, denoised, aTSC with a colour bar in mmol/L, calibration line.
+    """Draw the first places, a row each: signal, what the network took away, aTSC in mmol/L, calibration line.
 
     Args:
         images: those that a chain gave, in order.
     """
     from matplotlib.figure import Figure
 
-    # All panels are of one image: the last with a map, else the last.
-    mapped = [image for image in images if known_facts(image).kind is Kind.ATSC] or list(images)
-    index = mapped[-1].getHead().image_index if mapped else 0
-    last = {known_facts(image).kind: image for image in images if image.getHead().image_index == index}
-    shown = [last[kind] for kind in Kind if kind in last]
-    panels = len(shown) + (Kind.ATSC in last)
-    figure = Figure(figsize=(4.2 * max(panels, 1), 4.4), layout="constrained", dpi=110)
-    axes = figure.subplots(1, max(panels, 1), squeeze=False)[0]
-    brightest = max((_brightest(last[kind]) for kind in last if kind is not Kind.ATSC), default=1.0)
-    for axis, image in zip(axes, shown, strict=False):
-        facts = known_facts(image)
-        is_map = facts.atsc is not None
-        drawn = axis.imshow(
-            pixels_of(image) if is_map else np.abs(pixels_of(image)),
-            cmap="viridis" if is_map else "gray",
-            vmin=0,
-            vmax=_LARGEST_CONCENTRATION if is_map else brightest,
-            extent=_extent(image),
-            interpolation="nearest",
-        )
-        axis.set_title(facts.description, fontsize=10)
-        axis.set_xlabel("mm")
-        if facts.atsc is not None:
-            figure.colorbar(drawn, ax=axis, label="mmol/L", shrink=0.8)
-            _mark_tubes(axis, facts.atsc)
-            _draw_calibration(axes[-1], facts.atsc)
-    for axis in axes[panels:]:
+    places = places_of(images)
+    rows = [(place, panels_of(place)) for place in places[:_MOST_ROWS]]
+    maps = [place.facts(Kind.ATSC) for place, _ in rows]
+    columns = max((len(panels) + (facts is not None) for (_, panels), facts in zip(rows, maps, strict=True)), default=1)
+    figure = Figure(figsize=(4.2 * columns, 4.4 * max(len(rows), 1)), layout="constrained", dpi=110)
+    grid = figure.subplots(max(len(rows), 1), columns, squeeze=False)
+    for axis in grid.flat:
         axis.set_axis_off()
+    for axes, (place, panels), facts in zip(grid, rows, maps, strict=False):
+        for axis, panel in zip(axes, panels, strict=False):
+            _draw_panel(axis, panel, f"{place.name}: {panel.title}" if place.name else panel.title)
+        if facts is not None and facts.atsc is not None:
+            _draw_calibration(axes[-1], facts.atsc)
+    averages = {place.averages for place in places}
+    figure.suptitle(f"23Na, {', '.join(str(number) for number in sorted(averages))} averages", fontsize=11)
     return figure
 
 
-def _brightest(image: ismrmrd.Image) -> float:
-    return float(np.percentile(np.abs(pixels_of(image)), 99.8))
-
-
-def _extent(image: ismrmrd.Image) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of the image in mm; pixel N//2 is the centre of the FOV."""
-    rows, columns = pixels_of(image).shape
-    height, width = pixel_size(image)
-    left, top = -(columns // 2 + 0.5) * width, -(rows // 2 + 0.5) * height
-    return left, left + columns * width, top + rows * height, top
-
-
-def _mark_tubes(axis: Any, atsc: AtscFacts) -> None:
+def _draw_panel(axis: Any, panel: Panel, title: str) -> None:
     from matplotlib.patches import Circle
 
-    for tube in atsc.tubes:
-        axis.add_patch(Circle(tube.centre, tube.diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
+    axis.set_axis_on()
+    drawn = axis.imshow(
+        panel.values,
+        cmap=panel.colours,
+        vmin=panel.low,
+        vmax=panel.high,
+        extent=panel.extent,
+        interpolation="nearest",
+    )
+    axis.set_title(title, fontsize=10)
+    axis.set_xlabel("mm")
+    if panel.unit:
+        axis.figure.colorbar(drawn, ax=axis, label=panel.unit, shrink=0.8)
+    ink = "black" if panel.low < 0 else "white"
+    for letters, (x, y, side, height) in zip(panel.marks, _EDGES, strict=True):
+        look = {"ha": side, "va": height, "color": ink, "fontsize": 11, "fontweight": "bold"}
+        axis.text(x, y, letters, transform=axis.transAxes, **look)
+    for x, y, diameter in panel.tubes:
+        axis.add_patch(Circle((x, y), diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
+    if panel.labels is not None:
+        _draw_outlines(axis, panel)
+
+
+def _draw_outlines(axis: Any, panel: Panel) -> None:
+    assert panel.labels is not None
+    left, right, bottom, top = panel.extent
+    rows, columns = panel.labels.shape
+    x = left + (np.arange(columns) + 0.5) * (right - left) / columns
+    y = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
+    for number, label in enumerate(label for label in np.unique(panel.labels) if label > 0):
+        colour = _OUTLINES[number % len(_OUTLINES)]
+        axis.contour(x, y, panel.labels == label, levels=[0.5], colors=colour, linewidths=1.0)
 
 
 def _draw_calibration(axis: Any, atsc: AtscFacts) -> None:
+    axis.set_axis_on()
     concentrations = np.array([tube.concentration for tube in atsc.tubes])
     errors = [tube.std / np.sqrt(tube.pixels) for tube in atsc.tubes]
     ends = np.array([0, concentrations.max()])

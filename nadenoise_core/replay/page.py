@@ -2,32 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nadenoise_core.replay.html import embedded, render
+from nadenoise_core.mrd.facts import AtscFacts, Kind
+from nadenoise_core.quantify.readings import RegionMethod, RegionReading
+from nadenoise_core.replay.html import render
+from nadenoise_core.replay.panels import panels_of
+from nadenoise_core.replay.places import Place
+from nadenoise_core.replay.svg import CalibrationPlot, Drawing, calibration_plot, drawing, outline_colours
+from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network, on_region
+
+_MOST_PLACES = 16  # with pictures; a page of more would load slowly
+_METHODS = {
+    RegionMethod.FIT: "fit to the raw data",
+    RegionMethod.GTM: "geometric transfer matrix",
+    RegionMethod.MEAN: "mean of pixels, edges blurred",
+    RegionMethod.DENOISED_MEAN: "mean of denoised pixels, edges blurred",
+}
+"""From the best to the worst."""
 
 
-def replay_page(report: dict[str, Any], picture: bytes, virtual: bool) -> str:
+@dataclass(frozen=True)
+class RegionRow:
+    """One region in one way, for the template."""
+
+    reading: RegionReading
+    method: str
+    verdict: Verdict | None
+    colour: str
+
+
+@dataclass(frozen=True)
+class PlaceOnPage:
+    """One place, for the template.
+
+    Attributes:
+        name: as of the place.
+        averages: in its images.
+        regions: by the best method of each.
+        others: the same regions by other methods.
+        network: whether the denoised image is to be trusted.
+        drawings: of its panels; none beyond the most that a page shows.
+        atsc: of its map; None where there is none.
+        plot: of its calibration.
+    """
+
+    name: str
+    averages: int
+    regions: tuple[RegionRow, ...]
+    others: tuple[RegionRow, ...]
+    network: Verdict
+    drawings: tuple[Drawing, ...]
+    atsc: AtscFacts | None
+    plot: CalibrationPlot | None
+
+
+def replay_page(report: dict[str, Any], places: Sequence[Place], files: Sequence[str]) -> str:
     """A self-contained HTML page of one replay.
 
     Args:
         report: what `report.json` holds.
-        picture: the PNG overview.
-        virtual: whether the scan was simulated.
+        places: of the scan.
+        files: of the folder of results, relative to it, to be linked.
     """
-    images = [{"calibration": None, "bundle": None, "regions": None, **image} for image in report["images"]]
+    least = min(places, key=lambda place: place.averages, default=None)
     return render(
         "nadenoise_core.replay",
         "replay.html.j2",
         title=f"23Na MRI: {report['raw']['file']}",
-        subject=(
-            "The subject is virtual: this scan was simulated, not taken of a person."
-            if virtual
-            else "The subject is not virtual, as far as the raw file tells."
-        ),
-        virtual=virtual,
         report=report,
-        images=images,
-        maps=[image for image in images if image["kind"] == "atsc"],
-        picture=embedded(picture),
+        scan=report["scan"],
+        caution=None if least is None else on_averages(least.averages, Kind.DENOISED in least.images),
+        places=[_on_page(place, number < _MOST_PLACES) for number, place in enumerate(places)],
+        files=files,
+    )
+
+
+def _on_page(place: Place, with_pictures: bool) -> PlaceOnPage:
+    readings = sorted(
+        (reading for atsc in place.maps for reading in atsc.regions), key=lambda one: list(_METHODS).index(one.method)
+    )
+    colours = outline_colours(reading.label for reading in readings)
+    rows = [
+        RegionRow(reading, _METHODS[reading.method], on_region(reading), colours[reading.label]) for reading in readings
+    ]
+    best = {row.reading.title: row for row in reversed(rows)}
+    facts = place.facts(Kind.ATSC)
+    atsc = None if facts is None else facts.atsc
+    return PlaceOnPage(
+        name=place.name,
+        averages=place.averages,
+        regions=tuple(row for row in rows if row is best[row.reading.title]),
+        others=tuple(row for row in rows if row is not best[row.reading.title]),
+        network=on_network(place),
+        drawings=tuple(drawing(panel) for panel in panels_of(place)) if with_pictures else (),
+        atsc=atsc,
+        plot=None if atsc is None else calibration_plot(atsc),
     )
