@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 
 from nadenoise_core.configuration import Document, Section, checked, find_shipped, parse_document, read_document
+from nadenoise_core.configuration.fields import Unit
 from nadenoise_core.sampling import SpiralDesign
 
 Number = TypeVar("Number", int, float)
@@ -39,7 +40,7 @@ def _expression(text: str) -> str:
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=65535)]
 Counts = Annotated[tuple[Count, Count], AfterValidator(_increasing)]
 Expression = Annotated[str, AfterValidator(_expression)]
 SLICES = "Slices of each series, evenly spread; 1: the middle one, 0: all."
@@ -49,9 +50,9 @@ class SyntheticSettings(Section):
     """Random limbs; no data needed."""
 
     kind: Literal["synthetic"]
-    count: int = Field(1893, ge=3, description="Limbs, one slice each; each is a subject.")
+    count: int = Field(1893, ge=3, le=1_000_000, description="Limbs, one slice each; each is a subject.")
     seed: int = Field(1001, ge=0, description="The same seed draws the same limbs.")
-    render_size: int = Field(192, ge=32, description="Pixels a side that limbs are drawn at.")
+    render_size: int = Field(192, ge=32, le=4096, description="Pixels a side that limbs are drawn at.")
 
 
 class DicomSettings(Section):
@@ -60,7 +61,7 @@ class DicomSettings(Section):
     kind: Literal["dicom"]
     folder: Path = Field(description="Where the files are.")
     description: Expression = Field("AX", description="Regular expression to find in the series description.")
-    slices: int = Field(1, ge=0, description=SLICES)
+    slices: int = Field(1, ge=0, le=65535, description=SLICES)
     subject: Literal["patient", "study", "series"] = Field("study", description="What the split keeps together.")
 
 
@@ -71,7 +72,7 @@ class NiftiSettings(Section):
     folder: Path = Field(description="Where the files are.")
     pattern: str = Field("**/*.nii*", min_length=1, description="Which files.")
     axis: int = Field(2, ge=0, le=2, description="Array axis along which the slices lie.")
-    slices: int = Field(1, ge=0, description=SLICES)
+    slices: int = Field(1, ge=0, le=65535, description=SLICES)
     subject: Expression | None = Field(
         None, description="Regular expression in the path whose first group is the subject, e.g. (sub-[0-9]+)."
     )
@@ -85,7 +86,7 @@ class Hdf5Settings(Section):
     pattern: str = Field("**/*.h5", min_length=1, description="Which files.")
     dataset: str = Field("reconstruction_rss", min_length=1, description="Name of the images in each file.")
     axis: int = Field(0, ge=0, le=2, description="Array axis along which the slices lie.")
-    slices: int = Field(1, ge=0, description=SLICES)
+    slices: int = Field(1, ge=0, le=65535, description=SLICES)
     acquisition: Expression | None = Field(
         None, description="Regular expression to find in the file's attribute 'acquisition'."
     )
@@ -129,13 +130,17 @@ class DataSettings(Section):
 class SpiralSettings(Section):
     """The sodium scan whose noise is learnt; the defaults are the paper's spiral (section 2.4)."""
 
-    field_of_view: float = Field(180.0, gt=0, description="mm")
-    interleaves: int = Field(20, ge=1, description="Spiral arms.")
-    max_gradient: float = Field(24.0, gt=0, description="mT/m")
-    rise_time: float = Field(8.125, gt=0, description="us per mT/m")
-    dwell_time: float = Field(14.8, gt=0, description="us")
-    oversampling: float = Field(2.0, ge=1, description="Samples per Nyquist interval along the readout.")
-    delay: float = Field(-4.0, description="us by which the gradients lag behind the receiver.")
+    field_of_view: Annotated[float, Unit("mm")] = Field(180.0, gt=0, le=1000, description="Of the image.")
+    interleaves: int = Field(20, ge=1, le=65535, description="Spiral arms.")
+    max_gradient: Annotated[float, Unit("mT/m")] = Field(24.0, ge=0.1, le=500, description="Gradient limit.")
+    rise_time: Annotated[float, Unit("us per mT/m")] = Field(
+        8.125, ge=0.1, le=1000, description="Inverse of the slew rate."
+    )
+    dwell_time: Annotated[float, Unit("us")] = Field(14.8, ge=0.1, le=1000, description="Between samples.")
+    oversampling: float = Field(2.0, ge=1, le=16, description="Samples per Nyquist interval along the readout.")
+    delay: Annotated[float, Unit("us")] = Field(
+        -4.0, ge=-100, le=100, description="By which the gradients lag behind the receiver."
+    )
 
 
 class PaperPairSettings(Section):
@@ -175,8 +180,8 @@ PairSettings = Annotated[PaperPairSettings | QuantitativePairSettings, Field(dis
 class NetworkSettings(Section):
     """The residual CNN (section 2.2)."""
 
-    filters: int = Field(64, ge=1, description="Width of every layer.")
-    blocks: int = Field(8, ge=0, description="Residual blocks.")
+    filters: int = Field(64, ge=1, le=4096, description="Width of every layer.")
+    blocks: int = Field(8, ge=0, le=256, description="Residual blocks.")
     tail: Literal["paper", "reference"] = Field("paper", description="As written, or as the authors run it.")
     zero_init: bool = Field(False, description="Start as the identity: the last convolution is zero.")
     momentum: float = Field(0.01, gt=0, le=1, description="Of batch normalisation, in torch's sense.")
@@ -196,17 +201,20 @@ class LossSettings(Section):
 class FitSettings(Section):
     """How the network is fitted; the defaults are the paper's (section 2.3)."""
 
-    epochs: int = Field(100, ge=1, description="Passes over the training images.")
+    epochs: int = Field(100, ge=1, le=1_000_000, description="Passes over the training images.")
     minutes: float | None = Field(None, gt=0, description="End after so long, if that is sooner.")
     patience: int | None = Field(None, ge=1, description="End after so many epochs without a better validation loss.")
-    batch: int = Field(16, ge=1, description="Images a step, of all processes together.")
+    batch: int = Field(16, ge=1, le=65536, description="Images a step, of all processes.")
     micro_batch: int | None = Field(
-        None, ge=1, description="Images that share batch statistics; processes share out micro-batches. null: all."
+        None,
+        ge=1,
+        le=65536,
+        description="Images that share batch statistics; processes share out micro-batches. null: all.",
     )
     learning_rate: float = Field(1e-4, gt=0, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field("constant", description="Of the learning rate.")
     last_learning_rate: float = Field(1e-5, gt=0, description="Where the cosine ends.")
-    warm_up: int = Field(0, ge=0, description="Steps over which the learning rate rises.")
+    warm_up: int = Field(0, ge=0, le=100_000_000, description="Steps over which the learning rate rises.")
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; null: any.")
     averaging: float | None = Field(
         None, gt=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; null: none."
@@ -219,8 +227,8 @@ class FitSettings(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = Field(
         "auto", description="auto, cpu, cuda or cuda:N."
     )
-    threads: int = Field(0, ge=0, description="Of torch on the CPU; 0: torch's choice.")
-    workers: int = Field(0, ge=0, description="Processes that draw pairs; the pairs do not depend on it.")
+    threads: int = Field(0, ge=0, le=4096, description="Of torch on the CPU; 0: torch's choice.")
+    workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs; the pairs do not depend on it.")
     seed: int = Field(7, ge=0, lt=2**63, description="Of initial weights, order, noise and everything random.")
 
     @model_validator(mode="after")

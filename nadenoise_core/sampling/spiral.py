@@ -18,6 +18,11 @@ from nadenoise_core.errors import BadInputError
 SODIUM_GAMMA = 11.261972
 PROTON_GAMMA = 42.577479
 
+LONGEST_READOUT = 200e3
+"""us, several T2* of sodium: a design that takes longer is a mistake."""
+
+_MOST = 65535  # what a counter of ISMRMRD holds
+
 
 @dataclass(frozen=True)
 class SpiralDesign:
@@ -37,6 +42,10 @@ class SpiralDesign:
         for name in ("matrix", "field_of_view", "interleaves", "max_gradient", "rise_time", "dwell_time", "gamma"):
             if not 0 < getattr(self, name) < np.inf:
                 raise BadInputError(f"spiral design: {name} is {getattr(self, name)}; it must be a number above 0")
+        if max(self.matrix, self.interleaves) > _MOST:
+            raise BadInputError(
+                f"spiral design: matrix {self.matrix} and {self.interleaves} interleaves; ISMRMRD counts to {_MOST}"
+            )
         if self.matrix < 2:
             raise BadInputError(f"spiral design: matrix is {self.matrix}; it must be at least 2")
         if not 1 <= self.oversampling < np.inf:
@@ -87,6 +96,11 @@ class SpiralDesign:
             theta += step * (turn + next_turn) / 2
             speed = min(speed + step * (gain + next_gain) / 2, top_speed)
             angles.append(theta)
+            if step * len(angles) > LONGEST_READOUT:
+                raise BadInputError(
+                    f"spiral design: a readout would take longer than {1e-3 * LONGEST_READOUT:g} ms; correct "
+                    "max_gradient, rise_time, oversampling, or the number of interleaves"
+                )
         # The end point is met exactly, so that the number of samples does not depend on the step.
         end = self.k_max / pitch
         last = step * (len(angles) - 2 + (end - angles[-2]) / (angles[-1] - angles[-2]))

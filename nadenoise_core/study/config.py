@@ -15,7 +15,7 @@ from nadenoise_core.configuration import Section, checked, find_shipped, read_do
 from nadenoise_core.simulate.measurement import PAPER_NOISE
 
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=65535)]
 MeanAndDeviation = tuple[Positive, Positive]
 
 
@@ -65,7 +65,9 @@ SubjectSettings = Annotated[VirtualSubjects | FileSubjects, Field(discriminator=
 class MethodSettings(Section):
     """How images are made."""
 
-    averages: tuple[Count, ...] = Field((50, 40, 30, 20, 10, 5), description="Numbers of averages to cut down to.")
+    averages: tuple[Count, ...] = Field(
+        (50, 40, 30, 20, 10, 5), max_length=64, description="Numbers of averages to cut down to."
+    )
     chain: str = Field("sodium_calf", min_length=1, description="Chain of NUFFT, network and reference.")
     cs_chain: str = Field("sodium_calf_cs", min_length=1, description="Chain of compressed sensing.")
     bundle: str = Field(
@@ -89,7 +91,9 @@ class MethodSettings(Section):
 class ReportSettings(Section):
     """What the report shows."""
 
-    figure_averages: int = Field(30, ge=1, description="Of the correlation and Bland-Altman plots (Figure 4).")
+    figure_averages: int = Field(
+        30, ge=1, le=65535, description="Of the correlation and Bland-Altman plots (Figure 4)."
+    )
     example: str | None = Field(None, description="Volunteer of the image grids (Figures 2 and 3); null: the first.")
     map_window: tuple[float, float] = Field((0.0, 60.0), description="Of the aTSC maps, mmol/L.")
     readers: Path | None = Field(None, description="Result of `nadenoise study readers analyse`, for Table 3.")

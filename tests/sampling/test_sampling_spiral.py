@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,16 @@ def test_a_delay_shifts_the_samples() -> None:
 def test_bad_parameters_are_named(bad: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match=next(iter(bad))):
         SpiralDesign(**bad)
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_gradient": 1e-300}, {"max_gradient": 1e-3}, {"rise_time": 1e12}, {"matrix": 60000}]
+)
+def test_a_design_that_never_ends_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(BadInputError, match="readout would take longer than 200 ms"):
+        replace(PAPER_SPIRAL, **change).trajectory()
+
+
+def test_more_than_a_counter_holds_is_refused() -> None:
+    with pytest.raises(BadInputError, match="ISMRMRD counts to 65535"):
+        replace(PAPER_SPIRAL, interleaves=2**32)
