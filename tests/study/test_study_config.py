@@ -52,7 +52,7 @@ def test_volunteers_of_the_shipped_study_are_those_of_the_paper() -> None:
         ("title: x\n", "subjects is missing"),
         (
             "subjects:\n  kind: virtual\nmethods:\n  averages: [30, 0]\n",
-            "my.yaml:4: methods.averages is [30, 0]; allowed is a list of whole numbers",
+            "my.yaml:4: methods.averages is [30, 0]; allowed is a list of up to 64 whole numbers",
         ),
         ("subjects:\n  kind: virtual\nmethods:\n  averages: [30, 30]\n", "each number of averages is wanted once"),
         ("subjects:\n  kind: virtual\nmethods:\n  tubes: owm\n", "methods.tubes is 'owm'; allowed is reference, own"),
