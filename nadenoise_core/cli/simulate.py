@@ -37,10 +37,15 @@ def command(
     ] = "cycles/pixel",
     muscle: Annotated[float | None, typer.Option(min=0, help="Concentration of muscle, mmol/L.")] = None,
     skin: Annotated[float | None, typer.Option(min=0, help="Concentration of skin, mmol/L.")] = None,
+    skin_thickness: Annotated[float | None, typer.Option(min=0, help="Of the skin, mm.")] = None,
     tube_diameter: Annotated[float, typer.Option(min=1, help="Diameter of the reference tubes, mm.")] = 20.0,
     tube_radius: Annotated[
         float, typer.Option(min=1, help="Distance of the tubes from the centre of the FOV, mm.")
     ] = 74.0,
+    tube_wall: Annotated[float, typer.Option(min=0, help="Wall of the tubes, mm.")] = 0.0,
+    tube_tilt: Annotated[
+        float, typer.Option(min=0, help="Tilt of the tubes against the normal of the slice, degrees.")
+    ] = 0.0,
     trajectory_delay: Annotated[
         float,
         typer.Option(help="Lag of the gradients behind the written trajectory, us: k(t) was taken at k(t - delay)."),
@@ -52,6 +57,7 @@ def command(
     relaxation: Annotated[
         bool, typer.Option(help="Saturation by T1 and decay by T2*, unlike in tissues and tubes.")
     ] = False,
+    tube_gel: Annotated[bool, typer.Option(help="Tubes hold gel that relaxes as tissue does, not water.")] = False,
     conjugate: Annotated[bool, typer.Option(help="Write samples as their complex conjugates.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
@@ -69,12 +75,16 @@ def command(
         trajectory_unit=trajectory_unit,
         muscle=muscle,
         skin=skin,
+        skin_thickness=skin_thickness,
         tube_diameter=tube_diameter,
         tube_radius=tube_radius,
+        tube_wall=tube_wall,
+        tube_tilt=tube_tilt,
         trajectory_delay=trajectory_delay,
         off_resonance=off_resonance,
         frequency_offset=frequency_offset,
         relaxation=relaxation,
+        tube_gel=tube_gel,
         conjugate=conjugate,
     )
     write_with_progress(measurement, raw, truth, overwrite)

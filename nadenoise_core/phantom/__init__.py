@@ -12,12 +12,14 @@ N // 2 is the FOV centre. The signal is the sodium concentration in mmol/L.
 from nadenoise_core.phantom.calf import KINDS, TUBE_CONCENTRATIONS, Calf, Tissue, Tube
 from nadenoise_core.phantom.individual import random_calf
 from nadenoise_core.phantom.labels import Label, labels
-from nadenoise_core.phantom.physics import ILLUSTRATIVE_TIMES, FieldMap, Physics, Relaxation, RelaxationTimes
+from nadenoise_core.phantom.physics import GEL_TIMES, ILLUSTRATIVE_TIMES, FieldMap, Physics, Relaxation, RelaxationTimes
 from nadenoise_core.phantom.scan import VirtualAcquisition, VirtualScan
 from nadenoise_core.phantom.shapes import Ellipse, fourier, inside
+from nadenoise_core.phantom.slices import SliceProfile
 from nadenoise_core.phantom.truth import band_limited, concentration, kspace, mean_concentration, true_muscle
 
 __all__ = [
+    "GEL_TIMES",
     "ILLUSTRATIVE_TIMES",
     "KINDS",
     "TUBE_CONCENTRATIONS",
@@ -28,6 +30,7 @@ __all__ = [
     "Physics",
     "Relaxation",
     "RelaxationTimes",
+    "SliceProfile",
     "Tissue",
     "Tube",
     "VirtualAcquisition",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom.shapes import Ellipse
+from nadenoise_core.phantom.slices import SliceProfile
 
 TUBE_CONCENTRATIONS = (10.0, 25.0, 50.0, 75.0, 100.0)
 """Reference tubes of the paper, mmol/L."""
@@ -45,16 +47,29 @@ class Tissue:
 
 @dataclass(frozen=True)
 class Tube:
-    """A reference tube: concentration in mmol/L, centre (x, y) and diameter in mm."""
+    """What fills a reference tube: a cylinder; its wall gives no signal, and neither does the air around it.
+
+    Attributes:
+        concentration: mmol/L.
+        centre: (x, y) in the middle of the slice, mm.
+        diameter: of the filling, mm.
+        lean: (x, y) by which the centre moves over each mm of depth; (0, 0): upright.
+    """
 
     concentration: float
     centre: tuple[float, float]
     diameter: float
+    lean: tuple[float, float] = (0.0, 0.0)
 
     @property
     def outline(self) -> Ellipse:
-        """The outline, filled with the tube's concentration."""
-        return Ellipse(self.centre, (self.diameter / 2, self.diameter / 2), 0.0, self.concentration)
+        """Its cross-section with the middle of the slice, filled with the tube's concentration.
+
+        A cylinder that leans by an angle is cut in an ellipse, longer by 1 / cos(angle) along its lean.
+        """
+        radius, tangent = self.diameter / 2, math.hypot(*self.lean)
+        angle = math.atan2(self.lean[1], self.lean[0]) if tangent else 0.0
+        return Ellipse(self.centre, (radius * math.hypot(1, tangent), radius), angle, self.concentration)
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ class Calf:
         skin: concentration of the skin, mmol/L.
         tissues: parents before their children.
         tubes: by increasing concentration.
+        profile: of the slice; it matters to tubes that lean.
     """
 
     seed: int
@@ -78,16 +94,26 @@ class Calf:
     skin: float
     tissues: tuple[Tissue, ...]
     tubes: tuple[Tube, ...]
+    profile: SliceProfile = SliceProfile()
 
     @property
     def ellipses(self) -> tuple[Ellipse, ...]:
-        """Ellipses whose values add up to the concentration: a tissue as its difference from its parent."""
+        """Ellipses whose values add up to the concentration in the middle of the slice.
+
+        A tissue is there as its difference from its parent.
+        """
         concentration = {None: 0.0} | {tissue.name: tissue.concentration for tissue in self.tissues}
         leg = (
             dataclasses.replace(tissue.outline, value=tissue.concentration - concentration[tissue.parent])
             for tissue in self.tissues
         )
         return (*leg, *(tube.outline for tube in self.tubes))
+
+    @property
+    def leaning(self) -> tuple[tuple[Ellipse, tuple[float, float]], ...]:
+        """The same ellipses, each with its lean."""
+        upright = len(self.tissues) * [(0.0, 0.0)]
+        return tuple(zip(self.ellipses, (*upright, *(tube.lean for tube in self.tubes)), strict=True))
 
     def tissue(self, name: str) -> Tissue:
         """The tissue of that name.
@@ -119,7 +145,8 @@ class Calf:
         try:
             tissues = tuple(Tissue(**_with_tuples(tissue)) for tissue in data["tissues"])
             tubes = tuple(Tube(**_with_tuples(tube)) for tube in data["tubes"])
-            calf = cls(**{**data, "tissues": tissues, "tubes": tubes})
+            profile = SliceProfile(**data.get("profile", {}))
+            calf = cls(**{**data, "tissues": tissues, "tubes": tubes, "profile": profile})
             _check_nesting(calf.tissues)
             _ = calf.ellipses  # refuses outlines that are no ellipses
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -36,14 +36,15 @@ def labels(calf: Calf, matrix: int, field_of_view: float, margin: float | None =
     """Label map of a calf.
 
     A pixel has a label only when the whole of its square lies in that kind of tissue, at least `margin` from any
-    other kind; else it is NONE. Edges between muscle compartments, or of the marrow, are no edges.
+    other kind, in the whole depth of the slice; else it is NONE. Edges between muscle compartments, or of the marrow,
+    are no edges.
 
     Args:
         calf: the individual.
         matrix: pixels along each side.
         field_of_view: mm, square.
-        margin: mm, 0 or more; None: a pixel has the label of its centre, partial volume or not. Skin is thinner
-            than a pixel of a sodium image, so that only None labels skin there.
+        margin: mm, 0 or more; None: a pixel has the label of its centre, partial volume or not, in the middle of the
+            slice. Skin is thinner than a pixel of a sodium image, so that only None labels skin there.
 
     Returns:
         (matrix, matrix) values of `Label`.
@@ -57,24 +58,27 @@ def labels(calf: Calf, matrix: int, field_of_view: float, margin: float | None =
     pixel = field_of_view / matrix
     centres = pixel_grid(matrix, field_of_view)
     result = np.full(centres.shape[:-1], Label.BACKGROUND, np.int16)
-    for outline, label in _boundaries(calf):
+    for outline, label, sway in _boundaries(calf):
         if margin is None:
             result[inside(outline, centres)] = label
             continue
-        wholly_inside, wholly_outside = _whole_pixels(outline, centres, pixel, margin)
+        wholly_inside, wholly_outside = _whole_pixels(outline, centres, pixel, margin + sway)
         result[~wholly_outside] = Label.NONE
         result[wholly_inside] = label
     return result
 
 
-def _boundaries(calf: Calf) -> Iterator[tuple[Ellipse, Label]]:
-    """Outlines at which the kind of tissue changes, from the outside in, with the label of what they hold."""
+def _boundaries(calf: Calf) -> Iterator[tuple[Ellipse, Label, float]]:
+    """Outlines at which the kind of tissue changes, from the outside in, with the label of what they hold.
+
+    The last is how far, in mm, the outline moves from the middle of the slice to where its signal ends.
+    """
     kind = {tissue.name: tissue.kind for tissue in calf.tissues}
     for tissue in calf.tissues:
         if tissue.parent is None or kind[tissue.parent] != tissue.kind:
-            yield tissue.outline, Label[tissue.kind.upper()]
+            yield tissue.outline, Label[tissue.kind.upper()], 0.0
     for number, tube in enumerate(calf.tubes, start=1):
-        yield tube.outline, Label[f"TUBE_{number}"]
+        yield tube.outline, Label[f"TUBE_{number}"], calf.profile.reach * math.hypot(*tube.lean)
 
 
 def _whole_pixels(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,10 @@ ILLUSTRATIVE_TIMES: Mapping[str, RelaxationTimes] = {
     "tube": RelaxationTimes(55.0, ((1.0, 40.0),)),
 }
 
+GEL_TIMES = RelaxationTimes(35.0, ((0.6, 3.0), (0.4, 14.0)))
+"""Of gel in a reference tube, made so that its sodium relaxes as that of tissue (Rot et al., NMR Biomed, 2025, doi
+10.1002/nbm.70056); round numbers for illustration, as above."""
+
 
 @dataclass(frozen=True)
 class Relaxation:
@@ -220,16 +224,19 @@ class Physics:
             (coils, interleaves, samples) in mmol/L pixel, as `truth.kspace`.
         """
         times: Floats = 1e-3 * self.dwell_time * np.arange(trajectory.shape[1], dtype=np.float64)
-        outlines = list(self._outlines(calf, times))
+        parts = list(self._parts(calf, times))
         total = np.zeros((len(weighting.amplitudes), *trajectory.shape[:-1]), np.complex128)
         for wave, amplitudes in _product(weighting, self.field_map.phase(times)).items():
             shifted = trajectory - np.asarray(wave) / PERIOD
-            seen = sum(signal * fourier([outline], shifted) for outline, signal in outlines)
+            seen = np.zeros(trajectory.shape[:-1], np.complex128)
+            for outline, lean, signal in parts:
+                part = signal * fourier([outline], shifted)
+                seen += part * calf.profile.transform(shifted @ np.asarray(lean)) if any(lean) else part
             total += amplitudes[:, None] * seen
         return np.asarray(total / pixel**2)
 
-    def _outlines(self, calf: Calf, times: Floats) -> Iterator[tuple[Ellipse, Floats]]:
-        """Outlines of value 1 and the signal (samples,) of each, as its difference from what encloses it."""
+    def _parts(self, calf: Calf, times: Floats) -> Iterator[tuple[Ellipse, tuple[float, float], Floats]]:
+        """Outlines of value 1, their lean, and the signal (samples,) of each beyond that of what encloses it."""
 
         def signal_of(kind: str, concentration: float) -> Floats:
             return concentration * (self.relaxation.signal(kind, times) if self.relaxation else np.ones_like(times))
@@ -237,10 +244,9 @@ class Physics:
         signals: dict[str | None, Floats] = {None: np.zeros_like(times)}
         for tissue in calf.tissues:
             signals[tissue.name] = signal_of(tissue.kind, tissue.concentration)
-            outline = Ellipse(tissue.centre, tissue.semi_axes, tissue.angle)
-            yield outline, signals[tissue.name] - signals[tissue.parent]
+            yield replace(tissue.outline, value=1.0), (0.0, 0.0), signals[tissue.name] - signals[tissue.parent]
         for tube in calf.tubes:
-            yield Ellipse(tube.centre, tube.outline.semi_axes), signal_of("tube", tube.concentration)
+            yield replace(tube.outline, value=1.0), tube.lean, signal_of("tube", tube.concentration)
 
 
 def _product(weighting: SmoothField, phase: SmoothField) -> dict[tuple[int, ...], Complexes]:

@@ -126,6 +126,18 @@ def outline(ellipse: Ellipse, count: int = 128) -> Floats:
     return np.stack([x + ellipse.centre[0], y + ellipse.centre[1]], axis=-1)
 
 
+def clearance(first: Ellipse, second: Ellipse) -> float:
+    """Gap in mm between two ellipses side by side; negative where they overlap."""
+    if inside(first, second.centre):
+        return -min(first.semi_axes)
+    return float(signed_distance(second, outline(first))[0].min())
+
+
+def depth(inner: Ellipse, outer: Ellipse) -> float:
+    """Least distance in mm from the inner ellipse to the edge of the outer; negative where it crosses it."""
+    return float(-signed_distance(outer, outline(inner))[0].max())
+
+
 def _nearest_parameter(u: Floats, v: Floats, a: float, b: float) -> tuple[Floats, Floats]:
     """Cosine and sine of the ellipse parameter nearest to points of the first quadrant."""
     if a == b:

@@ -35,11 +35,22 @@ def kspace(calf: Calf, k: ArrayLike, pixel: float) -> Complexes:
     """
     if not (math.isfinite(pixel) and pixel > 0):
         raise BadInputError(f"the pixel size must be a positive number of mm, not {pixel}")
-    return fourier(calf.ellipses, k) / pixel**2
+    return fourier_of(calf, k) / pixel**2
+
+
+def fourier_of(calf: Calf, k: ArrayLike) -> Complexes:
+    """Fourier transform of what the slice holds of a calf, exact: (...) mmol/L mm^2 at (..., 2) cycles/mm."""
+    frequencies: Floats = np.asarray(k, np.float64)
+    upright = [ellipse for ellipse, lean in calf.leaning if lean == (0, 0)]
+    total = fourier(upright, frequencies)
+    for ellipse, lean in calf.leaning:
+        if lean != (0, 0):
+            total += fourier([ellipse], frequencies) * calf.profile.transform(frequencies @ np.asarray(lean))
+    return total
 
 
 def concentration(calf: Calf, matrix: int, field_of_view: float, oversampling: int = 1) -> Floats:
-    """Mean concentration in every pixel, without any limit of resolution but the pixel.
+    """Mean concentration in every pixel and over the slice, without any limit of resolution but the pixel.
 
     Args:
         calf: the individual.
@@ -58,11 +69,13 @@ def concentration(calf: Calf, matrix: int, field_of_view: float, oversampling: i
         raise BadInputError(f"oversampling must be 1 or more, not {oversampling}")
     fine = pixel_axis(matrix, field_of_view, oversampling)
     image = np.zeros((fine.size, fine.size))
-    for ellipse in calf.ellipses:
-        reach = max(ellipse.semi_axes)
+    for ellipse, lean in calf.leaning:
+        depths, shares = calf.profile.layers() if lean != (0, 0) else (np.zeros(1), np.ones(1))
+        reach = max(ellipse.semi_axes) + float(np.abs(depths).max()) * math.hypot(*lean)
         columns, rows = (slice(*np.searchsorted(fine, [centre - reach, centre + reach])) for centre in ellipse.centre)
         points = np.stack(np.meshgrid(fine[columns], fine[rows]), axis=-1)
-        image[rows, columns] += ellipse.value * inside(ellipse, points)
+        for depth, share in zip(depths, shares, strict=True):
+            image[rows, columns] += ellipse.value * share * inside(ellipse, points - depth * np.asarray(lean))
     mean: Floats = image.reshape(matrix, oversampling, matrix, oversampling).mean(axis=(1, 3))
     return mean
 
@@ -131,7 +144,10 @@ def band_limited(
     k_max = matrix / field_of_view / 2 if k_max is None else k_max
     if not (math.isfinite(k_max) and k_max > 0) or refine < 1:
         raise BadInputError(f"k_max must be positive and refine 1 or more, not {k_max} cycles/mm and {refine}")
-    object_radius = max((math.hypot(*e.centre) + max(e.semi_axes) for e in calf.ellipses), default=0.0)
+    object_radius = max(
+        (math.hypot(*e.centre) + max(e.semi_axes) + calf.profile.reach * math.hypot(*lean) for e, lean in calf.leaning),
+        default=0.0,
+    )
     oscillation = 2 * math.pi * k_max * (field_of_view / math.sqrt(2) + object_radius)
     k, area = _half_disc(
         k_max,
@@ -140,7 +156,7 @@ def band_limited(
     )
     step = 2 * math.pi * field_of_view / matrix
     image = finufft.nufft2d1(
-        k[:, 1] * step, k[:, 0] * step, fourier(calf.ellipses, k) * area, (matrix, matrix),
+        k[:, 1] * step, k[:, 0] * step, fourier_of(calf, k) * area, (matrix, matrix),
         eps=1e-12, isign=1, nthreads=1,
     )  # fmt: skip
     # The object is real, so the other half of the disc is the complex conjugate of this one.

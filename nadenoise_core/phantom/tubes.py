@@ -17,7 +17,12 @@ TUBE_CLEARANCE = 2.0
 
 
 def place_tubes(
-    rng: Generator, concentrations: Sequence[float], diameter: float, radius: float, field_of_view: float
+    rng: Generator,
+    concentrations: Sequence[float],
+    diameter: float,
+    radius: float,
+    field_of_view: float,
+    gap: float = TUBE_CLEARANCE,
 ) -> tuple[Tube, ...]:
     """Tubes on a circle around the FOV centre, in random order and at random angles.
 
@@ -27,6 +32,7 @@ def place_tubes(
         diameter: of every tube, mm.
         radius: of the circle of tube centres, mm.
         field_of_view: mm, square; every tube lies wholly inside.
+        gap: least distance between tubes, mm.
 
     Returns:
         One tube for each concentration, in the order given.
@@ -35,10 +41,10 @@ def place_tubes(
         BadInputError: that many tubes of that size do not fit.
     """
     count = len(concentrations)
-    apart = _angle_of_chord(diameter + TUBE_CLEARANCE, radius)
+    apart = _angle_of_chord(diameter + gap, radius)
     reach = field_of_view / 2 - diameter / 2
     if radius <= reach:
-        angles = _around(rng, count, apart)
+        angles = _around(rng, count, apart, gap)
     else:
         # On this circle a tube fits only within this angle of a diagonal.
         half_width = math.pi / 4 - math.acos(min(1.0, reach / radius)) if reach > 0 else -1.0
@@ -47,23 +53,23 @@ def place_tubes(
                 f"tubes of diameter {diameter:g} mm at {radius:g} mm from the centre do not fit into a field of "
                 f"view of {field_of_view:g} mm: use a smaller tube_radius or tube_diameter"
             )
-        angles = _in_corners(rng, count, apart, half_width)
+        angles = _in_corners(rng, count, apart, half_width, gap)
     return tuple(
         Tube(float(concentration), (radius * math.cos(angle), radius * math.sin(angle)), float(diameter))
         for concentration, angle in zip(concentrations, rng.permutation(angles).tolist(), strict=True)
     )
 
 
-def _around(rng: Generator, count: int, apart: float) -> NDArray[np.float64]:
+def _around(rng: Generator, count: int, apart: float, gap: float) -> NDArray[np.float64]:
     slack = 2 * math.pi / count - apart
     if slack < 0:
-        raise _too_crowded(count)
+        raise _too_crowded(count, gap)
     jitter = min(slack / 2, math.radians(8))
     regular = 2 * math.pi * np.arange(count) / count + rng.uniform(0, 2 * math.pi)
     return regular + rng.uniform(-jitter, jitter, count)
 
 
-def _in_corners(rng: Generator, count: int, apart: float, half_width: float) -> NDArray[np.float64]:
+def _in_corners(rng: Generator, count: int, apart: float, half_width: float, gap: float) -> NDArray[np.float64]:
     """Angles near the diagonals; corners take turns, so that some hold one tube more than others."""
     corners = rng.permutation(4)
     # Tubes of neighbouring corners come closest across an axis.
@@ -73,7 +79,7 @@ def _in_corners(rng: Generator, count: int, apart: float, half_width: float) -> 
         here = len(range(turn, count, 4))
         slack = 2 * half_width - (here - 1) * apart
         if slack < 0:
-            raise _too_crowded(count)
+            raise _too_crowded(count, gap)
         starts = np.sort(rng.uniform(0, slack, here)) + apart * np.arange(here) - half_width
         angles += (math.pi / 4 + math.pi / 2 * corner + starts).tolist()
     return np.array(angles)
@@ -85,8 +91,8 @@ def _angle_of_chord(chord: float, radius: float) -> float:
     return 2 * math.asin(chord / (2 * radius))
 
 
-def _too_crowded(count: int) -> BadInputError:
+def _too_crowded(count: int, gap: float) -> BadInputError:
     return BadInputError(
-        f"{count} tubes do not fit side by side with gaps of {TUBE_CLEARANCE:g} mm: use a smaller tube_diameter "
+        f"{count} tubes do not fit side by side with gaps of {gap:g} mm: use a smaller tube_diameter "
         "or another tube_radius"
     )

@@ -18,6 +18,8 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.header import serialise_header
 from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM
 from nadenoise_core.phantom import (
+    GEL_TIMES,
+    ILLUSTRATIVE_TIMES,
     Calf,
     FieldMap,
     Physics,
@@ -43,7 +45,17 @@ _SLICE_THICKNESS = 30.0  # mm
 _NOISE_SAMPLES = 4096
 _LARGEST_DELAY = 100.0  # us
 # Effects that may be off; what is off is no part of a measurement's ID.
-_EFFECTS = ("trajectory_delay", "off_resonance", "frequency_offset", "relaxation", "conjugate")
+_EFFECTS = (
+    "skin_thickness",
+    "tube_wall",
+    "tube_tilt",
+    "trajectory_delay",
+    "off_resonance",
+    "frequency_offset",
+    "relaxation",
+    "tube_gel",
+    "conjugate",
+)
 
 
 @dataclass(frozen=True)
@@ -62,13 +74,17 @@ class VirtualMeasurement:
         angles: rotations of the slice about the patient's x, y, z axes, degrees; 0, 0, 0 is transverse.
         trajectory_unit: in which the trajectory is written.
         muscle, skin: concentrations, mmol/L; None draws them for the individual.
-        tube_diameter, tube_radius: of the reference tubes, and of the circle they stand on, mm.
+        skin_thickness: mm; None draws it for the individual.
+        tube_diameter, tube_radius: of what fills the reference tubes, and of the circle they stand on, mm.
+        tube_wall: of the reference tubes, mm; it gives no signal.
+        tube_tilt: by which every tube leans against the normal of the slice, degrees.
         trajectory_delay: us by which the gradients lag further behind the samples than the written trajectory says:
             a sample written as k(t) was taken at k(t - delay).
         off_resonance: amplitude of a field map that varies along x, `amplitude * sin(2 pi x / 200 mm)`, Hz.
         frequency_offset: constant off-resonance, Hz.
         relaxation: whether tissues and tubes are saturated and decay, with `phantom.ILLUSTRATIVE_TIMES` and the
             header's TR, TE and flip angle.
+        tube_gel: whether tubes hold gel, `phantom.GEL_TIMES`, and not water; it matters with relaxation.
         conjugate: whether samples are written as their complex conjugates, as some vendors do.
 
     Raises:
@@ -87,12 +103,16 @@ class VirtualMeasurement:
     trajectory_unit: str = "cycles/pixel"
     muscle: float | None = None
     skin: float | None = None
+    skin_thickness: float | None = None
     tube_diameter: float = 20.0
     tube_radius: float = 74.0
+    tube_wall: float = 0.0
+    tube_tilt: float = 0.0
     trajectory_delay: float = 0.0
     off_resonance: float = 0.0
     frequency_offset: float = 0.0
     relaxation: bool = False
+    tube_gel: bool = False
     conjugate: bool = False
 
     def __post_init__(self) -> None:
@@ -111,6 +131,9 @@ class VirtualMeasurement:
             tube_diameter=self.tube_diameter,
             tube_radius=self.tube_radius,
             field_of_view=PAPER_SPIRAL.field_of_view,
+            skin_thickness=self.skin_thickness,
+            tube_wall=self.tube_wall,
+            tube_tilt=self.tube_tilt,
         )
 
     def scan(self) -> VirtualScan:
@@ -139,7 +162,8 @@ class VirtualMeasurement:
         """Off-resonance and relaxation; None where there is neither."""
         if not (self.off_resonance or self.frequency_offset or self.relaxation):
             return None
-        relaxation = Relaxation(_REPETITION_TIME, _FLIP_ANGLE, _ECHO_TIME) if self.relaxation else None
+        times = {**ILLUSTRATIVE_TIMES, "tube": GEL_TIMES} if self.tube_gel else ILLUSTRATIVE_TIMES
+        relaxation = Relaxation(_REPETITION_TIME, _FLIP_ANGLE, _ECHO_TIME, times) if self.relaxation else None
         return Physics(PAPER_SPIRAL.dwell_time, self.field_map(), relaxation)
 
     def header_xml(self) -> str:

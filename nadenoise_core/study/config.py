@@ -5,6 +5,7 @@ The classes below are the whole vocabulary: every key, its type, range, default 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,23 +13,32 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nadenoise_core.configuration import Section, checked, find_shipped, read_document
-from nadenoise_core.simulate.measurement import PAPER_NOISE
+from nadenoise_core.simulate.cohort import Cohort
 
-Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=65535)]
-MeanAndDeviation = tuple[Positive, Positive]
+MedianAndRange = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
+
+_COHORT = Cohort()
 
 
 class VirtualSubjects(Section):
-    """Virtual volunteers; no data needed."""
+    """Virtual volunteers; no data needed. A pair is the median and the interquartile range over the volunteers."""
 
     kind: Literal["virtual"]
     count: int = Field(10, ge=2, le=1000, description="Volunteers.")
     seed: int = Field(2301, ge=0, description="Of the first; the others have the next ones.")
     averages: int = Field(150, ge=2, le=65535, description="Averages of each scan.")
-    muscle: MeanAndDeviation = Field((21.5, 2.2), description="Mean and SD over the volunteers, mmol/L.")
-    skin: MeanAndDeviation = Field((18.8, 3.8), description="Mean and SD over the volunteers, mmol/L.")
-    noise: float = Field(PAPER_NOISE, gt=0, description="Of the real part of the image of one average, mmol/L.")
+    muscle: MedianAndRange = Field(_COHORT.muscle, description="Concentration, mmol/L.")
+    skin: MedianAndRange = Field(_COHORT.skin, description="Concentration, mmol/L.")
+    skin_thickness: MedianAndRange = Field(_COHORT.skin_thickness, description="mm.")
+    noise: MedianAndRange = Field(_COHORT.noise, description="Of the real part of the image of one average, mmol/L.")
+    tube_tilt: MedianAndRange = Field(_COHORT.tube_tilt, description="Of tubes against the slice's normal, degrees.")
+    off_resonance: MedianAndRange = Field(_COHORT.off_resonance, description="Amplitude of the field map, Hz.")
+    relaxation: bool = Field(_COHORT.relaxation, description="Saturation and decay of tissues and of the gel in tubes.")
+
+    def cohort(self) -> Cohort:
+        """What the volunteers have in common."""
+        return Cohort(**{field.name: getattr(self, field.name) for field in fields(Cohort)})
 
 
 class LabelNumbers(Section):

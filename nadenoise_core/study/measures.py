@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 
-Method = Literal["reference", "NUFFT", "CS", "CNN", "truth"]
+Method = Literal["reference", "NUFFT", "CS", "CNN", "noiseless", "truth"]
 METHODS: tuple[Method, ...] = ("NUFFT", "CS", "CNN")
 ALL_METHODS: tuple[Method, ...] = ("reference", *METHODS)
 """In the order of the paper's tables."""
@@ -30,8 +30,8 @@ class Row:
 
     Attributes:
         volunteer: its name.
-        method: "truth" for what is true of a virtual volunteer, with averages 0; its SNR and sharpness are those of a
-            noiseless image.
+        method: of the image; of a virtual volunteer "noiseless" is the reference without noise, and "truth" what is
+            true of it, both with averages 0.
         averages: of the image.
         measure: snr, sharpness (mmol/L per mm), atsc_muscle, atsc_skin (mmol/L), noise_std, slope, intercept, r2,
             tube_<concentration> (signal); muscle_share, skin_share (of the region's area, of the truth).

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from nadenoise_core import paper
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
 from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import Tables
 
 _MEASURES = (
     "Measures: estimated SNR is the mean magnitude in muscle over the standard deviation in background. Edge sharpness "
-    "is the steepest fall of the aTSC map across the border of the strongest tube. aTSC is the mean of the map in a "
-    "region; signal was calibrated linearly by the tubes of the same image."
+    "is the steepest fall of the aTSC map across the border of the strongest tube: the gradient between pixels, the "
+    "mean over all directions. aTSC is the mean of the map in a region; signal was calibrated linearly by the tubes of "
+    "the same image."
 )
 _STATISTICS = (
     "Statistics (section 2.7, R's choices): Shapiro-Wilk; Friedman, then if p < 0.05 pairwise Wilcoxon signed-rank "
@@ -19,6 +19,15 @@ _STATISTICS = (
     "agreement bias ± 1.96 SD and confidence intervals (Bland and Altman 1999); one-sample t-test of the bias; "
     "Pearson's correlation with Fisher's interval."
 )
+
+_PUT_IN = {
+    "muscle": "muscle {} mmol/L",
+    "skin": "skin {} mmol/L",
+    "skin_thickness": "thickness of the skin {} mm",
+    "noise": "noise of one average {} mmol/L",
+    "tube_tilt": "tilt of the tubes {} degrees",
+    "off_resonance": "amplitude of the field map {} Hz",
+}
 
 
 def subjects_line(run: StudyRun) -> str:
@@ -77,13 +86,14 @@ def _who(config: StudyConfig, run: StudyRun, tables: Tables) -> str:
     subjects = config.subjects
     if not isinstance(subjects, VirtualSubjects):
         return f"{len(run.measures.volunteers)} raw files (checksums in report.json)."
-    last = subjects.seed + subjects.count - 1
-    muscle, skin = (f"{mean:g} ± {deviation:g}" for mean, deviation in (subjects.muscle, subjects.skin))
+    last, made = subjects.seed + subjects.count - 1, subjects.cohort()
+    pairs = {name: f"{getattr(made, name)[0]:g} ({getattr(made, name)[1]:g})" for name in _PUT_IN}
+    put_in = "; ".join(text.format(pairs[name]) for name, text in _PUT_IN.items())
+    decay = "Tissues and the gel in the tubes are saturated and decay." if made.relaxation else "Nothing decays."
     return (
         f"{subjects.count} virtual calves of seeds {subjects.seed} to {last}, whose k-space is known in closed form, "
-        f"with reference tubes of 10, 25, 50, 75 and 100 mmol/L. Muscle {muscle} and skin {skin} mmol/L (sample mean "
-        f"and SD). Noise of one average {subjects.noise:g} mmol/L; the reference's estimated SNR with it is "
-        f"{tables.reference['snr'].median:.1f}, the paper's {paper.TABLE_2_REFERENCE['snr'].middle:g}."
+        "with reference tubes of 10, 25, 50, 75 and 100 mmol/L. Put in, as median (interquartile range): "
+        f"{put_in}. {decay}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.phantom import Calf, Label, band_limited, concentration, labels, mean_concentration
+from nadenoise_core.phantom import Calf, Label, concentration, labels, mean_concentration
 from nadenoise_core.quantify.nifti import read_label_map
 from nadenoise_core.study.config import LabelNumbers
 
@@ -25,18 +25,16 @@ class Truth:
     Attributes:
         muscle, skin: mean concentration in the region, other tissue in its pixels included, mmol/L.
         muscle_share, skin_share: share of the region's area that is this tissue: its partial volume.
-        noiseless: (rows, columns) mmol/L, what a perfect reconstruction of the sampled k-space gives.
     """
 
     muscle: float
     skin: float
     muscle_share: float
     skin_share: float
-    noiseless: NDArray[np.float64]
 
     def numbers(self) -> dict[str, float]:
-        """All but the image."""
-        return {name: getattr(self, name) for name in ("muscle", "skin", "muscle_share", "skin_share")}
+        """By name."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,6 @@ def true_regions(calf: Calf, matrix: int) -> Regions:
         skin=mean_concentration(calf, skin, calf.field_of_view),
         muscle_share=_share(calf, "muscle", muscle),
         skin_share=_share(calf, "skin", skin),
-        noiseless=band_limited(calf, matrix, calf.field_of_view),
     )
     origin = (
         f"from the truth: muscle one pixel from every edge, {100 * truth.muscle_share:.0f} % of its area is muscle; "

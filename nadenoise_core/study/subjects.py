@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ismrmrd
-import numpy as np
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.acquisitions import is_image_data
@@ -75,6 +74,11 @@ class Subject:
             averages = {getattr(idx, average_counter) for idx in readouts}
             yield Source(file.header_xml, file.acquisitions(), len(averages), len(readouts))
 
+    def without_noise(self) -> Subject | None:
+        """The same scan without noise, for which one average is enough; None of a raw file."""
+        made = self.measurement
+        return None if made is None else replace(self, measurement=replace(made, noise=0.0, averages=1))
+
     def described(self) -> dict[str, Any]:
         """All that decides the scan and its regions, as plain data; no path, which may name a patient."""
         if self.measurement is not None:
@@ -98,29 +102,10 @@ def list_subjects(settings: SubjectSettings) -> tuple[Subject, ...]:
 
 
 def _virtual(settings: VirtualSubjects) -> Iterator[Subject]:
-    """Volunteers whose concentrations have the mean and SD asked for exactly, not by chance."""
-    rng = np.random.default_rng((settings.seed, 1))
-    muscle, skin = (
-        mean + deviation * _standard(rng, settings.count) for mean, deviation in (settings.muscle, settings.skin)
-    )
     width = max(2, len(str(settings.count)))
-    for number in range(settings.count):
-        measurement = VirtualMeasurement(
-            seed=settings.seed + number,
-            averages=settings.averages,
-            noise=settings.noise,
-            muscle=float(muscle[number]),
-            skin=float(skin[number]),
-        )
-        if min(muscle[number], skin[number]) <= 0:
-            raise BadInputError("subjects.muscle or subjects.skin: the SD is so large that a concentration is below 0")
-        yield Subject(f"virtual{number + 1:0{width}d}", measurement)
-
-
-def _standard(rng: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Normal numbers whose sample mean is 0 and sample SD 1."""
-    drawn = rng.standard_normal(count)
-    return np.asarray((drawn - drawn.mean()) / drawn.std(ddof=1))
+    volunteers = settings.cohort().volunteers(settings.count, settings.seed, settings.averages)
+    for number, measurement in enumerate(volunteers, 1):
+        yield Subject(f"virtual{number:0{width}d}", measurement)
 
 
 def _files(settings: FileSubjects) -> Iterator[Subject]:

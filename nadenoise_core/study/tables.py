@@ -73,7 +73,8 @@ class Tables:
         volunteers: their names.
         reference_averages: of the references.
         reference: by measure.
-        truth: what is true of virtual volunteers, by measure; SNR and sharpness of noiseless images; else empty.
+        noiseless: the reference without noise, by measure, of virtual volunteers; else empty.
+        truth: what is true of virtual volunteers, by measure; else empty.
         accuracy: reference against truth, by region, of virtual volunteers.
         quality: Table 2.
         agreement: Tables 4 and 5.
@@ -82,6 +83,7 @@ class Tables:
     volunteers: tuple[str, ...]
     reference_averages: tuple[int, ...]
     reference: dict[str, Spread]
+    noiseless: dict[str, Spread]
     truth: dict[str, Spread]
     accuracy: dict[str, BlandAltman]
     quality: tuple[QualityRow, ...]
@@ -96,8 +98,10 @@ class Tables:
 def compute_tables(measures: Measures) -> Tables:
     """The tables of a study; volunteers for whom a value is missing are left out of the test that needs it."""
     measured = (*QUALITIES, *(f"atsc_{region}" for region in REGIONS))
-    known = ("atsc_muscle", "atsc_skin", "muscle_share", "skin_share", *QUALITIES)
-    truths = {name: measures.values(name, "truth") for name in known}
+    truths = {
+        name: measures.values(name, "truth") for name in ("atsc_muscle", "atsc_skin", "muscle_share", "skin_share")
+    }
+    noiseless = {name: measures.values(name, "noiseless") for name in measured}
     accuracy = {}
     for region in REGIONS:
         reference, truth = _complete(measures.values(f"atsc_{region}", "reference"), truths[f"atsc_{region}"])
@@ -107,6 +111,7 @@ def compute_tables(measures: Measures) -> Tables:
         volunteers=tuple(measures.volunteers),
         reference_averages=tuple(measures.reference_averages()),
         reference={name: Spread.of(measures.values(name, "reference")) for name in measured},
+        noiseless={name: Spread.of(values) for name, values in noiseless.items() if np.isfinite(values).any()},
         truth={name: Spread.of(values) for name, values in truths.items() if np.isfinite(values).any()},
         accuracy=accuracy,
         quality=tuple(_quality(measures, name, count) for name in QUALITIES for count in measures.averages),

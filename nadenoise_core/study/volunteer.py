@@ -23,11 +23,19 @@ from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.nifti import LABEL_NAMES, export_nifti
-from nadenoise_core.study.products import Product, Products, find_bundles, make_products, read_chains
+from nadenoise_core.study.products import (
+    Chains,
+    Product,
+    Products,
+    find_bundles,
+    make_products,
+    make_reference,
+    read_chains,
+)
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
 from nadenoise_core.study.subjects import Subject
 
-FORMAT = 1
+FORMAT = 2
 """Of a volunteer's folder; another one is made anew."""
 
 
@@ -77,7 +85,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
     with named, subject.open(chains.average_counter) as source, recorded_warnings() as warnings:
         products = make_products(source, methods, chains)
         regions = _regions(subject, products)
-        rows = list(measure_all(subject.name, products, regions))
+        rows = list(measure_all(subject.name, products, regions, _noiseless(subject, chains)))
     record = {
         "fingerprint": mark,
         "volunteer": subject.name,
@@ -100,29 +108,37 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
         write_whole(unfinished / "record.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
-def measure_all(volunteer: str, products: Products, regions: Regions) -> Iterator[Row]:
+def measure_all(
+    volunteer: str, products: Products, regions: Regions, noiseless: Product | None = None
+) -> Iterator[Row]:
     """The rows of a volunteer's table (sections 2.5 and 2.6).
 
     The tube of the largest concentration is where the reference shows it. Estimated SNR is of magnitudes; sharpness
     and aTSC are of the maps.
+
+    Args:
+        volunteer: its name.
+        products: its images.
+        regions: that it is measured in.
+        noiseless: the reference without noise, of a virtual volunteer.
     """
-    reference = products.reference.atsc
-    assert reference is not None  # make_products refuses a scan without
+    assert products.reference.tubes  # make_products refuses a scan without
     strongest = max(products.reference.tubes, key=lambda tube: tube.concentration)
     for (method, averages), product in products.images.items():
-        values = {"snr": estimated_snr(product.magnitude, regions.muscle, regions.background)}
-        values["noise_std"] = known_facts(product.image).noise_std
-        values |= _of_map(product, regions, strongest)
+        values = _of_image(product, regions, strongest)
         yield from (Row(volunteer, method, averages, measure, float(value)) for measure, value in values.items())
+    if noiseless is not None:
+        values = _of_image(noiseless, regions, strongest)
+        yield from (Row(volunteer, "noiseless", 0, measure, float(value)) for measure, value in values.items())
     if regions.truth is not None:
-        noiseless, pixel = regions.truth.noiseless, pixel_size(reference)
-        said = {
-            measure if measure.endswith("share") else f"atsc_{measure}": value
-            for measure, value in regions.truth.numbers().items()
-        }
-        said["snr"] = estimated_snr(np.abs(noiseless), regions.muscle, regions.background)
-        said["sharpness"] = edge_sharpness(noiseless, strongest.centre, strongest.diameter / 2, pixel)
-        yield from (Row(volunteer, "truth", 0, measure, value) for measure, value in said.items())
+        for measure, value in regions.truth.numbers().items():
+            yield Row(volunteer, "truth", 0, measure if measure.endswith("share") else f"atsc_{measure}", value)
+
+
+def _of_image(product: Product, regions: Regions, strongest: Tube) -> dict[str, float]:
+    """What an image and its aTSC map say."""
+    snr = estimated_snr(product.magnitude, regions.muscle, regions.background)
+    return {"snr": snr, "noise_std": known_facts(product.image).noise_std, **_of_map(product, regions, strongest)}
 
 
 def _of_map(product: Product, regions: Regions, strongest: Tube) -> dict[str, float]:
@@ -137,6 +153,15 @@ def _of_map(product: Product, regions: Regions, strongest: Tube) -> dict[str, fl
     }
     said |= {"slope": atsc.line.slope, "intercept": atsc.line.intercept, "r2": atsc.line.r2}
     return said | {f"tube_{tube.concentration:g}": tube.signal for tube in atsc.tubes}
+
+
+def _noiseless(subject: Subject, chains: Chains) -> Product | None:
+    """The reference without noise, of a virtual volunteer."""
+    clean = subject.without_noise()
+    if clean is None:
+        return None
+    with clean.open(chains.average_counter) as source:
+        return make_reference(source, chains).reference
 
 
 def _regions(subject: Subject, products: Products) -> Regions:

@@ -16,7 +16,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 
 CONFIG = """\
-subjects: {kind: virtual, count: 3, averages: 8, noise: 15}
+subjects: {kind: virtual, count: 3, averages: 8, noise: [15, 0], off_resonance: [0, 0]}
 methods: {averages: [4]}
 """
 

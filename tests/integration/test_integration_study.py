@@ -17,7 +17,9 @@ from nadenoise_core.study.report import make_report, write_report
 from nadenoise_core.study.run import run_study
 
 CONFIG = StudyConfig(
-    subjects=VirtualSubjects(kind="virtual", count=4, seed=81, averages=40, noise=30.0),
+    subjects=VirtualSubjects(
+        kind="virtual", count=4, seed=81, averages=40, noise=(30.0, 0.0), off_resonance=(0.0, 0.0)
+    ),
     methods=MethodSettings(averages=(30, 10)),
 )
 ORDER = {"cnn": 1, "reference": 2, "cs": 3, "nufft": 4}

@@ -23,7 +23,9 @@ from nadenoise_core.study.tables import compute_tables
 
 CONFIG = StudyConfig(
     title="Calves & <tubes>",
-    subjects=VirtualSubjects(kind="virtual", count=3, seed=61, averages=40, noise=30.0),
+    subjects=VirtualSubjects(
+        kind="virtual", count=3, seed=61, averages=40, noise=(30.0, 0.0), off_resonance=(0.0, 0.0)
+    ),
     methods=MethodSettings(averages=(30, 10)),
 )
 

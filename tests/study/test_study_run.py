@@ -29,7 +29,19 @@ from nadenoise_core.study.subjects import Subject, list_subjects
 
 LEVELS = (8, 5)
 CONFIG = StudyConfig(
-    subjects=VirtualSubjects(kind="virtual", count=3, seed=41, averages=20, noise=20.0),
+    # Nothing leans or decays and skin is thick, so that what is measured is the truth.
+    subjects=VirtualSubjects(
+        kind="virtual",
+        count=3,
+        seed=41,
+        averages=20,
+        skin=(18.8, 5.0),
+        skin_thickness=(2.0, 0.5),
+        noise=(20.0, 0.0),
+        tube_tilt=(0.0, 0.0),
+        off_resonance=(0.0, 0.0),
+        relaxation=False,
+    ),
     methods=MethodSettings(averages=LEVELS),
 )
 
