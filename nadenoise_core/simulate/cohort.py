@@ -7,8 +7,8 @@ Tables 2, 4 and 5; `tests/simulate/test_simulate_cohort.py` measures them. What 
 - Skin of the leg is 1.55 mm thick (Laurent et al., Vaccine 25:6423, 2007, thigh, by ultrasound); its sodium
   reaches 60 mmol/L where pixels of 0.9 mm see it (Linz et al., NMR Biomed 28:54, 2015).
 - Tubes hold gel that relaxes as tissue does (Rot et al., NMR Biomed, 2025, doi 10.1002/nbm.70056), and lean against the
-  slice of 30 mm, as tubes along a leg do. The angle is what the paper's edge sharpness asks for: more than a leg's taper
-  alone, it stands for all that blurs an edge and is not known of that scanner.
+  slice of 30 mm, as tubes along a leg do. The angle is what the paper's edge sharpness asks for: more than the taper of
+  a leg alone, it stands for all that blurs an edge and is not known of that scanner.
 - The field is that of a shim to less than half a part per million (33.8 Hz).
 - The noise of a volunteer follows the load of the coil.
 """
