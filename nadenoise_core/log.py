@@ -41,3 +41,21 @@ def recorded_warnings() -> Iterator[list[str]]:
 
     with warnings_told(keep):
         yield recorded
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Within it, nothing that this thread logs is shown but errors: it is of no scan."""
+    thread = threading.get_ident()
+
+    def keep(record: logging.LogRecord) -> bool:
+        return record.thread != thread or record.levelno >= logging.ERROR
+
+    handlers = [*logging.getLogger().handlers, *logging.getLogger(ROOT).handlers]
+    for handler in handlers:
+        handler.addFilter(keep)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(keep)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable
 from importlib import resources
 from io import BytesIO
@@ -20,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nadenoise_core.errors import BundleError
 
 FORMAT = 1
+
+_LARGEST = 1 << 30  # bytes
+_LARGEST_METADATA = 1 << 20  # bytes
 
 Archive = Literal["torchscript", "exported"]
 SUFFIXES: dict[Archive, str] = {"torchscript": ".pt", "exported": ".pt2"}
@@ -60,19 +64,25 @@ class Metadata(BaseModel):
 class Bundle:
     """A bundle file, its metadata and its checksum; the network is loaded when it is first used.
 
+    Args:
+        path: of the file.
+        sha256: the checksum that it must have, before anything inside is read; None: any.
+
     Attributes:
         content: of the file.
         archive: how the network is stored; what is inside says it, not the name of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sha256: str | None = None) -> None:
         self.path = path
-        try:
-            self.content = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path}: cannot be read ({error.strerror})") from None
-        self.metadata, self.archive = _read(path, self.content)
+        self.content = _content(path)
         self.sha256 = hashlib.sha256(self.content).hexdigest()
+        if sha256 is not None and self.sha256 != sha256.lower():
+            raise BundleError(
+                f"{path}: checksum is {self.sha256[:12]}..., expected {sha256[:12]}...; the file was changed or "
+                "damaged: install it anew"
+            )
+        self.metadata, self.archive = _read(path, self.content)
 
     @property
     def name(self) -> str:
@@ -103,9 +113,7 @@ def shipped_bundles() -> list[Bundle]:
     for name in sorted(known):  # .pt comes before .pt2
         if not (folder / name).is_file():
             raise BundleError(f"{folder / name}: the bundle is listed but missing; install nadenoise anew")
-        bundle = Bundle(folder / name)
-        _check(bundle, known[name])
-        bundles.setdefault(Path(name).stem, bundle)
+        bundles.setdefault(Path(name).stem, Bundle(folder / name, known[name]))
     return list(bundles.values())
 
 
@@ -135,22 +143,18 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
             raise BundleError(
                 f"unknown bundle '{name}'; there are {', '.join(shipped) or 'none'}; or give a .pt or .pt2 file"
             )
-        if sha256 is not None:
-            _check(shipped[name], sha256)
-        return shipped[name]
+        return shipped[name] if sha256 is None else Bundle(shipped[name].path, sha256)
     path = Path(name)
     if not path.is_file():
         raise BundleError(f"{path}: no such bundle; give a shipped name or the path of a .pt or .pt2 file")
-    bundle = Bundle(path)
-    known = _known_checksums(Path(str(resources.files("nadenoise_core.models"))))
-    if sha256 is None and bundle.sha256 not in known.values():
-        raise BundleError(
-            f"{path}: not a shipped bundle, and loading one can run code; if you trust it, set bundle_sha256 to "
-            f"{bundle.sha256}"
-        )
-    if sha256 is not None:
-        _check(bundle, sha256)
-    return bundle
+    if sha256 is None:
+        sha256 = hashlib.sha256(_content(path)).hexdigest()
+        if sha256 not in shipped_checksums():
+            raise BundleError(
+                f"{path}: not a shipped bundle, and loading one can run code; if you trust it, set bundle_sha256 to "
+                f"{sha256}"
+            )
+    return Bundle(path, sha256)
 
 
 def find_bundles(name: str, sha256: str | None = None) -> list[Bundle]:
@@ -180,18 +184,29 @@ def choose_bundle(bundles: Iterable[Bundle], matrix: tuple[int, int], averages: 
     return max(fitting, key=lambda bundle: bundle.metadata.averages[1] - bundle.metadata.averages[0])
 
 
-def _check(bundle: Bundle, sha256: str) -> None:
-    if bundle.sha256 != sha256.lower():
-        raise BundleError(
-            f"{bundle.path}: checksum is {bundle.sha256[:12]}..., expected {sha256[:12]}...; "
-            "the file was changed or damaged: install it anew"
-        )
+def shipped_checksums() -> frozenset[str]:
+    """The checksums of the bundles that come with nadenoise."""
+    return frozenset(_known_checksums(Path(str(resources.files("nadenoise_core.models")))).values())
+
+
+def listed_checksum(path: Path) -> str | None:
+    """The checksum that `SHA256SUMS` beside a bundle gives for it; None if it gives none."""
+    return _known_checksums(path.parent).get(path.name)
 
 
 def _known_checksums(folder: Path) -> dict[str, str]:
     """File name to sha256, of `SHA256SUMS` (the format of sha256sum)."""
     lines = (folder / "SHA256SUMS").read_text().splitlines() if (folder / "SHA256SUMS").is_file() else []
     return {name.lstrip("*"): checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise BundleError(f"{path}: is larger than {_LARGEST >> 20} MiB; that is no bundle")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _read(path: Path, content: bytes) -> tuple[Metadata, Archive]:
@@ -201,11 +216,13 @@ def _read(path: Path, content: bytes) -> tuple[Metadata, Archive]:
             inside = [name for name in names if name.endswith("/extra/metadata.json")]
             if not inside:
                 raise BundleError(f"{path}: holds no metadata.json; export it with nadenoise's training package")
+            if archive.getinfo(inside[0]).file_size > _LARGEST_METADATA:
+                raise BundleError(f"{path}: metadata.json is larger than {_LARGEST_METADATA >> 20} MiB; export it anew")
             metadata = Metadata.model_validate(json.loads(archive.read(inside[0])))
             # torch.export marks its archives with this file.
             exported = any(name.endswith("/archive_format") for name in names)
             return metadata, "exported" if exported else "torchscript"
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError):
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, RecursionError, zlib.error, EOFError):
         raise BundleError(
             f"{path}: not a TorchScript bundle nor one of torch.export, or damaged; export or copy it anew"
         ) from None

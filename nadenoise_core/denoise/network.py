@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -202,9 +204,26 @@ def _read_exported(content: bytes, device: str) -> Any:
     import torch
     from torch.export.passes import move_to_device_pass
 
+    _check_plain(content)
     program = torch.export.load(BytesIO(content))  # in inference mode since it was exported
     # Devices are written into the graph too, so moving the parameters alone does not do.
     return (program if torch.device(device).type == "cpu" else move_to_device_pass(program, device)).module()
+
+
+def _check_plain(content: bytes) -> None:
+    """Check that an archive of torch.export holds tensors alone: torch would unpickle whatever else is in it."""
+    import torch
+
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pt"):
+                torch.load(BytesIO(archive.read(name)), weights_only=True)
+            elif name.endswith("_config.json"):
+                payloads = json.loads(archive.read(name))["config"].values()
+                if any(payload.get("use_pickle") for payload in payloads):
+                    raise BundleError(f"{name} names pickled objects")
+            elif "/custom_obj" in name:
+                raise BundleError(f"{name} is an object of its own kind")
 
 
 def _reason(error: Exception) -> str:

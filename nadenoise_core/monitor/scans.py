@@ -24,6 +24,7 @@ from nadenoise_core.quantify.rois import distance_from
 KINDS = tuple(kind.value for kind in Kind)
 
 _KEPT = 8  # scans
+_POINTS = 1000  # images of a scan in its chart
 _WINDOW = 60.0  # mmol/L; skin and muscle, with the brightest tubes in white
 _LEAST = 6.0  # mmol/L; what is below is no tissue
 _TUBE_MARGIN = 2.0  # of the radius that is measured: tubes are left out of the leg with their blurred edges
@@ -65,9 +66,10 @@ class Scans:
                 self._views.popitem(last=False)
 
     def state(self) -> list[dict[str, Any]]:
-        """All scans, the newest first, as plain data for JSON."""
+        """All scans, the newest first, as plain data for JSON, which knows no NaN."""
         with self._lock:
-            return [_described(view) for view in reversed(self._views.values())]
+            views = list(reversed(self._views.values()))
+        return [_plain(_described(view)) for view in views]
 
     def png(self, number: int, kind: str) -> bytes | None:
         """The newest image of a kind of a scan, None if there is none."""
@@ -80,7 +82,7 @@ class Scans:
         largest = _WINDOW if kind == "atsc" else _WINDOW * slope
         encoded = BytesIO()
         colours = "viridis" if kind == "atsc" else "gray"
-        top = largest if math.isfinite(largest) else float(pixels.max()) or 1.0
+        top = largest if math.isfinite(largest) else float(np.nan_to_num(pixels, posinf=0.0).max()) or 1.0
         matplotlib.image.imsave(encoded, pixels, cmap=colours, vmin=0, vmax=top, format="png")
         return encoded.getvalue()
 
@@ -116,6 +118,7 @@ class Watcher:
         view.images[facts.kind.value] = np.asarray(np.abs(pixels) if np.iscomplexobj(pixels) else pixels, np.float32)
         if facts.kind is Kind.PLAIN:
             view.history.append({"averages": facts.averages, "noise": known(facts.noise_std)})
+            del view.history[:-_POINTS]
         elif facts.atsc is not None and view.history:
             view.slope = facts.atsc.line.slope
             view.history[-1].update(_estimates(image, facts.atsc, view.history[-1]["noise"]))
@@ -140,6 +143,15 @@ def _described(view: _View) -> dict[str, Any]:
         "images": sorted(view.images),
         "history": [dict(point) for point in list(view.history)],  # the scan's thread goes on writing
     }
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _estimates(image: ismrmrd.Image, atsc: AtscFacts, noise: float | None) -> dict[str, Any]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import ismrmrd
 
-from nadenoise_core.chain.chain import Chain, build, check_runs_here
+from nadenoise_core.chain.chain import Chain, Stage, build, check_runs_here
 from nadenoise_core.chain.files import chain_files, parse_chain, read_chain, read_node
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
 from nadenoise_core.chain.runner import run
 from nadenoise_core.configuration import suggestion
+from nadenoise_core.denoise.bundle import listed_checksum
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.log import warnings_told
 from nadenoise_core.mrd.scan import read_scan
@@ -50,19 +52,33 @@ class ChainFolders:
             raise ChainError(f"there is no chain '{name}'{suggestion(known, self.names)}")
         return read_chain(self._files[known])
 
-    def check_paths(self, chain: Chain) -> None:
-        """Check that a chain that came over a connection opens files in these folders only.
+    def confined(self, chain: Chain) -> Chain:
+        """A chain that came over a connection, if it opens files in these folders only and runs no code of its own.
+
+        A bundle can run code: it must be one of ours, or stand in a `SHA256SUMS` beside it; no sender vouches for it.
 
         Raises:
-            ChainError: it names a file or a folder elsewhere.
+            ChainError: it names a file or a folder elsewhere, a bundle that nobody here knows, or a checksum.
         """
-        for stage in chain.stages:
-            for name, value in stage.parameters().paths().items():
-                if not any(Path(value).resolve().is_relative_to(folder) for folder in self._folders):
-                    raise ChainError(
-                        f"{stage.source}:{stage.line}: gadget '{stage.name}', property '{name}' is '{value}', outside "
-                        "the chain folders; put the file there, or the chain itself, and send its name"
-                    )
+        stages = [self._confined(stage) for stage in chain.stages]
+        return replace(chain, stages=tuple(stages))
+
+    def _confined(self, stage: Stage) -> Stage:
+        parameters = stage.parameters()
+        for name, value in parameters.paths().items():
+            if not any(Path(value).resolve().is_relative_to(folder) for folder in self._folders):
+                raise ChainError(
+                    f"{stage.place((name,))}, property '{name}' is '{value}', outside the chain folders; put the file "
+                    "there, or the chain itself, and send its name"
+                )
+        if getattr(parameters, "bundle_sha256", None) is not None:
+            raise ChainError(
+                f"{stage.place(('bundle_sha256',))}: a checksum may not come over a connection; list the bundle in "
+                "SHA256SUMS in the chain folder"
+            )
+        bundle = parameters.paths().get("bundle")
+        listed = listed_checksum(Path(bundle).resolve()) if bundle is not None else None
+        return stage if listed is None else stage.with_property("bundle_sha256", listed)
 
 
 def serve_scan(
@@ -74,8 +90,7 @@ def serve_scan(
         Exception: whatever went wrong.
     """
     if connection.peer == "gadgetron":
-        chain = read_node(opening.configuration.encode())
-        folders.check_paths(chain)
+        chain = folders.confined(read_node(opening.configuration.encode()))
         run_scan(connection, chain, opening.header_xml, observers)
     else:
         with _warnings_to(connection):
@@ -112,9 +127,7 @@ def run_scan(connection: ScanConnection, chain: Chain, header_xml: bytes, observ
 
 def _chain_of_client(connection: ScanConnection, opening: Opening, folders: ChainFolders) -> Chain:
     if opening.configuration:
-        chain = parse_chain(opening.configuration.encode(), "chain", "configuration")
-        folders.check_paths(chain)
-        return chain
+        return folders.confined(parse_chain(opening.configuration.encode(), "chain", "configuration"))
     connection.read_parameters()
     name = connection.parameters.pop(CONFIG_ID, opening.name)
     if not name:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from nadenoise_core.denoise import bundle as bundle_module
-from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, listed_checksum, shipped_bundles
 from nadenoise_core.errors import BundleError
 
 
@@ -106,7 +107,7 @@ def test_of_two_formats_one_is_offered_and_both_are_checked(models: Path, build)
     assert [bundle.path.name for bundle in shipped_bundles()] == ["early.pt", "wide.pt"]
     assert find_bundle(str(wide)).metadata.version == "2.0"
     wide.write_bytes(b"something else")
-    with pytest.raises(BundleError, match=r"wide\.pt2: not a TorchScript bundle"):
+    with pytest.raises(BundleError, match=r"wide\.pt2: checksum is .* changed or damaged"):
         shipped_bundles()
 
 
@@ -170,3 +171,34 @@ def test_the_bundle_with_the_widest_range_is_chosen(build) -> None:
         choose_bundle(iter([wide]), (80, 80), 20)
     with pytest.raises(BundleError, match="none is installed"):
         choose_bundle([], (16, 12), 20)
+
+
+def test_nothing_inside_is_read_before_the_checksum(build, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/extra/metadata.json", b" " * (64 << 20))
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="not a shipped bundle"):
+            find_bundle(str(path))
+        with pytest.raises(BundleError, match="checksum is"):
+            find_bundle(str(path), "0" * 64)
+        with pytest.raises(BundleError, match=r"metadata\.json is larger than 1 MiB"):
+            Bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.pt"
+    with path.open("wb") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(BundleError, match="larger than 1024 MiB"):
+        Bundle(path)
+
+
+def test_the_list_beside_a_bundle_names_its_checksum(models: Path, tmp_path: Path) -> None:
+    assert listed_checksum(models / "wide.pt") == hashlib.sha256((models / "wide.pt").read_bytes()).hexdigest()
+    assert listed_checksum(models / "unlisted.pt") is listed_checksum(tmp_path / "nowhere" / "wide.pt") is None

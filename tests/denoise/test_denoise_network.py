@@ -175,3 +175,46 @@ def test_a_file_that_is_replaced_is_loaded_anew(build) -> None:
     first = Denoiser(bundle(build, "return x"))
     second = Denoiser(bundle(build, "return 2 * x"))
     np.testing.assert_allclose(second(image(), 1.0), 2 * first(image(), 1.0), rtol=1e-6)
+
+
+class Trap:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("how", ["sample inputs", "a weight", "a constant", "an object"])
+def test_nothing_of_an_archive_of_torch_export_is_unpickled(how, tmp_path) -> None:
+    import json
+    import pickle
+    import zipfile
+
+    import torch
+
+    whole, changed, sprung = tmp_path / "whole.pt2", tmp_path / "tiny.pt2", tmp_path / "sprung"
+    save_exported(whole, torch.nn.Conv2d(2, 2, 1).eval())
+    trap = pickle.dumps(Trap(sprung))
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(changed, "w") as spoiled:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if how == "sample inputs" and name.endswith("sample_inputs/model.pt"):
+                content = trap
+            if how == "a weight" and name.endswith("weights_config.json"):
+                config = json.loads(content)
+                for payload in config["config"].values():
+                    payload["use_pickle"] = True
+                content = json.dumps(config).encode()
+            if how == "a weight" and name.rpartition("/")[2].startswith("weight_"):
+                content = trap
+            spoiled.writestr(name, content)
+        if how == "a constant":
+            spoiled.writestr("archive/data/constants/model.pt", trap)
+        if how == "an object":
+            spoiled.writestr("archive/data/constants/custom_obj_0", trap)
+    with pytest.raises(BundleError, match=r"tiny\.pt2: cannot be loaded"):
+        Denoiser(Bundle(changed))
+    assert not sprung.exists()

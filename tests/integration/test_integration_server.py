@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import resource
@@ -235,6 +236,50 @@ def test_a_chain_from_the_network_opens_no_file_outside_the_chain_folders(place,
         images(serve(), scan, str(chain_file([("accumulate", {"girf": place}), "reconstruct"])))
     with pytest.raises(ScanFailed, match="outside the chain folders"):
         images(serve(), scan, str(chain_file(["accumulate", "reconstruct", ("deliver", {"folder": place})])))
+
+
+class TestBundlesFromTheNetwork:
+    """A bundle can run code: who sends its name, or a checksum, does not decide that it is loaded."""
+
+    @pytest.fixture
+    def bundle(self, save_bundle, tmp_path, chains) -> Path:
+        metadata = {
+            "format": 1, "name": "site", "version": "1", "description": "", "matrix": [80, 80], "averages": [1, 9],
+            "input": {"channels": "complex", "normalisation": "noise"},
+        }  # fmt: skip
+        path = tmp_path / "chains" / "site.pt"
+        save_bundle(path, "return x", json.dumps(metadata))
+        return path
+
+    def ask(self, address, scan, chain_file, bundle, checksum: str | None = None) -> list[ismrmrd.Image]:
+        given = {"bundle": str(bundle)} | ({"bundle_sha256": checksum} if checksum else {})
+        return images(address, scan, str(chain_file(["accumulate", "reconstruct", ("denoise", given)])))
+
+    def test_the_senders_checksum_counts_for_nothing(self, serve, scan, chain_file, bundle) -> None:
+        digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+        with pytest.raises(ScanFailed, match="checksum may not come over a connection"):
+            self.ask(serve(), scan, chain_file, bundle, digest)
+        with pytest.raises(ScanFailed, match="not a shipped bundle"):
+            self.ask(serve(), scan, chain_file, bundle)
+
+    def test_the_sites_own_list_does(self, serve, scan, chain_file, bundle) -> None:
+        sums = bundle.with_name("SHA256SUMS")
+        sums.write_text(f"{hashlib.sha256(bundle.read_bytes()).hexdigest()}  site.pt\n")
+        assert [known_facts(image).kind.value for image in self.ask(serve(), scan, chain_file, bundle)] == [
+            "plain",
+            "denoised",
+        ]
+        sums.write_text(f"{'0' * 64}  site.pt\n")
+        with pytest.raises(ScanFailed, match="changed or damaged"):
+            self.ask(serve(), scan, chain_file, bundle)
+
+    def test_a_link_out_of_the_folder_is_followed_by_no_one(self, serve, scan, chain_file, bundle, tmp_path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        bundle.rename(outside / "site.pt")
+        bundle.symlink_to(outside / "site.pt")
+        with pytest.raises(ScanFailed, match="outside the chain folders"):
+            self.ask(serve(), scan, chain_file, bundle)
 
 
 @pytest.mark.parametrize("name", ["../chains/all", "/etc/passwd", "all.xml/..", "", "os", "."])
