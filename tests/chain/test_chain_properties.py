@@ -65,9 +65,9 @@ class TestPathsForTheConsole:
     def test_are_refused_in_a_chain_from_a_peer(self, name, with_both, tmp_path):
         (tmp_path / "chain.xml").write_text("")
         folders = ChainFolders([tmp_path])
-        folders.check_paths(with_both.with_property("quantify", name, str(tmp_path / "map.nii")))
+        folders.confined(with_both.with_property("quantify", name, str(tmp_path / "map.nii")))
         with pytest.raises(ChainError, match="outside the chain folders"):
-            folders.check_paths(with_both.with_property("quantify", name, "/etc/passwd"))
+            folders.confined(with_both.with_property("quantify", name, "/etc/passwd"))
 
     def test_are_shown_in_the_label(self, with_both):
         label = describe_container(with_both, ["mine"])
