@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
-from nadenoise_core.errors import CalibrationError
+from nadenoise_core.errors import BadInputError, CalibrationError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import (
     comment,
@@ -22,22 +23,27 @@ from nadenoise_core.mrd.image import (
     known_facts,
     pixel_size,
     pixels_of,
+    plane_of,
     put_labels,
     replicas_of,
     without_replicas,
 )
 from nadenoise_core.quantify.calibration import Intercept
-from nadenoise_core.quantify.nifti import read_label_map, read_map
-from nadenoise_core.quantify.region_means import region_means
+from nadenoise_core.quantify.label_names import merged_names, read_label_names
+from nadenoise_core.quantify.pose import PoseKind
+from nadenoise_core.quantify.precision import precision_targets
+from nadenoise_core.quantify.readings import LABEL_UNCERTAINTY, RegionMethod
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
-from nadenoise_core.quantify.remarks import Remark, on_corrections, on_line, on_tubes
+from nadenoise_core.quantify.remarks import Remark, on_corrections, on_line, on_precision, on_tubes
 from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
 from nadenoise_core.quantify.uncertainty import Jackknife
+from nadenoise_core.quantify.volume import read_volume
 from nadenoise_core.recon.settings import Method
 
 if TYPE_CHECKING:
     import ismrmrd
 
+    from nadenoise_core.mrd.region_readings import ReadRegions, RegionsOfImages
     from nadenoise_core.mrd.scan import Scan
     from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup
 
@@ -66,7 +72,9 @@ class Quantify(Gadget):
             "the FOV along read and phase; empty finds them",
         )
         label_map: Annotated[str, PATH] = Field(
-            "", description="NIfTI label map with label n on the tube of the n-th concentration; empty finds them"
+            "",
+            description="label map with label n on the tube of the n-th concentration, NIfTI or NRRD, of any "
+            "resolution and orientation; empty finds them",
         )
         intercept: Annotated[Intercept, CONSOLE] = Field(
             Intercept.ZERO,
@@ -102,19 +110,54 @@ class Quantify(Gadget):
         )
         b1_map: Annotated[str, PATH] = Field(
             "",
-            description="NIfTI map on the image's matrix of the flip angle relative to the nominal one (1 = nominal): "
-            "the image is divided by the signal that it leaves, with the T1s in the steady state, without them in the "
-            "sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. Empty: off",
+            description="map of the flip angle relative to the nominal one (1 = nominal), NIfTI or NRRD, that covers "
+            "the image: the image is divided by the signal that it leaves, with the T1s in the steady state, without "
+            "them in the sine. Where it is NaN, not above 0, or below 10 % of its median the image stays as it is. "
+            "Empty: off",
         )
         roi_map: Annotated[str, PATH] = Field(
             "",
-            description="NIfTI label map of regions to read, such as muscle and skin, on the image's matrix: mean aTSC "
-            "of every label, with its standard error where 'accumulate' has jackknife_groups. Empty: the tubes alone",
+            description="label map of regions to read, such as muscle and skin, NIfTI or NRRD, of any resolution and "
+            "orientation; best drawn on a 1H image. Empty: the tubes alone",
+        )
+        roi_names: Annotated[str, PATH] = Field(
+            "",
+            description="names of the labels of roi_map: ITK-SNAP's label file, 3D Slicer's colour table, or a number "
+            "and a name a line; empty: those of the label map itself, and MuscleMap's",
+        )
+        regions: tuple[RegionMethod, ...] = Field(
+            (RegionMethod.FIT,),
+            min_length=1,
+            max_length=4,
+            description="how regions are read: fit, of their amplitudes to the averaged k-space, free of partial "
+            "volume; GTM, the same on the image; mean, of the pixels of the plain map; denoised mean, of the denoised "
+            "map. Where k-space is not in this process, fit is GTM",
+        )
+        pose: PoseKind = Field(
+            PoseKind.OFF, description="what of the pose of roi_map against the scan is fitted with its regions"
+        )
+        label_uncertainty: Annotated[float, Unit("mm")] = Field(
+            LABEL_UNCERTAINTY,
+            ge=0,
+            le=5,
+            description="by which the outlines of roi_map may lie off; it goes into the label error of the regions",
+        )
+        merge: tuple[str, ...] = Field(
+            (),
+            max_length=16,
+            description="regions that are read together, weighted by area, too, e.g. muscle=soleus+gastrocnemius; "
+            "empty: the muscles of MuscleMap",
+        )
+        precision: tuple[str, ...] = Field(
+            (),
+            max_length=16,
+            description="regions and mmol/L that half of their 95 % interval is to be, e.g. muscle 1.0, skin 2.0: it "
+            "is told how many averages that takes",
         )
         receive_map: Annotated[str, PATH] = Field(
             "",
-            description="NIfTI map on the image's matrix of the receive sensitivity, in any unit: the image is divided "
-            "by it (over its median), with the same exception. Empty: off",
+            description="map of the receive sensitivity, in any unit, NIfTI or NRRD, that covers the image: the image "
+            "is divided by it (over its median), with the same exception. Empty: off",
         )
 
         @model_validator(mode="after")
@@ -134,6 +177,11 @@ class Quantify(Gadget):
                 raise ValueError("tissue_t2_star and tube_t2_star correct one for the other; give both or none")
             if len(self.tissue_t2_star) == 1:
                 raise ValueError("tissue_t2_star must be two numbers: the short and the long T2*")
+            try:
+                merged_names(self.merge)
+                precision_targets(self.precision)
+            except BadInputError as error:
+                raise ValueError(str(error)) from None
             return self
 
     parameters: Parameters
@@ -141,21 +189,17 @@ class Quantify(Gadget):
     gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
-        from nadenoise_core.quantify.atsc import TubeSetup
-
         super().__init__(parameters, scan)
         given = self.parameters
-        positions = np.reshape(given.tube_positions, (-1, 2)).tolist()
-        self._setup = TubeSetup(
-            concentrations=given.concentrations,
-            diameter=given.tube_diameter or None,
-            centres=tuple((x, y) for x, y in positions) or None,
-            labels=read_label_map(Path(given.label_map), scan.encoding.matrix) if given.label_map else None,
-        )
-        self._rois = read_label_map(Path(given.roi_map), scan.encoding.matrix) if given.roi_map else None
+        names = ("label_map", "b1_map", "receive_map")
+        self._volumes = {name: read_volume(Path(path)) for name in names if (path := getattr(given, name))}
+        self._placed: dict[bytes, tuple[TubeSetup, SignalCorrection]] = {}
         self._plain: ismrmrd.Image | None = None
         self._corrections = self._relaxation()
-        self._correction = self._signal_correction(self._corrections.factor)
+        self._targets = precision_targets(given.precision)
+        for name in self._corrections.maps:  # what is no such map is refused before the scan
+            self._correction_by({name: self._volumes[name].values.reshape(1, -1).astype(np.float64)})
+        self._regions = self._regions_of_images() if given.roi_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -196,59 +240,121 @@ class Quantify(Gadget):
         maps = tuple(name for name in ("b1_map", "receive_map") if getattr(given, name))
         return Corrections(saturation, t2_star, maps)
 
-    def _signal_correction(self, factor: float) -> SignalCorrection:
-        given, matrix, sequence = self.parameters, self.scan.encoding.matrix, self.scan.sequence
+    def _regions_of_images(self) -> RegionsOfImages:
+        from nadenoise_core.mrd.region_readings import ReadoutDecay, RegionsOfImages
+        from nadenoise_core.quantify.region_fit import FitSettings
+        from nadenoise_core.quantify.region_reader import RegionReader
+
+        given, decay = self.parameters, None
+        if given.tissue_t2_star:
+            shares = (given.tissue_short_fraction, 1 - given.tissue_short_fraction)
+            echo_time = self.scan.sequence.the_only("TE", "tissue_t2_star")
+            decay = ReadoutDecay(echo_time, given.tissue_t2_star, shares, given.tube_t2_star)
+        settings = FitSettings(
+            pose=given.pose,
+            label_uncertainty=given.label_uncertainty,
+            merge=merged_names(given.merge) if given.merge else None,
+            diameter_is_known=bool(given.tube_diameter),
+        )
+        names = read_label_names(Path(given.roi_names)) if given.roi_names else {}
+        return RegionsOfImages(RegionReader(read_volume(Path(given.roi_map)), names), given.regions, settings, decay)
+
+    def _place(self, image: ismrmrd.Image) -> tuple[TubeSetup, SignalCorrection]:
+        """The tubes and the correction where an image lies."""
+        from nadenoise_core.quantify.atsc import TubeSetup
+        from nadenoise_core.quantify.plane import sample_map
+        from nadenoise_core.quantify.region_reader import labels_on_pixels
+
+        plane, given = plane_of(image), self.parameters
+        if plane.key not in self._placed:
+            positions = np.reshape(given.tube_positions, (-1, 2)).tolist()
+            labels = self._volumes.get("label_map")
+            setup = TubeSetup(
+                concentrations=given.concentrations,
+                diameter=given.tube_diameter or None,
+                centres=tuple((x, y) for x, y in positions) or None,
+                labels=labels_on_pixels(labels, plane) if labels is not None else None,
+            )
+            maps = {name: sample_map(self._volumes[name], plane) for name in self._corrections.maps}
+            self._placed[plane.key] = setup, self._correction_by(maps)
+        return self._placed[plane.key]
+
+    def _correction_by(self, maps: Mapping[str, NDArray[np.float64]]) -> SignalCorrection:
+        given, sequence = self.parameters, self.scan.sequence
         return with_maps(
-            factor,
-            read_map(Path(given.b1_map), matrix) if given.b1_map else None,
-            read_map(Path(given.receive_map), matrix) if given.receive_map else None,
+            self._corrections.factor,
+            maps.get("b1_map"),
+            maps.get("receive_map"),
             sequence.the_only("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
             sequence.the_only("TR", "tissue_t1") if given.tissue_t1 else np.inf,
             (given.tissue_t1, given.tube_t1),
         )
 
-    def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
+    def _map_of(self, image: ismrmrd.Image, facts: ImageFacts) -> ConcentrationMap:
         from nadenoise_core.quantify.atsc import concentration_map
 
-        result = concentration_map(
+        return concentration_map(
             pixels_of(image),
             pixel_size(image),
             self._setup_for(image),
             known(facts.k_max),
             known(facts.noise_std) if facts.kind is Kind.PLAIN else None,
             through_zero=self.parameters.intercept == Intercept.ZERO,
-            correction=self._correction,
+            correction=self._place(image)[1],
         )
+
+    def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
+        result = self._map_of(image, facts)
         jackknife = self._jackknife(image, facts, result)
+        read = self._read_regions(image, facts, result, jackknife)
         atsc = AtscFacts(
             source=facts.kind,
             line=result.calibration.line,
             standard_error=result.typical_error,
             tubes=jackknife.with_errors(result.tubes, result.calibration) if jackknife is not None else result.tubes,
+            regions=read.readings if read is not None else (),
+            pose=read.pose if read is not None else None,
             replicas=len(jackknife.left) if jackknife is not None else 0,
             corrections=replace(self._corrections, uncovered=result.uncovered),
         )
-        if self._rois is not None:
-            atsc = replace(atsc, regions=region_means(result.values, self._rois, atsc.mean_of, jackknife))
         of_map = replace(facts, kind=Kind.ATSC, atsc=atsc, replicas=())
-        for remark in self._remarks(facts, result):
+        on_regions = (*read.remarks, *on_precision(read.readings, facts.averages, self._targets)) if read else ()
+        for remark in (*self._remarks(facts, result), *on_regions):
             of_map = of_map.commented(remark.text)
             if remark.warns:
                 self.log.warning(remark.text)
-        paths = {"label_map", "roi_map", "b1_map", "receive_map"}
+        paths = {"label_map", "roi_map", "roi_names", "b1_map", "receive_map"}
         made = image_beside(image, result.values, of_map.after(self.name(), self.parameters.model_dump(exclude=paths)))
-        if self._rois is not None:
-            put_labels(made, self._rois)
+        if self._regions is not None:
+            put_labels(made, self._regions.labels(image))
         return made
+
+    def _read_regions(
+        self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap, jackknife: Jackknife | None
+    ) -> ReadRegions | None:
+        """The regions of the label map; those of the fit stand with the best map, or with the plain of all."""
+        if self._regions is None:
+            return None
+        plain = self._plain if self._plain is not None else image
+        best = facts.kind is Kind.PLAIN or self.parameters.maps == "best"
+        return self._regions.read(
+            plain,
+            result,
+            facts.kind,
+            jackknife,
+            self._place(plain)[1],
+            lambda: self._map_of(plain, known_facts(plain)),
+            with_fit=best,
+        )
 
     def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
         """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
         from nadenoise_core.quantify.atsc import found_in
 
-        plain = self._plain
+        setup, plain = self._place(image)[0], self._plain
         if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
-            return self._setup
-        return found_in(pixels_of(plain), pixel_size(plain), self._setup, known(known_facts(plain).k_max))
+            return setup
+        return found_in(pixels_of(plain), pixel_size(plain), setup, known(known_facts(plain).k_max))
 
     def _jackknife(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> Jackknife | None:
         """What the image's replicas tell; None where it has none."""
@@ -259,7 +365,7 @@ class Quantify(Gadget):
         through_zero = self.parameters.intercept == Intercept.ZERO
         try:
             maps, tubes = concentrations_again(
-                replicas_of(image), pixel_size(image), result, known(facts.k_max), through_zero, self._correction
+                replicas_of(image), pixel_size(image), result, known(facts.k_max), through_zero, self._place(image)[1]
             )
         except CalibrationError as error:
             self.log.warning("no standard errors: without some of the averages, %s", error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
@@ -14,8 +15,9 @@ from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
-from nadenoise_core.mrd.image import keep_on_device, new_image, with_directions
-from nadenoise_core.quantify.nifti import read_field_map
+from nadenoise_core.mrd.image import keep_on_device, keep_readouts, new_image, plane_at, with_directions
+from nadenoise_core.quantify.plane import SlicePlane, sample_map
+from nadenoise_core.quantify.volume import read_field_map
 from nadenoise_core.recon.settings import Method, Settings
 from nadenoise_core.sampling.density import DensityCompensation
 
@@ -57,8 +59,9 @@ class Reconstruct(Gadget):
         )
         b0_map: Annotated[str, PATH] = Field(
             "",
-            description="NIfTI map of off-resonance in Hz on the image's grid, to be corrected, without NaN; a spin at "
-            "+f has the phase exp(-2 pi i f t); empty corrects nothing",
+            description="map of off-resonance in Hz, to be corrected: NIfTI or NRRD, of any resolution and "
+            "orientation, that covers the image, without NaN; a spin at +f has the phase exp(-2 pi i f t); empty "
+            "corrects nothing",
         )
         device: str = Field("auto", pattern=NAMES, description="auto (a GPU if there is one), cpu, cuda or cuda:N")
 
@@ -77,7 +80,7 @@ class Reconstruct(Gadget):
             isotropic=given.tv_norm == "isotropic",
             refinements=given.tv_refinements,
         )
-        self._field_map = read_field_map(Path(given.b0_map), scan.encoding.matrix) if given.b0_map else None
+        self._b0 = read_field_map(Path(given.b0_map)) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         from gadgetron.types.recon_data import ReconData
@@ -85,6 +88,8 @@ class Reconstruct(Gadget):
         from nadenoise_core.mrd.buffer import unpack
 
         reconstruction: Reconstruction | None = None
+        field_map: NDArray[np.float64] | None = None
+        where = b""
         starts: dict[tuple[int, ...], TotalVariation] = {}
         index = 0
         for item in items:
@@ -92,24 +97,34 @@ class Reconstruct(Gadget):
                 yield item
                 continue
             for readouts in (unpack(bit.data) for bit in item):
-                if reconstruction is None or not np.array_equal(readouts.trajectory, reconstruction.trajectory):
-                    reconstruction, starts = self._prepare(readouts), {}
+                plane = self._plane(readouts)
+                same = reconstruction is not None and np.array_equal(readouts.trajectory, reconstruction.trajectory)
+                if reconstruction is None or not same or (self._b0 is not None and plane.key != where):
+                    field_map = sample_map(self._b0, plane) if self._b0 is not None else None
+                    reconstruction, starts, where = self._prepare(readouts, field_map), {}, plane.key
                 index += 1
                 # The image of fewer averages is a good start for the next.
                 result = reconstruction(readouts.kspace, readouts.noise_std, starts.get(readouts.place))
                 if result.solution is not None:
                     starts[readouts.place] = result.solution
                 replicas = [reconstruction(replica.kspace, replica.noise_std) for replica in readouts.replicas]
-                yield self._image(result, replicas, readouts, index)
+                image = self._image(result, replicas, readouts, index)
+                keep_readouts(image, readouts, field_map)
+                yield image
 
-    def _prepare(self, readouts: AveragedReadouts) -> Reconstruction:
+    def _plane(self, readouts: AveragedReadouts) -> SlicePlane:
+        header, _ = with_directions(readouts.header)
+        encoding = self.scan.encoding
+        return plane_at(header, encoding.pixel, encoding.matrix, self.scan.slice_thickness)
+
+    def _prepare(self, readouts: AveragedReadouts, field_map: NDArray[np.float64] | None) -> Reconstruction:
         from nadenoise_core.recon.reconstruction import Reconstruction
 
         times = readouts.sample_times
-        if self._field_map is not None and not times.any():
+        if field_map is not None and not times.any():
             raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")
         matrix = self.scan.encoding.matrix
-        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, self._field_map, times)
+        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, field_map, times)
 
     def _image(
         self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
@@ -129,7 +144,7 @@ class Reconstruct(Gadget):
                 Replica(averaged.typical_averages, replica.noise_std)
                 for averaged, replica in zip(readouts.replicas, replicas, strict=True)
             ),
-            comments=(*remarks, *(["corrected by b0_map"] if self._field_map is not None else [])),
+            comments=(*remarks, *(["corrected by b0_map"] if self._b0 is not None else [])),
         ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
         image = new_image(result.image, header, field_of_view, index, facts, [replica.image for replica in replicas])

@@ -21,6 +21,8 @@ from nadenoise_core.chain.files import read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.phantom import Label, labels
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 Stage = str | tuple[str, dict[str, str]]
@@ -188,3 +190,28 @@ def reader_cases() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def label_file(tmp_path_factory) -> Callable[..., Path]:
+    """Tissues of a measurement's calf at 0.5 mm, as ITK-SNAP saves them, or with rows stored the other way round."""
+
+    def write(measurement: VirtualMeasurement, name: str = "labels.nii.gz", flipped: bool = False) -> Path:
+        drawn = labels(measurement.calf(), 360, 180.0, margin=None)
+        drawn = np.where((drawn >= Label.MUSCLE) & (drawn <= Label.VESSEL), drawn, 0)
+        affine = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (0.5, 0.5, 30.0), (360, 360))
+        image = nibabel.Nifti1Image(drawn.T[..., None].astype(np.int16), affine)
+        if flipped:
+            image = image.as_reoriented(np.array([[0, 1], [1, -1], [2, 1]]))
+        path = tmp_path_factory.mktemp("labels") / name
+        nibabel.save(image, path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def names_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("names") / "names.txt"
+    path.write_text("2 muscle\n3 skin\n4 fat\n5 bone\n6 vessel\n")
+    return path

@@ -15,6 +15,7 @@ from nadenoise_core.console import tell
 COMMANDS: Commands = {
     "simulate": "Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise.",
     "replay": "Replay raw files: DICOM, ISMRMRD images, a report and a picture for each.",
+    "measure": "Measure the regions of a label map in raw files, and write them as one table.",
     "demo": "Simulate a scan, replay it through the default chain, and compare the result with the truth.",
     "serve": "Serve scans until stopped.",
     "send": "Send a raw file to a server (ours, or Gadgetron), and keep the images and DICOM files that return.",

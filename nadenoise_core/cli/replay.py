@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.options import Assignments, ChainName
+from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.replay.replay import ReplayResult
@@ -33,7 +33,7 @@ def command(
     chosen = read_chain(find_chain(chain))
     for assignment in assignments or []:
         chosen = chosen.with_assignment(assignment)
-    raws = _raw_files(raws)
+    raws = raw_files(raws)
     names = [raw.stem for raw in raws]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
@@ -52,21 +52,6 @@ def command(
             say(f"results in {result.folder}")
     if worst:
         raise typer.Exit(worst)
-
-
-def _raw_files(given: Iterable[Path]) -> list[Path]:
-    """The files, and those of the folders.
-
-    Raises:
-        BadInputError: a folder holds none.
-    """
-    found: list[Path] = []
-    for path in given:
-        inside = sorted(path.glob("*.h5")) if path.is_dir() else [path]
-        if not inside:
-            raise BadInputError(f"{path}: the folder holds no .h5 file; give the raw files themselves")
-        found += inside
-    return found
 
 
 def replay_with_progress(

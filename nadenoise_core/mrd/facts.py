@@ -15,6 +15,7 @@ from nadenoise_core import __version__
 from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
@@ -94,6 +95,7 @@ class AtscFacts:
         standard_error: median over the tissue's pixels, of one pixel, mmol/L.
         tubes: that the line was fitted to.
         regions: what the regions of a label map read; one may be there by several methods.
+        pose: of the labels against the scan; None where it was not fitted.
         replicas: how many the standard errors of tubes and regions come from; 0: they come from elsewhere.
         corrections: that were made.
     """
@@ -103,6 +105,7 @@ class AtscFacts:
     standard_error: float
     tubes: tuple[Tube, ...]
     regions: tuple[RegionReading, ...] = ()
+    pose: Pose | None = None
     replicas: int = 0
     corrections: Corrections = Corrections()
 

@@ -13,9 +13,12 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
 from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.quantify.plane import SlicePlane
 
 if TYPE_CHECKING:
     import ismrmrd
+
+    from nadenoise_core.mrd.buffer import AveragedReadouts
 
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
@@ -138,6 +141,37 @@ def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64]) -> None:
 def labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
     """The label map of the regions of an image, (rows, columns), if a stage of this process read any."""
     return getattr(image, "labels", None)
+
+
+def keep_readouts(image: ismrmrd.Image, readouts: AveragedReadouts, off_resonance: NDArray[np.floating] | None) -> None:
+    """Let the next stages of this process take the k-space of an image, and the off-resonance (Hz) it was made with."""
+    image.readouts = readouts, off_resonance
+
+
+def kept_readouts(image: ismrmrd.Image) -> tuple[AveragedReadouts, NDArray[np.floating] | None] | None:
+    """The k-space of an image, if a stage of this process left it there."""
+    kept: tuple[AveragedReadouts, NDArray[np.floating] | None] | None = getattr(image, "readouts", None)
+    return kept
+
+
+def plane_of(image: ismrmrd.Image) -> SlicePlane:
+    """Where the pixels of an image lie in the patient."""
+    head = image.getHead()
+    rows, columns = pixels_of(image).shape
+    return plane_at(head, pixel_size(image), (rows, columns), head.field_of_view[2])
+
+
+def plane_at(
+    header: ismrmrd.AcquisitionHeader | ismrmrd.ImageHeader,
+    pixel: tuple[float, float],
+    matrix: tuple[int, int],
+    thickness: float,
+) -> SlicePlane:
+    """Where the pixels of an image of an acquisition lie; arguments as of `SlicePlane`."""
+    directions = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], np.float64)
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    centre = np.array(header.position[:], np.float64)
+    return SlicePlane(centre, directions / np.where(lengths > 0, lengths, 1), pixel, matrix, float(thickness))
 
 
 def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:

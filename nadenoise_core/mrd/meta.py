@@ -16,6 +16,7 @@ from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, Network, Replica, as_text
 from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
@@ -149,6 +150,8 @@ def _of_map(atsc: AtscFacts) -> dict[str, object]:
         values["region_name"] = [region.name for region in regions]
     if any(region.method is not atsc.mean_of for region in regions):
         values["region_method"] = [region.method.value for region in regions]
+    if atsc.pose is not None:
+        values["pose"] = [*atsc.pose.shift, atsc.pose.angle, atsc.pose.scale, *atsc.pose.standard_error]
     values |= made.factors
     if made.maps:
         values |= {"corrected_by": made.maps, "uncovered": made.uncovered}
@@ -168,6 +171,7 @@ def _read_map(read: _Reader) -> AtscFacts:
             )
         ),
         regions=tuple(_read_regions(read, source)),
+        pose=_read_pose(read),
         replicas=read.count("replicas", 0),
         corrections=Corrections(
             saturation_factor=read.optional("saturation_factor"),
@@ -176,6 +180,16 @@ def _read_map(read: _Reader) -> AtscFacts:
             uncovered=read.number("uncovered"),
         ),
     )
+
+
+def _read_pose(read: _Reader) -> Pose | None:
+    numbers = read.numbers("pose")
+    if not numbers:
+        return None
+    if len(numbers) != 8:
+        raise read.wrong("pose")
+    x, y, angle, scale, *errors = numbers
+    return Pose((x, y), angle, scale, (errors[0], errors[1], errors[2], errors[3]))
 
 
 def _read_regions(read: _Reader, source: Kind) -> Iterable[RegionReading]:
@@ -216,7 +230,7 @@ class _Reader:
         try:
             return [float(text) for text in texts]
         except ValueError:
-            raise self._wrong(name) from None
+            raise self.wrong(name) from None
 
     def number(self, name: str) -> float:
         return next(iter(self.numbers(name)), nan)
@@ -227,7 +241,7 @@ class _Reader:
     def needed(self, name: str) -> float:
         value = self.number(name)
         if not isfinite(value):
-            raise self._wrong(name)
+            raise self.wrong(name)
         return value
 
     def count(self, name: str, otherwise: int | None = None) -> int:
@@ -237,12 +251,12 @@ class _Reader:
         try:
             return [of(text) for text in self.texts(name)]
         except ValueError:
-            raise self._wrong(name) from None
+            raise self.wrong(name) from None
 
     def member(self, name: str, of: type[_Member]) -> _Member:
         found = self.members(name, of)
         if len(found) != 1:
-            raise self._wrong(name)
+            raise self.wrong(name)
         return found[0]
 
     def rows(self, table: str, names: tuple[str, ...]) -> list[tuple[float, ...]]:
@@ -250,10 +264,11 @@ class _Reader:
         columns = [self.numbers(f"{table}_{name}") for name in names]
         length = len(columns[0])
         if any(len(column) not in (0, length) for column in columns) or not all(map(isfinite, columns[0])):
-            raise self._wrong(f"{table}_{names[0]}")
+            raise self.wrong(f"{table}_{names[0]}")
         return list(zip(*(column or [nan] * length for column in columns), strict=True))
 
-    def _wrong(self, name: str) -> RawDataError:
+    def wrong(self, name: str) -> RawDataError:
+        """The error that says so."""
         return RawDataError(
             f"the meta of an image has {_PREFIX}{name} = {' '.join(self.texts(name)) or 'nothing'}, which nadenoise "
             "does not understand; check the gadgets that it came through"

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from nadenoise_core.quantify.readouts import PHASE_SMOOTHING, Readouts
+from nadenoise_core.quantify.fields import smooth_fields
+from nadenoise_core.quantify.readouts import Readouts
 
 
 def readouts_of_image(
@@ -39,10 +39,7 @@ def readouts_of_image(
     fields = np.ones(matrix, np.complex128)
     noise = noise_std * (rows * columns) ** 0.5
     if np.iscomplexobj(image):
-        smooth = [
-            gaussian_filter(part, [PHASE_SMOOTHING / step for step in pixel]) for part in (image.real, image.imag)
-        ]
-        fields = np.exp(1j * np.arctan2(smooth[1], smooth[0]))
+        fields = smooth_fields(np.asarray(image, np.complex64)[None], pixel)[0]
     else:
         # The other half of a real image's k-space says the same.
         taken = taken & ((y > 0) | ((y == 0) & (x >= 0)))

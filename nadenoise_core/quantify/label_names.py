@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nadenoise_core.errors import BadInputError
@@ -72,6 +72,22 @@ def name_of(number: int, *given: Mapping[int, str]) -> str:
         if number in table:
             return table[number]
     return f"label {number}"
+
+
+def merged_names(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Regions that are read as one, of texts such as "muscle = soleus + gastrocnemius".
+
+    Raises:
+        BadInputError: a text that does not say so.
+    """
+    merged: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, sign, parts = text.partition("=")
+        members = tuple(part.strip() for part in parts.split("+") if part.strip())
+        if not (sign and name.strip() and members):
+            raise BadInputError(f"'{text}' merges nothing; write it as muscle=soleus+gastrocnemius")
+        merged[name.strip()] = members
+    return merged
 
 
 def _entry(line: str) -> tuple[int, str] | None:

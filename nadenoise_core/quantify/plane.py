@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.volume import Volume
@@ -37,6 +36,12 @@ class SlicePlane:
     pixel: tuple[float, float]
     matrix: tuple[int, int]
     thickness: float
+
+    @cached_property
+    def key(self) -> bytes:
+        """Tells slices from one another."""
+        numbers = [self.centre, self.directions.reshape(-1), self.pixel, self.matrix, [self.thickness]]
+        return np.concatenate([np.asarray(part, np.float64) for part in numbers]).tobytes()
 
     @cached_property
     def edges(self) -> tuple[float, float, float, float]:
@@ -142,6 +147,8 @@ def sample_map(volume: Volume, plane: SlicePlane) -> Floats:
 
 def _interpolated(values: NDArray[np.generic], index: Floats) -> Floats:
     """Linear interpolation between the voxels that are known; NaN where most of the neighbourhood is not."""
+    from scipy.ndimage import map_coordinates
+
     numbers = np.asarray(values, np.float64)
     known = np.isfinite(numbers)
     share = map_coordinates(known.astype(np.float64), index, order=1, mode="nearest")

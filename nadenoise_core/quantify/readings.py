@@ -10,6 +10,9 @@ from nadenoise_core.enums import StrEnum
 QUANTILE = 1.959963984540054
 """Of the normal distribution: 95 % lie within so many standard errors."""
 
+LABEL_UNCERTAINTY = 0.1
+"""Of a boundary, mm, where none is given: a fifth of a pixel of a good 1H image, all along the boundary."""
+
 
 @dataclass(frozen=True)
 class Tube:

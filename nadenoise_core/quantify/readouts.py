@@ -17,14 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from nadenoise_core.quantify.fields import smooth_fields
 from nadenoise_core.sampling.density import sample_weights
 from nadenoise_core.sampling.off_resonance import time_segments
 
-PHASE_SMOOTHING = 18.0
-"""Mm; phase and sensitivity vary slowly, and the noise of less smoothing would pass for signal."""
-
 _EPS = 1e-4
-_LEAST = np.finfo(np.float32).tiny
 
 Complexes = NDArray[np.complex64]
 Floats = NDArray[np.float64]
@@ -116,9 +113,7 @@ def readouts(
         times: (samples,) s, from the moment at which all spins are in phase; `off_resonance` needs them.
     """
     density = sample_weights(trajectory, matrix)
-    smooth = _smooth_images(kspace, density, trajectory, matrix, pixel)
-    length = np.sqrt(np.sum(np.abs(smooth) ** 2, axis=0))
-    fields = (smooth / np.maximum(length, _LEAST))[None]
+    fields = smooth_fields(_gridded(kspace, density, trajectory, matrix), pixel)[None]
     if gain is not None:
         fields = fields * gain
     shares = np.ones((1, kspace.shape[-1]), np.complex64)
@@ -140,24 +135,16 @@ def readouts(
     )
 
 
-def _smooth_images(
+def _gridded(
     kspace: NDArray[np.complexfloating],
     density: NDArray[np.float32],
     trajectory: NDArray[np.floating],
     matrix: tuple[int, int],
-    pixel: tuple[float, float],
-) -> NDArray[np.complex128]:
-    """(coils, rows, columns) gridded images at low resolution."""
-    # The resolution is lowered in k-space, where it costs nothing.
-    k = np.asarray(trajectory, np.float64) / np.asarray(pixel[::-1])
-    weights = density * np.exp(-2 * (np.pi * PHASE_SMOOTHING) ** 2 * np.sum(k**2, axis=-1))
-    low = weights > 1e-6 * weights.max()
-    y, x = (np.ascontiguousarray(2 * np.pi * trajectory[low][:, axis], np.float32) for axis in (1, 0))
-    samples = np.asarray(kspace * weights, np.complex64)[:, low]
-    images = [
-        finufft.nufft2d1(y, x, np.ascontiguousarray(coil), matrix, eps=_EPS, isign=1, nthreads=1) for coil in samples
-    ]
-    return np.asarray(images, np.complex128)
+) -> NDArray[np.complex64]:
+    """(coils, rows, columns)."""
+    y, x = (np.ascontiguousarray(2 * np.pi * trajectory[..., axis], np.float32).reshape(-1) for axis in (1, 0))
+    weighted = np.asarray(kspace * density, np.complex64).reshape(len(kspace), -1)
+    return np.stack([finufft.nufft2d1(y, x, coil, matrix, eps=_EPS, isign=1, nthreads=1) for coil in weighted])
 
 
 class Transform:

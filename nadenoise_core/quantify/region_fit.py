@@ -13,16 +13,13 @@ from nadenoise_core.quantify.amplitudes import AmplitudeFit, fit_amplitudes
 from nadenoise_core.quantify.boundary import boundary_errors
 from nadenoise_core.quantify.calibration import fit_calibration
 from nadenoise_core.quantify.pose import PoseKind
-from nadenoise_core.quantify.readings import RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import LABEL_UNCERTAINTY, RegionMethod, RegionReading
 from nadenoise_core.quantify.readouts import Readouts
 from nadenoise_core.quantify.region_columns import RegionColumns
 from nadenoise_core.quantify.region_values import RegionResult, TubeReading, region_table
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.residual import ResidualCheck, check_residual
 from nadenoise_core.quantify.tube_columns import TubeColumns, TubeDiscs
-
-LABEL_UNCERTAINTY = 0.1
-"""Of a boundary, mm, where none is given: a fifth of a pixel of a good 1H image, all along the boundary."""
 
 _SCATTER_BY_CHANCE = 1e-3
 

@@ -42,6 +42,23 @@ def decay(echo_time: float, t2_star: Sequence[float], shares: Sequence[float] = 
     return float(np.dot(shares, np.exp(-echo_time / np.asarray(t2_star, np.float64))))
 
 
+def readout_decay(
+    times: NDArray[np.floating], echo_time: float, t2_star: Sequence[float], shares: Sequence[float] = (1.0,)
+) -> NDArray[np.float64]:
+    """What is left at each sample of a readout of what there was at the echo time.
+
+    Args:
+        times: (samples,) from the echo time, ms.
+        echo_time: from excitation to the centre of k-space, ms.
+        t2_star, shares: as for `decay`.
+
+    Returns:
+        (samples,); 1 at the echo time.
+    """
+    components = np.exp(-np.divide.outer(echo_time + np.asarray(times, np.float64), np.asarray(t2_star, np.float64)))
+    return np.asarray(components @ np.asarray(shares, np.float64) / decay(echo_time, t2_star, shares))
+
+
 def saturation_factor(flip_angle: float, repetition_time: float, tissue_t1: float, tube_t1: float) -> float:
     """Steady state of a tube over that of tissue: what aTSC is to be multiplied by.
 

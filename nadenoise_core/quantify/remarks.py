@@ -8,6 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.precision import progress
+from nadenoise_core.quantify.readings import RegionReading
 
 if TYPE_CHECKING:
     from nadenoise_core.quantify.atsc import ConcentrationMap
@@ -59,6 +61,13 @@ def on_corrections(result: ConcentrationMap, factors: Mapping[str, float], maps:
                 "is not corrected",
                 warns=True,
             )
+
+
+def on_precision(readings: Sequence[RegionReading], averages: int, targets: Mapping[str, float]) -> Iterator[Remark]:
+    """How near the regions with a target are to it, see `precision.progress`."""
+    for part in progress(readings, averages, targets):
+        words = f"{part.name}: 95 % interval +- {part.reach:.2f} mmol/L, {part.target:g} wanted: "
+        yield Remark(words + ("reached" if part.reached else f"{part.averages} averages needed, {averages} are there"))
 
 
 def _listed(concentrations: Sequence[float]) -> str:

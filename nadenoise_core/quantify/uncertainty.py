@@ -56,9 +56,10 @@ class Jackknife:
     averages: int
     left: tuple[int, ...]
 
-    def error_of_mean(self, mean: float, region: NDArray[np.bool_]) -> float:
-        """Standard error of the mean of the map over a region, (rows, columns)."""
-        return float(jackknife_error(mean, self.maps[:, region].mean(axis=1), self.averages, self.left))
+    def error_of_mean(self, mean: float, weights: NDArray[np.floating]) -> float:
+        """Standard error of the mean of the map with weights, (rows, columns)."""
+        means = np.tensordot(self.maps, weights, axes=2) / weights.sum()
+        return float(jackknife_error(mean, means, self.averages, self.left))
 
     def with_errors(self, tubes: Sequence[Tube], line: Line) -> tuple[Tube, ...]:
         """The tubes, with the standard errors of what a line reads in them."""

@@ -20,6 +20,7 @@ from nadenoise_core.errors import BadInputError
 
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img")
 _NRRD = (".nrrd", ".nhdr")
+_LARGEST_OFF_RESONANCE = 5000.0  # Hz, far more than 30 ppm of sodium at 7 T
 _TO_LPS = {
     "left-posterior-superior": (1.0, 1.0, 1.0),
     "lps": (1.0, 1.0, 1.0),
@@ -65,6 +66,25 @@ def read_volume(path: Path) -> Volume:
         raise BadInputError(f"{path}: holds {volume.values.dtype} values; export one map of real numbers")
     if not np.isfinite(volume.affine).all() or abs(np.linalg.det(volume.affine[:3, :3])) < 1e-9:
         raise BadInputError(f"{path}: its affine places no voxel; save it again with its geometry")
+    return volume
+
+
+def read_field_map(path: Path) -> Volume:
+    """Read a map of off-resonance in Hz.
+
+    Raises:
+        BadInputError: as `read_volume`, or not all values can be frequencies in Hz.
+    """
+    volume = read_volume(path)
+    # Off-resonance is corrected by sums over the image: one value that is not known would spoil all pixels.
+    unknown = int(np.sum(~np.isfinite(volume.values)))
+    if unknown:
+        raise BadInputError(f"{path}: {unknown} values are NaN or infinite; fill them, with the mean or 0 Hz")
+    largest = float(np.abs(volume.values).max())
+    if largest > _LARGEST_OFF_RESONANCE:
+        raise BadInputError(
+            f"{path}: holds {largest:.4g} Hz; convert the map to Hz, not rad/s or the phase of a scanner"
+        )
     return volume
 
 

@@ -27,7 +27,8 @@ FIELDS = [
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_number_has_limits_and_every_list_a_length(field):
-    number = get_args(get_args(field.annotation)[0])[0] if is_list(field) else field.annotation
+    number = get_args(field.annotation)[0] if is_list(field) else field.annotation
+    number = (get_args(number) or (number,))[0]
     if number in (int, float):
         assert all(map(math.isfinite, limits(field)))
     if is_list(field):

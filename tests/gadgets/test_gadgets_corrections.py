@@ -17,7 +17,10 @@ from nadenoise_core.mrd.header import serialise_header
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.sampling import SpiralDesign
+
+AFFINE = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))  # of the virtual scans
 
 NAMES = "frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im"
 IMAGE = ["accumulate", "reconstruct"]
@@ -53,7 +56,7 @@ def nifti(tmp_path):
     """A map on the image's matrix, (rows, columns), as a file."""
 
     def write(values: np.ndarray, name: str = "map.nii") -> str:
-        nibabel.save(nibabel.Nifti1Image(np.asarray(values, np.float32).T[..., None], np.eye(4)), tmp_path / name)
+        nibabel.save(nibabel.Nifti1Image(np.asarray(values, np.float32).T[..., None], AFFINE), tmp_path / name)
         return str(tmp_path / name)
 
     return write
@@ -329,7 +332,6 @@ class TestMaps:
     @pytest.mark.parametrize(
         ("name", "values", "words"),
         [
-            ("b1_map", np.ones((64, 64)), "map is 64x64x1, the image 80x80x1"),
             ("b1_map", np.full((80, 80), 90.0), "b1_map: its median is 90"),
             ("receive_map", np.zeros((80, 80)), "receive_map: holds no value above 0"),
         ],
@@ -338,9 +340,13 @@ class TestMaps:
         with pytest.raises(BadInputError, match=words):
             run_chain([*IMAGE, ("quantify", {name: nifti(values)})], measured()[0].header_xml(), never())
 
+    def test_a_map_that_does_not_cover_the_image_is_told_with_the_distance(self, atsc_of, nifti):
+        with pytest.raises(BadInputError, match=r"map.nii: does not cover the image: 34% of .* up to \d+\.\d mm"):
+            atsc_of(1, b1_map=nifti(np.ones((64, 64))))
+
     def test_a_map_that_is_not_there_is_told(self, run_chain, measured, tmp_path):
         for name in ("b1_map", "receive_map"):
-            with pytest.raises(NadenoiseError, match="nowhere.nii: cannot be read as a NIfTI map"):
+            with pytest.raises(NadenoiseError, match="nowhere.nii: cannot be read as a NIfTI file"):
                 run_chain(
                     [*IMAGE, ("quantify", {name: str(Path(tmp_path) / "nowhere.nii")})],
                     measured()[0].header_xml(),

@@ -12,7 +12,10 @@ import pytest
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import band_limited
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.recon.reconstruction import Reconstruction
+
+AFFINE = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))  # of the virtual scans
 
 CS = {"method": "total_variation"}
 PIXELS = np.stack(np.meshgrid(np.arange(80) - 40, np.arange(80) - 40), axis=-1)
@@ -56,7 +59,7 @@ def nifti(tmp_path):
     """A map on the image's matrix, (rows, columns), as a file."""
 
     def write(values: np.ndarray, name: str = "b0.nii") -> str:
-        nibabel.save(nibabel.Nifti1Image(np.asarray(values, np.float32).T[..., None], np.eye(4)), tmp_path / name)
+        nibabel.save(nibabel.Nifti1Image(np.asarray(values, np.float32).T[..., None], AFFINE), tmp_path / name)
         return str(tmp_path / name)
 
     return write
@@ -211,7 +214,6 @@ class TestFieldMap:
     @pytest.mark.parametrize(
         ("spoil", "words"),
         [
-            (lambda field: field[:, :64], "the map is 64x80x1, the image 80x80x1"),
             (lambda field: np.where(PIXELS[..., 0] > 38, np.nan, field), "b0.nii: 80 values are NaN or infinite; fill"),
             (lambda field: np.where(PIXELS[..., 0] > 38, np.inf, field), "80 values are NaN or infinite"),
             (lambda field: 4096 + 1000 * field, "Hz; convert the map to Hz"),
@@ -225,6 +227,12 @@ class TestFieldMap:
         path = nifti(spoil(self.true_map(measured)))
         with pytest.raises(BadInputError, match=words):
             images_of({"b0_map": path}, items=never())
+
+    def test_a_map_that_does_not_cover_the_image_is_told_with_the_distance(self, images_of, measured, nifti):
+        with pytest.raises(
+            BadInputError, match="does not cover the image: 19% of its pixels lie up to 34.9 mm outside"
+        ):
+            images_of({"b0_map": nifti(self.true_map(measured)[:, :64])})
 
     def test_a_file_that_is_not_there_is_told(self, images_of):
         with pytest.raises(BadInputError, match="nowhere.nii"):

@@ -12,8 +12,11 @@ import pytest
 
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import Label, labels
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.rois import pixel_positions
 from nadenoise_core.simulate.measurement import VirtualMeasurement
+
+AFFINE = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))  # of the virtual scans
 
 MATRIX, FIELD_OF_VIEW, PIXEL = 80, 180.0, 2.25
 QUANTIFY = {"tube_diameter": "20"}
@@ -84,7 +87,7 @@ def field_map_file(measurement: VirtualMeasurement, folder: Path) -> str:
     x, y = pixel_positions((MATRIX, MATRIX), (PIXEL, PIXEL))
     frequency = measurement.field_map().at(np.stack([x, y], axis=-1))
     path = folder / "b0.nii"
-    nibabel.save(nibabel.Nifti1Image(frequency.T[..., None].astype(np.float32), np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(frequency.T[..., None].astype(np.float32), AFFINE), path)
     return str(path)
 
 

@@ -15,8 +15,11 @@ from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import known_facts, pixels_of, replicas_of
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
+
+AFFINE = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))  # of the virtual scans
 
 SCANS, AVERAGES = 24, 10
 MUSCLE, SKIN = 1, 2
@@ -34,12 +37,13 @@ def write_regions(path, measurement: VirtualMeasurement) -> None:
     calf = measurement.calf()
     regions = np.where(labels(calf, 80, 180.0, margin=2.25) == Label.MUSCLE, MUSCLE, 0)
     regions[labels(calf, 80, 180.0, margin=None) == Label.SKIN] = SKIN
-    nibabel.save(nibabel.Nifti1Image(regions.T[..., None].astype(np.int16), np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(regions.T[..., None].astype(np.int16), AFFINE), path)
 
 
 def chain_with(path, groups: int):
     chain = read_chain(find_chain("sodium_calf")).with_property("quantify", "maps", "all")
     chain = chain.with_property("quantify", "roi_map", str(path))
+    chain = chain.with_property("quantify", "regions", "mean, denoised mean")
     return chain.with_property("accumulate", "jackknife_groups", str(groups))
 
 

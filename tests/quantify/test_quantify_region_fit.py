@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from nadenoise_core.device import Device
 from nadenoise_core.errors import CalibrationError, RegionError
+from nadenoise_core.phantom import (
+    Calf,
+    FieldMap,
+    Physics,
+    Relaxation,
+    RelaxationTimes,
+    VirtualScan,
+    labels,
+    random_calf,
+)
 from nadenoise_core.quantify.image_readouts import readouts_of_image
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.readouts import Transform, readouts
 from nadenoise_core.quantify.region_fit import FitSettings, fit_regions
+from nadenoise_core.quantify.regions import Regions
+from nadenoise_core.quantify.relaxation import readout_decay, t2_star_factor
 from nadenoise_core.quantify.tube_columns import TubeDiscs
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
@@ -228,3 +243,76 @@ def test_regions_that_lie_on_each_other_are_refused(polygon_leg, leg_regions, re
     both = regions.__class__((*regions.names, "again"), (*regions.numbers, ()), twice, regions.corner, regions.cell)
     with pytest.raises(RegionError, match="cannot be told apart"):
         read_leg(leg, both, 30, 1)
+
+
+@dataclass(frozen=True)
+class PhantomScan:
+    """A virtual calf with its regions, and a scan of it."""
+
+    calf: Calf
+    scan: VirtualScan
+    regions: Regions
+
+    def reads(self, level: float = 0.05, options: dict | None = None, **settings) -> dict[str, float]:
+        """Region values without noise, as errors against the truth, mmol/L."""
+        tubes = TubeDiscs(np.array([tube.centre for tube in self.calf.tubes]), self.calf.tubes[0].diameter)
+        scanned = readouts(self.scan.kspace, K * 2.25, np.full(20, level), (80, 80), PIXEL, **(options or {}))
+        known = [tube.concentration for tube in self.calf.tubes]
+        result = fit_regions(scanned, self.regions, known, tubes, FitSettings(label_uncertainty=0.0, **settings))
+        truth = {"muscle": self.calf.muscle, "skin": self.calf.skin, "fat": self.calf.tissue("fat").concentration}
+        return {name: result.value(name).atsc - value for name, value in truth.items()}
+
+
+@pytest.fixture(scope="session")
+def phantom_scan(leg_regions) -> Callable[..., PhantomScan]:
+    names = ("background", "muscle", "skin", "fat", "bone", "vessel")
+
+    def make(**options) -> PhantomScan:
+        calf = random_calf(5)
+        drawn = labels(calf, 360, 180.0, None)
+        drawn = np.where((drawn > 1) & (drawn < 10), drawn, 0)
+        return PhantomScan(calf, VirtualScan(calf, K, 2.25, half_pulses=False, **options), leg_regions(drawn, names))
+
+    return make
+
+
+def test_phase_and_coils_are_taken_from_the_data(phantom_scan) -> None:
+    plain = phantom_scan().reads()
+    turned = phantom_scan(object_phase=60.0).reads()
+    for name, error in plain.items():
+        assert abs(error) < 0.35, name
+        assert turned[name] == pytest.approx(error, abs=0.15), name
+    # The sensitivity of eight coils together is their root of squares, which a receive map gives.
+    eight = phantom_scan(coils=8)
+    x, y = np.meshgrid(*[(np.arange(80) - 40) * 2.25] * 2)
+    together = np.sqrt(np.sum(np.abs(eight.scan.sensitivities(np.stack([x, y], axis=-1))) ** 2, axis=0))
+    corrected = eight.reads(options={"gain": together})
+    for name in ("muscle", "skin"):
+        assert corrected[name] == pytest.approx(plain[name], abs=0.6), name
+
+
+def test_off_resonance_that_is_known_costs_nothing(phantom_scan) -> None:
+    field = FieldMap(20.0, 40.0)
+    scan = phantom_scan(physics=Physics(14.8, field))
+    x, y = np.meshgrid(*[(np.arange(80) - 40) * 2.25] * 2)
+    known = {"off_resonance": field.at(np.stack([x, y], axis=-1)), "times": 14.8e-6 * np.arange(K.shape[1])}
+    ignored, corrected, plain = scan.reads(), scan.reads(options=known), phantom_scan().reads()
+    assert abs(ignored["skin"]) > 1
+    for name in plain:
+        assert corrected[name] == pytest.approx(plain[name], abs=0.2), name
+
+
+def test_decay_during_the_readout_that_is_known_costs_nothing(phantom_scan) -> None:
+    tissue, tube = RelaxationTimes(30.0, ((0.6, 3.0), (0.4, 15.0))), RelaxationTimes(30.0, ((1.0, 40.0),))
+    times = dict.fromkeys(("skin", "fat", "muscle", "bone", "vessel"), tissue) | {"tube": tube}
+    scan = phantom_scan(physics=Physics(14.8, relaxation=Relaxation(1e4, 90.0, 0.23, times)))
+    milliseconds = 14.8e-3 * np.arange(K.shape[1])
+    known = {
+        "tissue_decay": readout_decay(milliseconds, 0.23, (3.0, 15.0), (0.6, 0.4)),
+        "tube_decay": readout_decay(milliseconds, 0.23, (40.0,)),
+        "factor": t2_star_factor(0.23, (3.0, 15.0), 0.6, 40.0),
+    }
+    ignored, corrected, plain = scan.reads(factor=known["factor"]), scan.reads(**known), phantom_scan().reads()
+    assert ignored["skin"] < -2
+    for name in plain:
+        assert corrected[name] == pytest.approx(plain[name], abs=0.15), name

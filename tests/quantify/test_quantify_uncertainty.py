@@ -65,7 +65,7 @@ def test_errors_of_regions_and_tubes_are_those_of_their_values() -> None:
     region = np.zeros((6, 5), bool)
     region[1:4, 2:] = True
     expected = jackknife_error(20.0, maps[:, 1:4, 2:].mean(axis=(1, 2)), 12, left)
-    assert jackknife.error_of_mean(20.0, region) == pytest.approx(float(expected))
+    assert jackknife.error_of_mean(20.0, region.astype(float)) == pytest.approx(float(expected))
     known = (Tube(10.0, (0.0, 0.0), 20.0, 25.0, 1.0, 40.0), Tube(50.0, (1.0, 0.0), 20.0, 105.0, 1.0, 40.0))
     errors = [tube.standard_error for tube in jackknife.with_errors(known, Line(2.0, 5.0, 1.0))]
     assert errors == pytest.approx(jackknife_error(np.array([10.0, 50.0]), tubes, 12, left).tolist())

@@ -16,6 +16,7 @@ from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network
 from nadenoise_core.mrd.image import image_beside, known_facts, new_image, put_labels
 from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.replay.page import replay_page
 from nadenoise_core.replay.panels import orientation_marks, panels_of
@@ -222,8 +223,10 @@ class TestPage:
 def test_a_replay_links_and_draws_everything(scan_file, chain_file, smoothing_chain, tmp_path):
     labels = np.zeros((80, 80), np.int16)
     labels[30:50, 30:50], labels[20, 20] = 1, 5
-    nibabel.save(nibabel.Nifti1Image(labels.T[..., None], np.eye(4)), tmp_path / "labels.nii.gz")
-    quantify = ("quantify", {"tube_diameter": "20", "roi_map": str(tmp_path / "labels.nii.gz")})
+    affine = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))
+    nibabel.save(nibabel.Nifti1Image(labels.T[..., None], affine), tmp_path / "labels.nii.gz")
+    given = {"tube_diameter": "20", "roi_map": str(tmp_path / "labels.nii.gz"), "regions": "denoised mean"}
+    quantify = ("quantify", given)
     chain = read_chain(chain_file([*smoothing_chain[:3], quantify, "deliver"]))
     result = replay(scan_file(averages=3), chain, tmp_path / "out")
     page = (result.folder / "report.html").read_text()

@@ -1,0 +1,1 @@
+"""Concentrations of regions in many scans: one table."""
