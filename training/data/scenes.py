@@ -1,0 +1,301 @@
+"""Scenes of bodies, reference tubes and laid-in structures, as two scans of one object show them.
+
+A batch holds two noise draws of every object, so that a loss can tell bias from noise. All is in units of the noise:
+its real and imaginary part have standard deviation 1, and the number of averages shows as the height of the signal.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from training.data.objects import SHAPE_SIZE, Objects
+from training.data.scanner import Scanner
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What scenes are drawn from.
+
+    Attributes:
+        averages: least and most, log-uniform.
+        noise: mmol/L of one average, of the real part; `noise_spread` is the standard deviation of its logarithm.
+        kinds: shares of calves, limbs and leaves.
+        tubes: how many at most; a share `no_tubes` of scenes has none.
+        tube_diameter: mm.
+        brightest: mmol/L of the brightest tube, log-uniform.
+        structures: how many at most are laid in.
+        visibility: contrast-to-noise ratios between which most structures are drawn, log-uniform.
+        level: mmol/L between which the others are drawn, log-uniform.
+        bright: share of limbs that are two to seven times as strong, as cartilage and fluid are.
+        off_resonance: Hz, standard deviation; of a share `blurred` of scenes.
+        decay: ms, least and most of T2* of a share `blurred` of scenes.
+        crop: pixels a side of what is given to the network.
+    """
+
+    averages: tuple[float, float] = (4, 200)
+    noise: float = 58.0
+    noise_spread: float = 0.2
+    kinds: tuple[float, float, float] = (0.5, 0.43, 0.07)
+    tubes: int = 6
+    no_tubes: float = 0.1
+    tube_diameter: tuple[float, float] = (12.0, 30.0)
+    brightest: tuple[float, float] = (50.0, 150.0)
+    structures: int = 3
+    visibility: tuple[float, float] = (2.0, 40.0)
+    level: tuple[float, float] = (4.0, 250.0)
+    bright: float = 0.08
+    blurred: float = 0.4
+    off_resonance: float = 15.0
+    decay: tuple[float, float] = (4.0, 40.0)
+    crop: int = 80
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two noise draws of every object.
+
+    Attributes:
+        noisy: (2 objects, 2, rows, columns) real and imaginary part; the draws of one object follow one another.
+        clean: (objects, 2, rows, columns).
+        body: (objects, 1, rows, columns) 1 where there is signal.
+        tubes: (objects, tubes, 2, rows, columns) of their own; 0 where there is none.
+        structures: (objects, structures, 2, rows, columns) likewise.
+    """
+
+    noisy: Tensor
+    clean: Tensor
+    body: Tensor
+    tubes: Tensor
+    structures: Tensor
+
+
+class Scenes:
+    """Composes scenes and scans them.
+
+    Args:
+        objects: to compose them of.
+        scanner: whose matrix may be wider than that of the objects.
+        settings: what is drawn.
+        pixel: mm.
+    """
+
+    def __init__(self, objects: Objects, scanner: Scanner, settings: SceneSettings, pixel: float) -> None:
+        self.scanner = scanner
+        self.settings = settings
+        self.pixel = pixel
+        self.device = scanner.device
+        self.bodies = torch.from_numpy(objects.bodies).to(self.device)
+        self.clearance = torch.from_numpy(objects.clearance).to(self.device)
+        self.shapes = torch.from_numpy(objects.shapes).to(self.device)
+        kinds = torch.from_numpy(objects.kinds)
+        self.members = [torch.nonzero(kinds == kind)[:, 0].to(self.device) for kind in range(len(settings.kinds))]
+        matrix = scanner.matrix
+        axis = torch.arange(matrix, device=self.device) - matrix // 2
+        self.rows, self.columns = torch.meshgrid(axis, axis, indexing="ij")
+        self.frequency = torch.fft.fftfreq(matrix, device=self.device), torch.fft.rfftfreq(matrix, device=self.device)
+
+    def draw(self, generator: torch.Generator, objects: int) -> Batch:
+        """A batch of so many objects, from this generator alone."""
+        draw = _Draw(generator, objects, self.device)
+        settings = self.settings
+        body, clearance = self._bodies(draw)
+        quantile = (torch.randperm(objects, generator=generator, device=self.device) + draw.uniform(0, 1)) / objects
+        averages = settings.averages[0] * (settings.averages[1] / settings.averages[0]) ** quantile
+        noise = settings.noise * averages**-0.5 * torch.exp(settings.noise_spread * draw.normal())
+        tubes = self._tubes(draw, clearance)
+        total = body + tubes.sum(1)
+        structures = self._structures(draw, total, clearance, noise)
+        total = total + structures.sum(1)
+        phase = self._phase(draw)
+        scale = 1 / noise[:, None, None]
+        images = self._scanned(draw, generator, total * scale * phase)
+        mask = (_smoothed(total) > 2.5).to(total.dtype)
+        corner = self._corner(draw)
+        own = (phase * scale)[:, None]
+        return Batch(
+            _channels(self._cropped(images[1:].transpose(0, 1).flatten(0, 1), corner.repeat_interleave(2, 0))),
+            _channels(self._cropped(images[0], corner)),
+            self._cropped(mask, corner)[:, None],
+            _channels(self._cropped(tubes * own, corner)),
+            _channels(self._cropped(structures * own, corner)),
+        )
+
+    def _bodies(self, draw: _Draw) -> tuple[Tensor, Tensor]:
+        """Bodies in any of the eight symmetries, (objects, matrix, matrix), and their clearance."""
+        kind = draw.choice(self.settings.kinds)
+        index = torch.zeros_like(kind)
+        for number, members in enumerate(self.members):
+            if len(members):
+                index = torch.where(kind == number, members[draw.integer(len(members))], index)
+        image, clearance = self.bodies[index].float(), self.clearance[index].float()
+        strength = torch.exp(torch.where(kind == 0, 0.15, 0.4) * draw.normal())
+        bright = (kind == 1) & (draw.uniform(0, 1) < self.settings.bright)
+        image = image * torch.where(bright, strength * draw.uniform(2, 7), strength)[:, None, None]
+        for flip in (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2)):
+            chosen = (draw.uniform(0, 1) < 0.5)[:, None, None]
+            image, clearance = torch.where(chosen, flip(image), image), torch.where(chosen, flip(clearance), clearance)
+        margin = self.scanner.matrix - image.shape[-1]
+        edges = [margin // 2, margin - margin // 2] * 2
+        return pad(image, edges), pad(clearance, edges, value=0.0)
+
+    def _tubes(self, draw: _Draw, clearance: Tensor) -> Tensor:
+        """Tubes beside the body that do not overlap, (objects, tubes, matrix, matrix) mmol/L."""
+        settings = self.settings
+        reach = (self.rows**2 + self.columns**2).sqrt()
+        low, high = (diameter / (2 * self.pixel) for diameter in settings.tube_diameter)
+        count = torch.where(draw.uniform(0, 1) < settings.no_tubes, 0, 1 + draw.integer(settings.tubes))
+        same, size = draw.uniform(0, 1) < 0.5, draw.uniform(low, high)
+        brightest = torch.exp(draw.uniform(*map(math.log, settings.brightest)))
+        free = clearance.clone()  # distance from body and tubes
+        field = self.bodies.shape[-1] / 2
+        made = []
+        for number in range(settings.tubes):
+            radius = torch.where(same, size, draw.uniform(low, high))[:, None, None]
+            spot = (free > radius + draw.uniform(-0.5, 2.0)[:, None, None]) & (reach < field - radius + 1.0)
+            row, column, found = draw.spot(spot)
+            row, column = row + draw.uniform(-0.5, 0.5), column + draw.uniform(-0.5, 0.5)
+            share = torch.where(draw.uniform(0, 1) < 0.5, draw.uniform(0.05, 1), 20 ** -draw.uniform(0, 1))
+            level = brightest * (1.0 if number == 0 else share)
+            level = torch.where(found & (number < count), level, 0.0)
+            disc = self._shifted(self._discs(radius[:, 0, 0]), row, column)
+            made.append(disc * level[:, None, None])
+            apart = torch.hypot(self.rows - row[:, None, None], self.columns - column[:, None, None]) - radius
+            free = torch.where((level > 0)[:, None, None], torch.minimum(free, apart), free)
+        return torch.stack(made, dim=1)
+
+    def _structures(self, draw: _Draw, total: Tensor, clearance: Tensor, noise: Tensor) -> Tensor:
+        """Small structures laid in, mostly within the body, (objects, structures, matrix, matrix) mmol/L."""
+        settings = self.settings
+        inside = clearance <= 0
+        inside &= (self.rows.abs() < self.bodies.shape[-1] / 2) & (self.columns.abs() < self.bodies.shape[-1] / 2)
+        near = torch.hypot(self.rows.float(), self.columns.float()) < self.bodies.shape[-1] / 2 - 2
+        count = draw.integer(settings.structures + 1)
+        made = []
+        for number in range(settings.structures):
+            anywhere = (draw.uniform(0, 1) < 0.05)[:, None, None]
+            row, column, _ = draw.spot(torch.where(anywhere, near, inside))
+            image = self.shapes[draw.integer(len(self.shapes))].float()
+            margin = self.scanner.matrix - SHAPE_SIZE
+            image = pad(image, [margin // 2, margin - margin // 2] * 2)
+            image = self._shifted(torch.fft.rfft2(torch.fft.ifftshift(image, dim=(-2, -1))), row, column)
+            size = image.square().sum((1, 2)).sqrt()
+            by_visibility = torch.exp(draw.uniform(*map(math.log, settings.visibility))) * noise / size
+            by_level = torch.exp(draw.uniform(*map(math.log, settings.level)))
+            level = torch.where(draw.uniform(0, 1) < 0.6, by_visibility, by_level).clamp(max=700)
+            below = 0.9 * (total * image).sum((1, 2)) / image.sum((1, 2)).clamp(min=0.1)
+            dark = -torch.minimum(level, below.clamp(min=0))
+            level = torch.where(draw.uniform(0, 1) < 0.35, dark, level) * (number < count)
+            made.append(image * level[:, None, None])
+        return torch.stack(made, dim=1)
+
+    def _discs(self, radius: Tensor) -> Tensor:
+        """Half spectra of discs of amplitude 1 at the centre: R J1(2 pi R |k|) / |k|."""
+        k = torch.hypot(self.frequency[0][:, None], self.frequency[1][None]).clamp(min=1e-6)
+        size = radius[:, None, None]
+        return size * torch.special.bessel_j1(2 * torch.pi * size * k) / k
+
+    def _shifted(self, spectrum: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        """Images of half spectra, moved by (row, column) pixels from the centre."""
+        turn = row[:, None, None] * self.frequency[0][:, None] + column[:, None, None] * self.frequency[1][None]
+        size = self.scanner.matrix
+        image = torch.fft.irfft2(spectrum * torch.exp(-2j * torch.pi * turn), s=(size, size))
+        return torch.fft.fftshift(image, dim=(-2, -1))
+
+    def _phase(self, draw: _Draw) -> Tensor:
+        """exp(i phase) of random quadratic phases with a random constant, (objects, matrix, matrix)."""
+        half = self.bodies.shape[-1] / 2
+        y, x = self.rows / half, self.columns / half
+        field = sum(
+            deviation * draw.normal()[:, None, None] * part
+            for deviation, part in ((1.2, y), (1.2, x), (0.6, y * y), (0.6, x * x), (0.6, x * y))
+        )
+        constant = draw.uniform(0, 2 * torch.pi)[:, None, None]
+        return torch.exp(1j * (draw.uniform(0, 1)[:, None, None] * field + constant))
+
+    def _scanned(self, draw: _Draw, generator: torch.Generator, objects: Tensor) -> Tensor:
+        """The clean image and two noisy ones, (3, objects, matrix, matrix)."""
+        settings, times = self.settings, self.scanner.times
+        # Two off-resonance frequencies, mixed smoothly over the field of view.
+        half = self.bodies.shape[-1] / 2
+        angle = draw.uniform(0, 2 * torch.pi)[:, None, None]
+        mix = 0.5 + 0.5 * torch.sin(
+            draw.uniform(0.5, 2.5)[:, None, None]
+            * (torch.cos(angle) * self.rows + torch.sin(angle) * self.columns)
+            / half
+            + draw.uniform(0, 2 * torch.pi)[:, None, None]
+        )
+        on = (draw.uniform(0, 1) < settings.blurred).float()
+        frequency = [settings.off_resonance * on * draw.normal() for _ in range(2)]
+        decaying = (draw.uniform(0, 1) < settings.blurred).float()
+        rate = decaying / torch.exp(draw.uniform(*map(math.log, settings.decay)))
+        parts = self.scanner.sample(torch.cat([objects * mix, objects * (1 - mix)])).unflatten(0, (2, -1))
+        kspace = sum(
+            part * torch.exp((-2e-3j * torch.pi * hertz - rate)[:, None] * times)
+            for part, hertz in zip(parts, frequency, strict=True)
+        )
+        count = len(objects)
+        noise = self.scanner.noise(generator, 2 * count)
+        clean, first, second = self.scanner.grid(torch.cat([kspace, noise])).unflatten(0, (3, count))
+        return torch.stack([clean, clean + first, clean + second])
+
+    def _corner(self, draw: _Draw) -> Tensor:
+        """Row and column where the crop of each object begins, (objects, 2)."""
+        room = self.scanner.matrix - self.settings.crop + 1
+        return torch.stack([draw.integer(room), draw.integer(room)], dim=1)
+
+    def _cropped(self, images: Tensor, corner: Tensor) -> Tensor:
+        """The crop of (objects, ..., matrix, matrix)."""
+        within = torch.arange(self.settings.crop, device=self.device)
+        rows, columns = (corner[:, axis, None] + within for axis in (0, 1))
+        index = rows[:, :, None] * self.scanner.matrix + columns[:, None, :]
+        flat = images.flatten(-2)
+        index = index.flatten(1).view(len(images), *[1] * (images.ndim - 3), -1).expand(*flat.shape[:-1], -1)
+        return flat.gather(-1, index).unflatten(-1, (self.settings.crop, self.settings.crop))
+
+
+class _Draw:
+    """Random numbers, one an object."""
+
+    def __init__(self, generator: torch.Generator, count: int, device: torch.device) -> None:
+        self.generator = generator
+        self.count = count
+        self.device = device
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(self.count, generator=self.generator, device=self.device)
+
+    def normal(self) -> Tensor:
+        return torch.randn(self.count, generator=self.generator, device=self.device)
+
+    def integer(self, below: int) -> Tensor:
+        return torch.randint(below, (self.count,), generator=self.generator, device=self.device)
+
+    def choice(self, shares: tuple[float, ...]) -> Tensor:
+        ends = torch.tensor(shares, device=self.device).cumsum(0)
+        return torch.searchsorted(ends, self.uniform(0, float(ends[-1]))).clamp(max=len(shares) - 1)
+
+    def spot(self, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Row and column from the centre of one of the allowed pixels of each map, and whether there is any."""
+        size = allowed.shape[-1]
+        lot = torch.rand(allowed.shape, generator=self.generator, device=self.device) * allowed
+        best, place = lot.flatten(1).max(1)
+        return (place // size - size // 2).float(), (place % size - size // 2).float(), best > 0
+
+
+def _channels(images: Tensor) -> Tensor:
+    """(..., rows, columns) complex to (..., 2, rows, columns) real."""
+    return torch.view_as_real(images).movedim(-1, -3)
+
+
+def _smoothed(images: Tensor) -> Tensor:
+    """After a Gaussian of one pixel, (objects, rows, columns)."""
+    axis = torch.arange(-3, 4, device=images.device, dtype=images.dtype)
+    bell = torch.exp(-(axis**2) / 2)
+    bell = (bell / bell.sum()).view(1, 1, -1, 1)
+    padded = pad(images.abs()[:, None], [3] * 4, mode="reflect")
+    return conv2d(conv2d(padded, bell), bell.transpose(2, 3))[:, 0]

@@ -1,0 +1,1 @@
+"""What a denoiser is worth on objects that training never sees."""
