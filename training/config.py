@@ -191,7 +191,7 @@ class NetworkSettings(Section):
 class LossSettings(Section):
     """What is minimised."""
 
-    name: Literal["paper", "mse", "multiscale"] = Field("paper", description="See `training.loss`.")
+    name: Literal["paper", "mse", "multiscale"] = Field("paper", description="See `training.fitting.loss`.")
     distance: Literal["image", "batch"] = Field(
         "image", description="The paper's Jensen-Shannon distance: of each image, or of each micro-batch."
     )

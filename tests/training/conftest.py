@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import nadenoise_core
-from training.cache import Images
 from training.config import SyntheticSettings
-from training.images import prepare_image
-from training.kspace import SpiralNoise
+from training.data.cache import Images
+from training.data.images import prepare_image
+from training.data.kspace import SpiralNoise
 from training.sources import Journal, open_source
 
 torch.set_num_threads(1)
@@ -62,7 +62,7 @@ def noise() -> SpiralNoise:
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Configuration of a small run whose cache is prepared."""
     from training.config import load_config
-    from training.prepare import prepare
+    from training.data.prepare import prepare
 
     folder = tmp_path_factory.mktemp("small")
     path = folder / "small.yaml"

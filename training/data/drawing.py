@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from nadenoise_core.phantom import fourier, random_calf
-from training.anatomy import draw_limb
+from training.data.images import prepare_image
+from training.data.kspace import centred_fft, centred_ifft
 from training.data.objects import SHAPE_SIZE
-from training.images import prepare_image
-from training.kspace import centred_fft, centred_ifft
+from training.sources.anatomy import draw_limb
 from training.sources.base import Slice
 
 Image = NDArray[np.float32]

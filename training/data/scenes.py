@@ -28,6 +28,7 @@ class SceneSettings:
         tubes: how many at most; a share `no_tubes` of scenes has none.
         tube_diameter: mm.
         brightest: mmol/L of the brightest tube, log-uniform.
+        weakest: mmol/L, least of any tube.
         structures: how many at most are laid in.
         visibility: contrast-to-noise ratios between which most structures are drawn, log-uniform.
         level: mmol/L between which the others are drawn, log-uniform.
@@ -40,18 +41,19 @@ class SceneSettings:
     averages: tuple[float, float] = (4, 200)
     noise: float = 58.0
     noise_spread: float = 0.2
-    kinds: tuple[float, float, float] = (0.5, 0.43, 0.07)
+    kinds: tuple[float, float, float] = (0.5, 0.47, 0.03)
     tubes: int = 6
     no_tubes: float = 0.1
     tube_diameter: tuple[float, float] = (12.0, 30.0)
     brightest: tuple[float, float] = (50.0, 150.0)
+    weakest: float = 8.0
     structures: int = 3
     visibility: tuple[float, float] = (2.0, 40.0)
-    level: tuple[float, float] = (4.0, 250.0)
-    bright: float = 0.08
-    blurred: float = 0.4
-    off_resonance: float = 15.0
-    decay: tuple[float, float] = (4.0, 40.0)
+    level: tuple[float, float] = (4.0, 120.0)
+    bright: float = 0.05
+    blurred: float = 0.3
+    off_resonance: float = 8.0
+    decay: tuple[float, float] = (6.0, 40.0)
     crop: int = 80
 
 
@@ -160,7 +162,7 @@ class Scenes:
             row, column, found = draw.spot(spot)
             row, column = row + draw.uniform(-0.5, 0.5), column + draw.uniform(-0.5, 0.5)
             share = torch.where(draw.uniform(0, 1) < 0.5, draw.uniform(0.05, 1), 20 ** -draw.uniform(0, 1))
-            level = brightest * (1.0 if number == 0 else share)
+            level = (brightest * (1.0 if number == 0 else share)).clamp(min=settings.weakest)
             level = torch.where(found & (number < count), level, 0.0)
             disc = self._shifted(self._discs(radius[:, 0, 0]), row, column)
             made.append(disc * level[:, None, None])
@@ -174,10 +176,10 @@ class Scenes:
         inside = clearance <= 0
         inside &= (self.rows.abs() < self.bodies.shape[-1] / 2) & (self.columns.abs() < self.bodies.shape[-1] / 2)
         near = torch.hypot(self.rows.float(), self.columns.float()) < self.bodies.shape[-1] / 2 - 2
-        count = draw.integer(settings.structures + 1)
+        count = 1 + draw.integer(settings.structures)
         made = []
         for number in range(settings.structures):
-            anywhere = (draw.uniform(0, 1) < 0.05)[:, None, None]
+            anywhere = (draw.uniform(0, 1) < 0.03)[:, None, None]
             row, column, _ = draw.spot(torch.where(anywhere, near, inside))
             image = self.shapes[draw.integer(len(self.shapes))].float()
             margin = self.scanner.matrix - SHAPE_SIZE

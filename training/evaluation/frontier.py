@@ -1,6 +1,6 @@
 """Noise against truth: what a denoiser leaves of noise, of bias and of lesions, on independent legs.
 
-Every error is that of magnitudes against the noiseless gridding of the same object.
+Every error is that of the signal in phase, as aTSC takes it, against the noiseless gridding of the same object.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nadenoise_core.phantom.shapes import Ellipse
 from nadenoise_core.quantify.quality import edge_sharpness
-from training.evaluation.independent import TUBE_RADIUS, Box, Leg, Shape, draw_leg, transform
-from training.kspace import SpiralNoise
+from training.data.kspace import SpiralNoise
+from training.evaluation.independent import TUBE_RADIUS, Box, Shape, draw_leg, transform
 
 Images = NDArray[np.complex64]
 Denoise = Callable[[Images, float], Images]  # of (images, wide, wide) and the noise of their real part
@@ -130,8 +130,9 @@ class Bench:
                 self.cropped(denoise(scans, std)),
                 strict=True,
             ):
-                true = np.abs(clean) - np.abs(self.cropped(self.clean[leg]))
-                seen = np.abs(image) - np.abs(done[0][leg])
+                phase = self.legs[leg].phase
+                true = _in_phase(clean - self.cropped(self.clean[leg]), phase)
+                seen = _in_phase(image - done[0][leg], phase)
                 kept.setdefault(name, []).append(float((true * seen).sum() / (true**2).sum()))
         return self._row(averages, done, plain, {name: float(np.mean(values)) for name, values in kept.items()})
 
@@ -144,16 +145,16 @@ class Bench:
         matrix, pixel = self.matrix, self.pixel
         square, muscle, skin, snr, false, scatter, edge = [], [], [], [], [], [], []
         tubes: list[list[float]] = []
-        clean = np.abs(self.cropped(self.clean)).astype(np.float64)
         for images, noisy in zip(done, plain, strict=True):
-            for leg, truth, image, raw in zip(self.legs, clean, np.abs(images), np.abs(noisy), strict=True):
+            for leg, perfect, made, raw in zip(self.legs, self.cropped(self.clean), images, noisy, strict=True):
+                truth, image = _in_phase(perfect, leg.phase), _in_phase(made, leg.phase)
                 error = image - truth
                 square.append(np.mean(error[leg.leg_mask(matrix, pixel)] ** 2))
                 uniform = leg.muscle_mask(matrix, pixel)
                 muscle.append(error[uniform].mean())
                 skin.append(error[leg.skin_mask(matrix, pixel)].mean())
                 background = leg.background_mask(matrix, pixel)
-                snr.append(_snr(image, uniform, background) / _snr(raw, uniform, background))
+                snr.append(_snr(np.abs(made), uniform, background) / _snr(np.abs(raw), uniform, background))
                 uniform = leg.muscle_mask(matrix, pixel, 2 * pixel)
                 relative = image[uniform] / leg.level
                 false.append(100 * np.mean((relative < FALSE[0]) | (relative > FALSE[1])))
@@ -205,16 +206,21 @@ class ObjectBench:
         std = NOISE / np.sqrt(averages)
         start = self.wide // 2 - self.noise.matrix // 2
         middle = np.s_[..., start : start + self.noise.matrix, start : start + self.noise.matrix]
-        truth = np.abs(self.clean[middle])
+        truth = self.clean[middle].real
         within = [image > 0.05 * np.percentile(image, 99) for image in truth]
         square = np.zeros((repeats, len(self.names)))
         for repeat in range(repeats):
             rng = np.random.default_rng((seed, repeat))
             samples = np.stack([self.noise.samples(rng, std / self.noise.gain) for _ in self.names])
             noisy = self.clean + np.asarray(self.nufft.adjoint((samples * self.noise.weights).astype(np.complex64)))
-            error = np.abs(denoise(noisy, std)[middle]) - truth
+            error = denoise(noisy, std)[middle].real - truth
             square[repeat] = [np.mean(part[mask] ** 2) for part, mask in zip(error, within, strict=True)]
         return dict(zip(self.names, np.sqrt(square.mean(0)).tolist(), strict=True))
+
+
+def _in_phase(image: Images, phase: float) -> NDArray[np.float64]:
+    """Real part of an image whose phase is known."""
+    return np.asarray((image * np.exp(-1j * phase)).real, np.float64)
 
 
 def _snr(image: NDArray[np.floating], signal: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from training.anatomy import draw_limb
 from training.config import SyntheticSettings
+from training.sources.anatomy import draw_limb
 from training.sources.base import Journal, Series, Slice
 
 

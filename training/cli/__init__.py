@@ -1,0 +1,1 @@
+"""`nadenoise-train`, one file a command."""

@@ -1,0 +1,117 @@
+"""A loss that asks for no bias without asking for noise.
+
+The square of an error is its bias squared plus its variance. Where two independent noise draws of one object are
+denoised, the product of their errors has the squared bias alone as its expectation. So beside the mean square
+error, which decides how much noise is left, products of two errors stand for what must be right in the mean: fine
+structure, the level of reference tubes, the contrast of small structures as far as noise lets them be seen, and means
+over squares.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, pad
+
+from training.data.scenes import Batch
+
+FINE = 2.0  # pixels: fine structure is what a Gaussian of this width takes away
+VISIBLE = 0.25  # mean square of fine structure that counts half, in noise variances
+SQUARES = (2, 4, 8, 16)  # pixels
+SMALL = 3.0  # by how much more the contrast-to-noise ratio of a structure of one pixel must be
+
+
+@dataclass(frozen=True)
+class CrossSettings:
+    """Weights of the parts beside the mean square error of 1.
+
+    Attributes:
+        fine: of fine structure.
+        structure: of the relative change of laid-in structures.
+        seen: contrast-to-noise ratios at which a structure begins to count, and at which it counts in full.
+        tube: of the change of tubes in noise standard deviations.
+        squares: of means over squares.
+    """
+
+    fine: float = 1.0
+    structure: float = 0.5
+    seen: tuple[float, float] = (2.5, 5.0)
+    tube: float = 1.0
+    squares: float = 0.02
+
+
+def cross_loss(output: Tensor, batch: Batch, settings: CrossSettings, share: float = 1.0) -> Tensor:
+    """Mean over the objects of a batch.
+
+    Args:
+        output: (2 objects, 2, rows, columns), of `batch.noisy`.
+        batch: what it was made from.
+        settings: weights.
+        share: 0 to 1, of the weights of fine structure, structures and tubes.
+    """
+    first, second = output[::2] - batch.clean, output[1::2] - batch.clean
+    square = (first.square() + second.square()).mean((1, 2, 3)) / 2
+    parts = settings.squares * _squares(first, second)
+    if share > 0:
+        parts = parts + share * (
+            settings.fine * _fine(first, second, batch)
+            + settings.structure * _structures(first, second, batch.structures, settings.seen)
+            + settings.tube * _tubes(first, second, batch.tubes)
+        )
+    # Images of low signal count more, about as much as their error is smaller.
+    peak = batch.clean.square().sum(1).amax((1, 2)).sqrt()
+    return torch.mean((square + parts) * torch.rsqrt(torch.clamp(peak / 10, min=0.01)))
+
+
+def _fine(first: Tensor, second: Tensor, batch: Batch) -> Tensor:
+    """Squared bias of the strength of fine structure within the body, its local strength divided out, (objects,)."""
+    fine = (batch.clean - _blurred(batch.clean)) * batch.body
+    weight = 1 / (_blurred(fine.square().sum(1, keepdim=True)) + VISIBLE)
+    strength = (fine.square().sum(1, keepdim=True) * weight).mean((1, 2, 3)) + 1e-6
+    changed = [((fine * error).sum(1, keepdim=True) * weight).mean((1, 2, 3)) / strength for error in (first, second)]
+    return changed[0] * changed[1]
+
+
+def _structures(first: Tensor, second: Tensor, structures: Tensor, seen: tuple[float, float]) -> Tensor:
+    """Squared relative bias of the amplitudes of structures, each as far as it can be seen, summed, (objects,)."""
+    power = structures.square().sum((2, 3, 4))
+    # The smaller a structure, the more places noise has to look like it.
+    pixels = power / structures.square().sum(2).amax((2, 3)).clamp(min=1e-6)
+    start = seen[0] + SMALL / pixels.clamp(min=1.5)
+    counts = torch.clamp((power.sqrt() - start) / (seen[1] - seen[0]), 0, 1)
+    changed = _projected(first, structures) * _projected(second, structures)
+    return (counts * changed / power.square().clamp(min=1e-6)).sum(1)
+
+
+def _tubes(first: Tensor, second: Tensor, tubes: Tensor) -> Tensor:
+    """Squared bias of the levels of tubes, mean over those of an object, (objects,)."""
+    area = tubes.square().sum((2, 3, 4))
+    peak = tubes.square().sum(2).amax((2, 3)).sqrt()
+    # (t.e) / |t|^2 is the relative change; times the level, it is in noise standard deviations.
+    changed = _projected(first, tubes) * _projected(second, tubes) * (peak / area.clamp(min=1e-6)).square()
+    return changed.sum(1) / (area > 0).sum(1).clamp(min=1)
+
+
+def _squares(first: Tensor, second: Tensor) -> Tensor:
+    """Squared bias of means over squares, in units of the noise of such means, summed over sizes, (objects,)."""
+    return torch.stack(
+        [size**2 * (avg_pool2d(first, size) * avg_pool2d(second, size)).mean((1, 2, 3)) for size in SQUARES]
+    ).sum(0)
+
+
+def _projected(error: Tensor, images: Tensor) -> Tensor:
+    """Scalar product of an error with each image, (objects, images)."""
+    return (error[:, None] * images).sum((2, 3, 4))
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Every channel after a Gaussian of FINE pixels, reflected at the edges."""
+    reach = math.ceil(3 * FINE)
+    offset = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    bell = torch.exp(-(offset**2) / (2 * FINE**2))
+    bell = (bell / bell.sum()).view(1, 1, -1, 1).expand(image.shape[1], 1, -1, 1)
+    padded = pad(image, [reach] * 4, mode="reflect")
+    return conv2d(conv2d(padded, bell, groups=image.shape[1]), bell.transpose(2, 3), groups=image.shape[1])

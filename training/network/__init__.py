@@ -1,0 +1,1 @@
+"""Networks, and what a trained one is kept as: a run or a bundle."""

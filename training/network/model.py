@@ -1,0 +1,97 @@
+"""A network with what it expects, applied to complex images: the same code before and after export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.denoise.network import load_network
+from nadenoise_core.errors import BundleError
+from training.data.pairs import Complex, channels, range_scale
+from training.errors import DataError
+from training.network.run import Run, load_best
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and its input format, as `metadata.json` names it."""
+
+    network: Callable[[torch.Tensor], torch.Tensor]
+    channels: str = "complex"  # or "magnitude"
+    normalisation: str = "noise"  # or "range"
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        if (self.channels, self.normalisation) not in (("complex", "noise"), ("magnitude", "range")):
+            raise ValueError(f"no such input format: {self.channels} images normalised by {self.normalisation}")
+
+    @classmethod
+    def of_run(cls, network: Callable[[torch.Tensor], torch.Tensor], run: Run) -> Model:
+        """The network of a run, with the input it was trained on."""
+        said = run.config.input_format
+        return cls(network, said["channels"], said["normalisation"])
+
+    def denoise(self, images: Complex, noise_std: float | NDArray[np.floating]) -> Complex:
+        """Denoise (images, rows, columns) whose real parts have the noise `noise_std`, one value or one an
+        image.
+
+        A magnitude network gives magnitudes.
+        """
+        if self.channels == "magnitude":
+            return np.stack([self._magnitude(np.abs(image)) for image in images]).astype(np.complex64)
+        std = np.broadcast_to(np.asarray(noise_std, np.float32), len(images))[:, None, None]
+        parts = self._run(channels(images / std))
+        return ((parts[:, 0] + 1j * parts[:, 1]) * std).astype(np.complex64)
+
+    def _magnitude(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        low, scale = range_scale(image)
+        denoised: NDArray[np.float32] = self._run(((image - low) / scale)[None, None])[0, 0] * scale + low
+        return denoised
+
+    def _run(self, parts: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            done = [self.network(torch.from_numpy(part)) for part in _chunks(parts, self.batch)]
+        images: NDArray[np.float32] = torch.cat(done).numpy()
+        return images
+
+
+def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
+    """Model and metadata of an exported bundle of either format. Loading one can run code: give only your own.
+
+    Raises:
+        DataError: it is no bundle.
+    """
+    try:
+        bundle = Bundle(path)
+        said = bundle.metadata.input
+        model = Model(load_network(bundle), said.channels, said.normalisation)
+    except (BundleError, ValueError):
+        raise DataError(f"{path}: is no bundle of nadenoise, or damaged") from None
+    return model, bundle.metadata.model_dump(mode="json")
+
+
+def open_model(path: Path) -> tuple[Model, dict[str, Any] | None]:
+    """The model of a run's folder or of a bundle, and the configuration it was made with, as plain values, if it says.
+
+    Raises:
+        DataError: neither.
+    """
+    if path.is_dir():
+        network, run = load_best(path)
+        return Model.of_run(network, run), run.config.plain()
+    if not path.is_file():
+        raise DataError(f"{path}: no such run or bundle")
+    model, metadata = load_bundle(path)
+    plain: dict[str, Any] | None = metadata.get("training", {}).get("configuration")
+    return model, plain
+
+
+def _chunks(parts: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
+    return [np.ascontiguousarray(parts[start : start + size], np.float32) for start in range(0, len(parts), size)]

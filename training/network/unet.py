@@ -1,0 +1,70 @@
+"""A U-shaped residual network for complex images in units of their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Residual(nn.Module):
+    """Input plus two convolutions, the second of which starts at zero."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first = convolution(filters, filters)
+        self.second = convolution(filters, filters)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        added: Tensor = features + self.second(torch.relu(self.first(features)))
+        return added
+
+
+class UNet(nn.Module):
+    """Input plus a learnt residual, (batch, channels, rows, columns) to the same shape; starts as the identity.
+
+    Args:
+        filters: of each resolution, the finest first; every next has half the rows and columns.
+        blocks: residual blocks of each resolution, on the way down and again on the way up; the coarsest has them once.
+        channels: 2 for real and imaginary part.
+    """
+
+    def __init__(
+        self, filters: Sequence[int] = (40, 64, 96, 112), blocks: Sequence[int] = (1, 1, 1, 2), channels: int = 2
+    ) -> None:
+        super().__init__()
+        steps = list(zip(filters[:-1], filters[1:], strict=True))
+        fine = list(zip(filters[:-1], blocks[:-1], strict=True))
+        self.head = convolution(channels, filters[0])
+        self.encoders = nn.ModuleList(_stack(*level) for level in fine)
+        self.down = nn.ModuleList(nn.Conv2d(finer, coarser, 2, 2) for finer, coarser in steps)
+        self.coarsest = _stack(filters[-1], blocks[-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(coarser, finer, 2, 2) for finer, coarser in reversed(steps))
+        self.decoders = nn.ModuleList(_stack(*level) for level in reversed(fine))
+        self.last = convolution(filters[0], channels)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        features = torch.relu(self.head(image))
+        kept: list[Tensor] = []
+        for encoder, down in zip(self.encoders, self.down):  # noqa: B905, TorchScript knows no `strict`
+            features = encoder(features)
+            kept.append(features)
+            features = torch.relu(down(features))
+        features = self.coarsest(features)
+        for up, decoder in zip(self.up, self.decoders):  # noqa: B905
+            features = decoder(kept.pop() + up(torch.relu(features)))
+        added: Tensor = image + self.last(torch.relu(features))
+        return added
+
+
+def convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """3 x 3, reflected at the edges."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect")
+
+
+def _stack(filters: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(filters) for _ in range(blocks)))
