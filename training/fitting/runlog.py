@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from training.console import errors, progress_bar, say
+from nadenoise_core.console import errors, progress_bar, say
 
 LOG = "log.csv"
 

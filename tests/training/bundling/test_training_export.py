@@ -18,7 +18,7 @@ from nadenoise_core.denoise.bundle import Bundle, find_bundle
 from nadenoise_core.denoise.network import Denoiser, load_network
 from nadenoise_core.errors import BundleError, OutputError
 from nadenoise_core.sampling import SpiralDesign
-from training import export
+from training.bundling import export
 from training.bundling.card import card
 from training.bundling.export import describe_run, parity, write_bundle
 from training.config import parse_config
@@ -135,7 +135,7 @@ def test_the_metadata_inside_is_complete(bundle: Path, metadata: dict[str, Any])
 _WRITE = """
 import sys, torch
 from pathlib import Path
-from training import export
+from training.bundling import export
 from training.bundling.export import write_bundle
 from training.network.residual import ResidualDenoiser
 export.parity = lambda *_, **__: 0.0  # parity has tests of its own, and takes a process each time

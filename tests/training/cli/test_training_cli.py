@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from training import cli
 from training.config import load_config, shipped_configs
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning
 
 
 def call(*words: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(word) for word in words], catch_exceptions=False)
+    return CliRunner().invoke(cli.program(), [str(word) for word in words], catch_exceptions=False)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[str, int]:
@@ -97,10 +98,10 @@ def test_bad_input_is_one_sentence_and_exit_2(
     assert "is no bundle" in refusal(capsys, monkeypatch, "evaluate", tmp_path / "bad.pt")[0]
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["nadenoise-train", "--debug", "fit", "nothing"])
-    with pytest.raises(cli.ConfigError):
-        cli.main()
+def test_debug_shows_the_traceback() -> None:
+    command = [sys.executable, "-m", "training.cli", "--debug", "fit", "nothing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" in done.stderr and "error: " in done.stderr
 
 
 def test_a_bundle_that_does_not_tell_its_images_needs_a_configuration(
@@ -110,11 +111,11 @@ def test_a_bundle_that_does_not_tell_its_images_needs_a_configuration(
 
 
 def test_an_interrupted_fit_says_how_to_go_on(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import fit as fit_module
+    from training.cli import fit as fit_command
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit_module, "fit", interrupt)
+    monkeypatch.setattr(fit_command, "fit_network", interrupt)
     stopped = call("fit", small_run)
     assert stopped.exit_code == 130 and "the same command goes on" in stopped.stderr

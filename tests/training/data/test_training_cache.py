@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import OutputError
-from training import cache as cache_module
 from training.config import DataSettings, NiftiSettings, SplitSettings, SyntheticSettings
+from training.data import cache as cache_module
 from training.data.cache import PARTS, Images, read_provenance
 from training.data.prepare import load_prepared, prepare, split_subjects
 from training.errors import DataError

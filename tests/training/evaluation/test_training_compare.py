@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
-from training import cli, compare
+from training import cli
 from training.config import Config, parse_config
 from training.errors import ConfigError, DataError
+from training.evaluation import compare
 from training.evaluation.calves import CALF_NOISE, SEED
 from training.evaluation.compare import (
     AVERAGES,
@@ -179,7 +180,7 @@ def test_the_table_holds_the_figures_and_the_seeds() -> None:
 def test_the_command_prints_markdown_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [kept_run(tmp_path / str(averages), config_of(averages)) for averages in (None, 10, 40)]
     words = ["compare", *map(str, (runs[0], "--against", runs[1], "--against", runs[2], "--calves", 1))]
-    done = CliRunner().invoke(cli.app, [*words, "--json"], catch_exceptions=False)
+    done = CliRunner().invoke(cli.program(), [*words, "--json"], catch_exceptions=False)
     said = json.loads(done.stdout)
     assert [row["averages"] for row in said["rows"]] == [condition.averages for condition in CONDITIONS]
     assert [row["single_averages"] for row in said["rows"]] == [
@@ -202,7 +203,7 @@ def test_the_command_prints_markdown_or_json(tmp_path: Path, capsys: pytest.Capt
     errors = [row["input"]["rmse"] for row in said["rows"][: len(AVERAGES)]]
     assert errors == sorted(errors, reverse=True) and errors[0] > 4 * errors[-1]
     assert all(np.isfinite(row["test"]["p"]) for row in said["rows"])
-    printed = CliRunner().invoke(cli.app, words, catch_exceptions=False).stdout
+    printed = CliRunner().invoke(cli.program(), words, catch_exceptions=False).stdout
     assert printed == comparison_report(said) + "\n"
 
 

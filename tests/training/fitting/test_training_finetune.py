@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
 import nadenoise_core
 from nadenoise_core.mrd.averages import read_averages
@@ -237,7 +237,7 @@ def test_the_shipped_bundle_gives_its_weights(untold: Path) -> None:
 
 def test_the_verb_makes_a_run_that_can_be_exported(scans: list[Path], small_run: Path, tmp_path: Path) -> None:
     def call(*words: object) -> str:
-        done = CliRunner().invoke(cli.app, [str(word) for word in words], catch_exceptions=False)
+        done = CliRunner().invoke(cli.program(), [str(word) for word in words], catch_exceptions=False)
         assert done.exit_code == 0
         return done.stdout
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from training import cli
 from training.config import (
@@ -374,7 +374,7 @@ def test_the_command_line_begins_with_a_run(small_run: Path, begun: Path, tmp_pa
     def call(*more: str) -> str:
         settings = [word for assignment in (*STILL, *more) for word in ("--set", assignment)]
         words = ["fit", str(small_run), "--from", str(begun), "--out", str(tmp_path / "run"), *settings]
-        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        done = CliRunner().invoke(cli.program(), words, catch_exceptions=False)
         assert done.exit_code == 0
         return done.stdout
 
