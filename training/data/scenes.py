@@ -17,6 +17,21 @@ from training.data.objects import SHAPE_SIZE, Objects
 from training.data.scanner import Scanner
 
 
+def _mirrored(images: Tensor) -> Tensor:
+    return torch.flip(images, (-1,))
+
+
+def _upside_down(images: Tensor) -> Tensor:
+    return torch.flip(images, (-2,))
+
+
+def _transposed(images: Tensor) -> Tensor:
+    return images.transpose(-1, -2)
+
+
+_FLIPS = (_mirrored, _upside_down, _transposed)  # each or not: the eight symmetries of the square
+
+
 @dataclass(frozen=True)
 class SceneSettings:
     """What scenes are drawn from.
@@ -138,7 +153,7 @@ class Scenes:
         strength = torch.exp(torch.where(kind == 0, 0.15, 0.4) * draw.normal())
         bright = (kind == 1) & (draw.uniform(0, 1) < self.settings.bright)
         image = image * torch.where(bright, strength * draw.uniform(2, 7), strength)[:, None, None]
-        for flip in (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2)):
+        for flip in _FLIPS:
             chosen = (draw.uniform(0, 1) < 0.5)[:, None, None]
             image, clearance = torch.where(chosen, flip(image), image), torch.where(chosen, flip(clearance), clearance)
         margin = self.scanner.matrix - image.shape[-1]
@@ -199,14 +214,16 @@ class Scenes:
         """Half spectra of discs of amplitude 1 at the centre: R J1(2 pi R |k|) / |k|."""
         k = torch.hypot(self.frequency[0][:, None], self.frequency[1][None]).clamp(min=1e-6)
         size = radius[:, None, None]
-        return size * torch.special.bessel_j1(2 * torch.pi * size * k) / k
+        spectrum: Tensor = size * torch.special.bessel_j1(2 * torch.pi * size * k) / k
+        return spectrum
 
     def _shifted(self, spectrum: Tensor, row: Tensor, column: Tensor) -> Tensor:
         """Images of half spectra, moved by (row, column) pixels from the centre."""
         turn = row[:, None, None] * self.frequency[0][:, None] + column[:, None, None] * self.frequency[1][None]
         size = self.scanner.matrix
         image = torch.fft.irfft2(spectrum * torch.exp(-2j * torch.pi * turn), s=(size, size))
-        return torch.fft.fftshift(image, dim=(-2, -1))
+        centred: Tensor = torch.fft.fftshift(image, dim=(-2, -1))
+        return centred
 
     def _phase(self, draw: _Draw) -> Tensor:
         """exp(i phase) of random quadratic phases with a random constant, (objects, matrix, matrix)."""
@@ -235,14 +252,14 @@ class Scenes:
         frequency = [settings.off_resonance * on * draw.normal() for _ in range(2)]
         decaying = (draw.uniform(0, 1) < settings.blurred).float()
         rate = decaying / torch.exp(draw.uniform(*map(math.log, settings.decay)))
-        parts = self.scanner.sample(torch.cat([objects * mix, objects * (1 - mix)])).unflatten(0, (2, -1))
+        parts = self.scanner.sample(torch.cat([objects * mix, objects * (1 - mix)])).chunk(2)
         kspace = sum(
             part * torch.exp((-2e-3j * torch.pi * hertz - rate)[:, None] * times)
             for part, hertz in zip(parts, frequency, strict=True)
         )
         count = len(objects)
         noise = self.scanner.noise(generator, 2 * count)
-        clean, first, second = self.scanner.grid(torch.cat([kspace, noise])).unflatten(0, (3, count))
+        clean, first, second = self.scanner.grid(torch.cat([kspace, noise])).chunk(3)
         return torch.stack([clean, clean + first, clean + second])
 
     def _corner(self, draw: _Draw) -> Tensor:
@@ -257,7 +274,7 @@ class Scenes:
         index = rows[:, :, None] * self.scanner.matrix + columns[:, None, :]
         flat = images.flatten(-2)
         index = index.flatten(1).view(len(images), *[1] * (images.ndim - 3), -1).expand(*flat.shape[:-1], -1)
-        return flat.gather(-1, index).unflatten(-1, (self.settings.crop, self.settings.crop))
+        return flat.gather(-1, index).reshape(*images.shape[:-2], self.settings.crop, self.settings.crop)
 
 
 class _Draw:

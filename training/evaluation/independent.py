@@ -70,7 +70,7 @@ class Leg:
 
     def kspace(self, k: Floats, pixel: float) -> NDArray[np.complex128]:
         """Exact k-space (...) at (..., 2) cycles/mm, in mmol/L pixel."""
-        return transform(self.shapes, k) * np.exp(1j * self.phase) / pixel**2
+        return np.asarray(transform(self.shapes, k) * np.exp(1j * self.phase) / pixel**2)
 
     def muscle_mask(self, matrix: int, pixel: float, margin: float = 2.25) -> Mask:
         """Pixels of muscle whose centres are at least `margin` mm from everything else."""

@@ -73,4 +73,4 @@ def head_kspace(path: Path, trajectory: NDArray[np.floating], matrix: int) -> ND
     image = image * HEAD_LEVEL / np.median(image[image > 0.1 * image.max()])
     ratio = image.shape[0] / matrix
     nufft = Nufft(trajectory / ratio, (image.shape[0], image.shape[1]))
-    return np.asarray(nufft.forward(image.astype(np.complex64)), np.complex128) / ratio**2
+    return np.asarray(nufft.forward(image.astype(np.complex64)) / ratio**2, np.complex128)

@@ -44,8 +44,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarser, finer, 2, 2) for finer, coarser in reversed(steps))
         self.decoders = nn.ModuleList(_stack(*level) for level in reversed(fine))
         self.last = convolution(filters[0], channels)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor) -> Tensor:
         features = torch.relu(self.head(image))
