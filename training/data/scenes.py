@@ -253,10 +253,11 @@ class Scenes:
         decaying = (draw.uniform(0, 1) < settings.blurred).float()
         rate = decaying / torch.exp(draw.uniform(*map(math.log, settings.decay)))
         parts = self.scanner.sample(torch.cat([objects * mix, objects * (1 - mix)])).chunk(2)
-        kspace = sum(
+        evolved = [
             part * torch.exp((-2e-3j * torch.pi * hertz - rate)[:, None] * times)
             for part, hertz in zip(parts, frequency, strict=True)
-        )
+        ]
+        kspace = torch.stack(evolved).sum(0)
         count = len(objects)
         noise = self.scanner.noise(generator, 2 * count)
         clean, first, second = self.scanner.grid(torch.cat([kspace, noise])).chunk(3)
