@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.mrd.acquisitions import is_image_data
-from nadenoise_core.mrd.facts import AtscFacts, Kind, known
+from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import facts_of, pixel_size, pixels_of
 from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.quantify.rois import distance_from
+from nadenoise_core.quantify.leg import read_leg
+from nadenoise_core.quantify.readings import RegionReading, best_of
+from nadenoise_core.replay.panels import LARGEST_CONCENTRATION
+from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network
 
 KINDS = tuple(kind.value for kind in Kind)
 
 _KEPT = 8  # scans
 _POINTS = 1000  # images of a scan in its chart
-_WINDOW = 60.0  # mmol/L; skin and muscle, with the brightest tubes in white
-_LEAST = 6.0  # mmol/L; what is below is no tissue
-_TUBE_MARGIN = 2.0  # of the radius that is measured: tubes are left out of the leg with their blurred edges
 
 
 @dataclass
@@ -41,6 +41,7 @@ class _View:
     began: float = field(default_factory=time.monotonic)
     came: int = 0
     images: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    facts: dict[Kind, ImageFacts] = field(default_factory=dict)
     slope: float = math.nan
     history: list[dict[str, Any]] = field(default_factory=list)
     ended: float | None = None
@@ -79,7 +80,7 @@ class Scans:
             slope = view.slope if view is not None else math.nan
         if pixels is None:
             return None
-        largest = _WINDOW if kind == "atsc" else _WINDOW * slope
+        largest = LARGEST_CONCENTRATION if kind == "atsc" else LARGEST_CONCENTRATION * slope
         encoded = BytesIO()
         colours = "viridis" if kind == "atsc" else "gray"
         top = largest if math.isfinite(largest) else float(np.nan_to_num(pixels, posinf=0.0).max()) or 1.0
@@ -117,11 +118,13 @@ class Watcher:
         pixels = pixels_of(image)
         view.images[facts.kind.value] = np.asarray(np.abs(pixels) if np.iscomplexobj(pixels) else pixels, np.float32)
         if facts.kind is Kind.PLAIN:
-            view.history.append({"averages": facts.averages, "noise": known(facts.noise_std)})
+            view.facts = {}
+            view.history.append({"averages": facts.averages})
             del view.history[:-_POINTS]
-        elif facts.atsc is not None and view.history:
+        view.facts[facts.kind] = facts
+        if facts.atsc is not None and view.history:
             view.slope = facts.atsc.line.slope
-            view.history[-1].update(_estimates(image, facts.atsc, view.history[-1]["noise"]))
+            view.history[-1].update(_estimates(image, facts, facts.atsc))
 
     def end(self, error: Exception | None) -> None:
         if self._view is not None:
@@ -132,6 +135,9 @@ class Watcher:
 def _described(view: _View) -> dict[str, Any]:
     averages = view.came // view.readouts if view.readouts else 0
     left = max(view.readouts * view.announced - view.came, 0) * view.repetition_time
+    facts = dict(view.facts)  # the scan's thread goes on writing
+    plain, denoised, atsc = (facts.get(kind) for kind in Kind)
+    few = None if plain is None else on_averages(plain.averages, denoised is not None)
     return {
         "number": view.number,
         "acquisitions": view.came,
@@ -141,7 +147,11 @@ def _described(view: _View) -> dict[str, Any]:
         "running": view.ended is None,
         "error": view.error,
         "images": sorted(view.images),
-        "history": [dict(point) for point in list(view.history)],  # the scan's thread goes on writing
+        "verdicts": [_worded(verdict) for verdict in (few, plain and on_network(plain, denoised)) if verdict],
+        "made_by": "" if plain is None else _made_by(plain, denoised),
+        "tubes": "" if atsc is None or atsc.atsc is None else _tubes(atsc.atsc),
+        "remarks": [] if atsc is None else list(atsc.comments),
+        "history": [dict(point) for point in list(view.history)],
     }
 
 
@@ -154,26 +164,38 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _estimates(image: ismrmrd.Image, atsc: AtscFacts, noise: float | None) -> dict[str, Any]:
-    """What an aTSC map says: the leg's median with a pixel's error (1 SD, of the plain image), and the regions."""
-    leg = _leg(image, atsc)
-    found: dict[str, Any] = {}
-    if leg.size:
-        found["leg"] = float(np.median(leg))
-        if noise:
-            found["error"] = noise / atsc.line.slope
-            found["snr"] = found["leg"] * atsc.line.slope / noise
-    found["regions"] = [
-        {"label": region.label, "mean": region.atsc, "error": known(region.standard_error)} for region in atsc.regions
-    ]
+def _worded(verdict: Verdict) -> dict[str, str]:
+    return {"level": verdict.level.value, "text": verdict.text}
+
+
+def _made_by(plain: ImageFacts, denoised: ImageFacts | None) -> str:
+    """Method and network."""
+    network = denoised.network if denoised is not None else None
+    return plain.method.label + (f", network {network.name} {network.version}" if network is not None else "")
+
+
+def _tubes(atsc: AtscFacts) -> str:
+    """The state of the reference tubes."""
+    named = ", ".join(f"{tube.concentration:g}" for tube in atsc.tubes)
+    return f"{len(atsc.tubes)} tubes ({named} mmol/L), R\u00b2 {atsc.line.r2:.3f}"
+
+
+def _estimates(image: ismrmrd.Image, facts: ImageFacts, atsc: AtscFacts) -> dict[str, Any]:
+    """What an aTSC map says: its regions, else the leg as a whole."""
+    values = np.asarray(pixels_of(image), np.float32)
+    leg = read_leg(values, pixel_size(image), atsc.tubes, atsc.line, facts.noise_std, atsc.mean_of)
+    found: dict[str, Any] = {"regions": [_region(region) for region in best_of(atsc.regions) or ([leg] if leg else [])]}
+    if leg is not None and facts.noise_std > 0:
+        found["snr"] = leg.atsc * atsc.line.slope / facts.noise_std
     return found
 
 
-def _leg(image: ismrmrd.Image, atsc: AtscFacts) -> NDArray[np.float32]:
-    """aTSC in the leg: what is above the least, without the tubes."""
-    pixels, size = np.asarray(pixels_of(image), np.float32), pixel_size(image)
-    tissue = pixels > _LEAST
-    for tube in atsc.tubes:
-        radius = _TUBE_MARGIN * math.sqrt(tube.pixels * size[0] * size[1] / math.pi)
-        tissue &= distance_from(tube.centre, (pixels.shape[0], pixels.shape[1]), size) > radius
-    return np.asarray(pixels[tissue])
+def _region(region: RegionReading) -> dict[str, Any]:
+    """A region, with half of its 95 % interval."""
+    return {
+        "name": region.title,
+        "method": region.method.value,
+        "atsc": region.atsc,
+        "reach": known(region.interval[1] - region.atsc),
+        "explained": region.is_explained,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import hypot, isnan, nan
 
@@ -38,7 +39,7 @@ class Tube:
 
 
 class RegionMethod(StrEnum):
-    """How the concentration of a region was found."""
+    """How the concentration of a region was found, from the best to the worst."""
 
     FIT = "fit"  # of the regions' amplitudes to the averaged k-space
     GTM = "GTM"  # geometric transfer matrix, on the image
@@ -96,3 +97,14 @@ class RegionReading:
     def is_explained(self) -> bool:
         """Whether the method left nothing but noise, as far as it is known."""
         return not self.residual > self.residual_limit
+
+
+def best_of(readings: Iterable[RegionReading]) -> tuple[RegionReading, ...]:
+    """Each region by the best method that it was read by, in the order in which they first came."""
+    best: dict[str, RegionReading] = {}
+    order = list(RegionMethod)
+    for reading in readings:
+        other = best.get(reading.title)
+        if other is None or order.index(reading.method) < order.index(other.method):
+            best[reading.title] = reading
+    return tuple(best.values())

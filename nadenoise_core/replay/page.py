@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nadenoise_core.mrd.facts import AtscFacts, Kind
-from nadenoise_core.quantify.readings import RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import RegionMethod, RegionReading, best_of
 from nadenoise_core.replay.html import render
 from nadenoise_core.replay.panels import panels_of
 from nadenoise_core.replay.places import Place
@@ -21,7 +21,6 @@ _METHODS = {
     RegionMethod.MEAN: "mean of pixels, edges blurred",
     RegionMethod.DENOISED_MEAN: "mean of denoised pixels, edges blurred",
 }
-"""From the best to the worst."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,21 @@ def replay_page(report: dict[str, Any], places: Sequence[Place], files: Sequence
 
 
 def _on_page(place: Place, with_pictures: bool) -> PlaceOnPage:
-    readings = sorted(
-        (reading for atsc in place.maps for reading in atsc.regions), key=lambda one: list(_METHODS).index(one.method)
-    )
+    readings = [reading for atsc in place.maps for reading in atsc.regions]
     colours = outline_colours(reading.label for reading in readings)
-    rows = [
-        RegionRow(reading, _METHODS[reading.method], on_region(reading), colours[reading.label]) for reading in readings
-    ]
-    best = {row.reading.title: row for row in reversed(rows)}
+    best = best_of(readings)
+
+    def rows(chosen: Iterable[RegionReading]) -> tuple[RegionRow, ...]:
+        return tuple(RegionRow(one, _METHODS[one.method], on_region(one), colours[one.label]) for one in chosen)
+
     facts = place.facts(Kind.ATSC)
     atsc = None if facts is None else facts.atsc
     return PlaceOnPage(
         name=place.name,
         averages=place.averages,
-        regions=tuple(row for row in rows if row is best[row.reading.title]),
-        others=tuple(row for row in rows if row is not best[row.reading.title]),
-        network=on_network(place),
+        regions=rows(best),
+        others=rows(reading for reading in readings if reading not in best),
+        network=on_network(place.facts(Kind.PLAIN), place.facts(Kind.DENOISED)),
         drawings=tuple(drawing(panel) for panel in panels_of(place)) if with_pictures else (),
         atsc=atsc,
         plot=None if atsc is None else calibration_plot(atsc),

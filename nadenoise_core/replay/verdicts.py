@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nadenoise_core.mrd.facts import Kind
+from nadenoise_core.mrd.facts import ImageFacts
 from nadenoise_core.quantify.readings import RegionReading
-from nadenoise_core.replay.places import Place
 
 _ENOUGH, _FEW, _VERY_FEW = 20, 10, 5  # averages
 
@@ -59,16 +58,14 @@ def on_averages(averages: int, denoised: bool) -> Verdict | None:
     )
 
 
-def on_network(place: Place) -> Verdict:
-    """Whether what the network took away could be noise."""
-    facts = place.facts(Kind.DENOISED)
-    if facts is None:
-        plain = place.facts(Kind.PLAIN)
+def on_network(plain: ImageFacts | None, denoised: ImageFacts | None) -> Verdict:
+    """Whether what the network took away could be noise; None: there is no such image."""
+    if denoised is None:
         reasons = [text for text in (plain.comments if plain is not None else ()) if text.startswith("not denoised")]
         return Verdict(Level.NOTE, reasons[0] if reasons else "No network was used.")
-    if facts.residual is None:
+    if denoised.residual is None:
         return Verdict(Level.NOTE, "What the network took away was not checked: it works on magnitudes.")
-    faults = facts.residual.faults()
+    faults = denoised.residual.faults()
     if faults:
         return Verdict(Level.BAD, f"The denoised image is not to be trusted: {'; '.join(faults)}.")
     return Verdict(Level.GOOD, "What the network took away has the size and the grain of noise, everywhere.")

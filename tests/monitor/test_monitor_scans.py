@@ -17,25 +17,28 @@ from nadenoise_core.mrd.scan import read_scan
 @pytest.fixture
 def scan(measured, run_chain):
     measurement, acquisitions = measured(averages=2, noise=10.0)
-    (image,) = run_chain(["accumulate", "reconstruct"], measurement.header_xml(), acquisitions)
-    return measurement.header_xml(), image
+    stages = ["accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})]
+    return measurement.header_xml(), *run_chain(stages, measurement.header_xml(), acquisitions)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_none_are_null(scan, number):
-    header, image = scan
+    header, image, atsc = scan
     scans = Scans()
     watcher = scans.watch(1)
     header = header.replace("<TR>100.0</TR>", f"<TR>{number}</TR>")
     watcher.begin(read_scan(header), header.encode())
-    put_facts(image, replace(facts_of(image), noise_std=number))
-    watcher.image(image)
-    state = json.loads(json.dumps(scans.state(), allow_nan=False))
-    assert state[0]["seconds_left"] in (0.0, None) and state[0]["history"] == [{"averages": 2, "noise": None}]
+    for one in (image, atsc):
+        put_facts(one, replace(facts_of(one), noise_std=number))
+        watcher.image(one)
+    (state,) = json.loads(json.dumps(scans.state(), allow_nan=False))
+    ((point,), (leg,)) = state["history"], state["history"][0]["regions"]
+    assert state["seconds_left"] in (0.0, None) and point.get("snr") in (0.0, None)
+    assert 10 < leg["atsc"] < 30 and leg["reach"] is None
 
 
 def test_an_image_of_nan_can_be_shown(scan):
-    header, image = scan
+    header, image, _ = scan
     scans = Scans()
     watcher = scans.watch(1)
     watcher.begin(read_scan(header), header.encode())
@@ -44,8 +47,23 @@ def test_an_image_of_nan_can_be_shown(scan):
     assert scans.png(1, "plain").startswith(b"\x89PNG")
 
 
+def test_a_scan_tells_its_tubes_its_method_and_what_to_beware_of(scan):
+    header, image, atsc = scan
+    scans = Scans()
+    watcher = scans.watch(1)
+    watcher.begin(read_scan(header), header.encode())
+    for one in (image, atsc):
+        watcher.image(one)
+    (state,) = scans.state()
+    assert state["tubes"].startswith("5 tubes (10, 25, 50, 75, 100 mmol/L), R\u00b2 0.9")
+    assert (state["made_by"], state["remarks"]) == ("NUFFT", list(facts_of(atsc).comments))
+    assert [verdict["level"] for verdict in state["verdicts"]] == ["bad", "note"]
+    (leg,) = state["history"][0]["regions"]
+    assert (leg["name"], leg["method"]) == ("leg", "mean") and 0 < leg["reach"] < 3
+
+
 def test_what_is_kept_of_a_scan_has_an_end(scan):
-    header, image = scan
+    header, image, _ = scan
     scans = Scans()
     watcher = scans.watch(1)
     watcher.begin(read_scan(header), header.encode())

@@ -143,12 +143,12 @@ class TestVerdicts:
         assert "in 7" in of[5] and "in 20" in of[10] and "in 20" not in of[15]
 
     def test_a_network_is_judged_by_what_it_took(self):
-        assert on_network(place_of(PLAIN, DENOISED)).level is Level.GOOD
+        assert on_network(PLAIN, DENOISED).level is Level.GOOD
         blurred = replace(DENOISED, residual=Residual(0.95, 0, 2.0, 3))
-        verdict = on_network(place_of(PLAIN, blurred))
+        verdict = on_network(PLAIN, blurred)
         assert verdict.level is Level.BAD and "edges were blurred" in verdict.text
-        assert on_network(place_of(PLAIN, replace(DENOISED, residual=None))).level is Level.NOTE
-        reason = on_network(place_of(PLAIN.commented("not denoised: no bundle fits")))
+        assert on_network(PLAIN, replace(DENOISED, residual=None)).level is Level.NOTE
+        reason = on_network(PLAIN.commented("not denoised: no bundle fits"), None)
         assert (reason.level, reason.text) == (Level.NOTE, "not denoised: no bundle fits")
 
     def test_a_region_that_is_not_explained_says_so(self):
