@@ -14,6 +14,7 @@ from nadenoise_core.console import tell
 
 COMMANDS: Commands = {
     "simulate": "Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise.",
+    "check": "Check raw files against a chain: what was found, what was assumed, and what is to be done.",
     "replay": "Replay raw files: DICOM, ISMRMRD images, a report and a picture for each.",
     "measure": "Measure the regions of a label map in raw files, and write them as one table.",
     "demo": "Simulate a scan, replay it through the default chain, and compare the result with the truth.",

@@ -29,7 +29,7 @@ def command(
         say("")
         show_markdown(card.read_text(encoding="utf-8"))
     else:
-        show_table(("", ""), _main_facts(bundle))
+        show_table(("what", "said"), _main_facts(bundle))
         say("--json shows all of its metadata")
 
 
