@@ -37,6 +37,16 @@ class SlicePlane:
     matrix: tuple[int, int]
     thickness: float
 
+    @classmethod
+    def of_nifti(cls, affine: NDArray[np.floating], matrix: tuple[int, int]) -> SlicePlane:
+        """Where pixels lie by the NIfTI affine of their slice (`nifti_affine`); `matrix` is (rows, columns)."""
+        placed = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(affine, np.float64)
+        steps = placed[:3, :3]
+        lengths = np.linalg.norm(steps, axis=0)
+        rows, columns = matrix
+        centre = steps[:, :2] @ (columns // 2, rows // 2) + placed[:3, 3]
+        return cls(centre, (steps / lengths).T, (float(lengths[1]), float(lengths[0])), matrix, float(lengths[2]))
+
     @cached_property
     def key(self) -> bytes:
         """Tells slices from one another."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import Calf, Label, concentration, labels, mean_concentration
-from nadenoise_core.quantify.nifti import read_label_map
+from nadenoise_core.quantify.plane import SlicePlane
+from nadenoise_core.quantify.region_reader import labels_on_pixels
+from nadenoise_core.quantify.volume import read_volume
 from nadenoise_core.study.config import LabelNumbers
 
 _BACKGROUND_MARGIN = 3.0  # pixels from leg and tubes, whose ringing is no noise
@@ -92,15 +94,15 @@ def drawn_regions(path: Path, numbers: LabelNumbers, matrix: tuple[int, int], af
     """The regions of a label map that was drawn on the reference image.
 
     Args:
-        path: NIfTI file, as ITK-SNAP saves it.
+        path: NIfTI or NRRD file, of any resolution and orientation.
         numbers: of the labels.
         matrix: (rows, columns) of the image.
         affine: (4, 4) of the image.
 
     Raises:
-        BadInputError: no label map of this image, or a label is not in it.
+        BadInputError: no label map, one that lies elsewhere, or a label is not in it.
     """
-    drawn = read_label_map(path, matrix, affine)
+    drawn = labels_on_pixels(read_volume(path), SlicePlane.of_nifti(affine, matrix))
     masks = {name: drawn == number for name, number in numbers.model_dump().items()}
     return _checked(Regions(**masks, origin="label map, drawn by hand; its partial volume is not known"), str(path))
 

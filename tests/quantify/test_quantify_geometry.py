@@ -1,4 +1,4 @@
-"""Geometry of NIfTI files against ITK, which ITK-SNAP stands on, and label maps that were reoriented."""
+"""Geometry of NIfTI files against ITK, which ITK-SNAP stands on, and label maps that were stored in another order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError, OutputError
-from nadenoise_core.quantify.geometry import check_geometry, nifti_affine
-from nadenoise_core.quantify.nifti import read_label_map, write_nifti
+from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.quantify.nifti import write_nifti
+from nadenoise_core.quantify.plane import SlicePlane
+from nadenoise_core.quantify.region_reader import labels_on_pixels
+from nadenoise_core.quantify.volume import read_volume
 
 MATRIX = (70, 80)  # rows, columns
 SPACING = (2.5, 2.25, 30.0)
@@ -37,9 +40,19 @@ def test_itk_finds_every_pixel_where_the_scanner_has_it(name: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
+PLANE = SlicePlane.of_nifti(AFFINE, MATRIX)
+
+
+def test_an_affine_and_a_slice_say_the_same() -> None:
+    np.testing.assert_allclose(PLANE.centre, CENTRE)
+    np.testing.assert_allclose(PLANE.directions, DIRECTIONS, atol=1e-12)
+    assert PLANE.pixel == pytest.approx(SPACING[:2])
+    assert PLANE.thickness == pytest.approx(SPACING[2])
+
+
 def test_labels_drawn_on_the_image_are_read(tmp_path: Path) -> None:
     write_nifti(tmp_path / "map.nii.gz", LABELS, AFFINE)
-    np.testing.assert_array_equal(read_label_map(tmp_path / "map.nii.gz", MATRIX, AFFINE), LABELS)
+    np.testing.assert_array_equal(labels_on_pixels(read_volume(tmp_path / "map.nii.gz"), PLANE), LABELS)
 
 
 def test_labels_saved_by_itk_are_read(tmp_path: Path) -> None:
@@ -48,61 +61,28 @@ def test_labels_saved_by_itk_are_read(tmp_path: Path) -> None:
     image = SimpleITK.ReadImage(str(tmp_path / "image.nii.gz"))
     drawn = SimpleITK.GetImageFromArray(LABELS[None].astype(np.uint8))
     drawn.CopyInformation(image)
-    SimpleITK.WriteImage(drawn, str(tmp_path / "drawn.nii.gz"))
-    np.testing.assert_array_equal(read_label_map(tmp_path / "drawn.nii.gz", MATRIX, AFFINE), LABELS)
-    other_side = AFFINE.copy()
-    other_side[:3, 2] *= -1
-    check_geometry(Path("map.nii"), other_side, AFFINE)
+    for name in ("drawn.nii.gz", "drawn.nrrd"):
+        SimpleITK.WriteImage(drawn, str(tmp_path / name))
+        np.testing.assert_array_equal(labels_on_pixels(read_volume(tmp_path / name), PLANE), LABELS)
 
 
 @pytest.mark.parametrize(
-    ("flip", "words"), [(0, r"axis x \(columns\) runs the other way"), (1, r"axis y \(rows\) runs the other way")]
+    "orientation", [((0, -1), (1, 1), (2, 1)), ((0, 1), (1, -1), (2, -1)), ((1, 1), (0, -1), (2, 1))]
 )
-def test_a_flipped_label_map_is_refused_with_its_axis(flip: int, words: str, tmp_path: Path) -> None:
+def test_labels_stored_in_another_order_are_read(orientation, tmp_path: Path) -> None:
     write_nifti(tmp_path / "map.nii.gz", LABELS, AFFINE)
-    orientation = [[0, 1], [1, 1], [2, 1]]
-    orientation[flip][1] = -1
-    flipped = nibabel.load(tmp_path / "map.nii.gz").as_reoriented(np.array(orientation))  # the same places in space
-    nibabel.save(flipped, tmp_path / "flipped.nii.gz")
-    with pytest.raises(BadInputError, match=rf"flipped.nii.gz: wrong orientation: {words}; draw the labels on"):
-        read_label_map(tmp_path / "flipped.nii.gz", MATRIX, AFFINE)
+    stored = nibabel.load(tmp_path / "map.nii.gz").as_reoriented(np.array(orientation))  # the same places in space
+    nibabel.save(stored, tmp_path / "stored.nii.gz")
+    np.testing.assert_array_equal(labels_on_pixels(read_volume(tmp_path / "stored.nii.gz"), PLANE), LABELS)
 
 
-def test_swapped_axes_are_refused() -> None:
-    square = nifti_affine(CENTRE, DIRECTIONS, (2.25, 2.25, 30.0), (80, 80))
-    with pytest.raises(
-        BadInputError, match=r"axis x \(columns\) lies along the image's y \(rows\): the axes are swapped"
-    ):
-        check_geometry(Path("map.nii"), square[:, [1, 0, 2, 3]], square)
-
-
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        (nifti_affine(CENTRE, np.eye(3), SPACING, MATRIX), r"axis x \(columns\) points \d+ degrees away"),
-        (
-            nifti_affine(CENTRE, DIRECTIONS, (2.5, 2.0, 30), MATRIX),
-            r"axis x \(columns\) has pixels of 2 mm, the image 2.25",
-        ),
-        (nifti_affine(CENTRE, DIRECTIONS, (2.6, 2.25, 30), MATRIX), r"axis y \(rows\) has pixels of 2.6 mm"),
-        (
-            nifti_affine(CENTRE + 2 * DIRECTIONS[0], DIRECTIONS, SPACING, MATRIX),
-            r"\+2.00 mm off the image along axis x",
-        ),
-        (nifti_affine(CENTRE - 3 * DIRECTIONS[1], DIRECTIONS, SPACING, MATRIX), r"-3.00 mm off the image along axis y"),
-        (
-            nifti_affine(CENTRE + 40 * DIRECTIONS[2], DIRECTIONS, SPACING, MATRIX),
-            r"40.00 mm off the image along axis z",
-        ),
-    ],
-)
-def test_another_geometry_is_refused(changed: np.ndarray, words: str) -> None:
-    with pytest.raises(BadInputError, match=words):
-        check_geometry(Path("map.nii"), changed, AFFINE)
-
-
-def test_small_shifts_of_rounding_are_allowed() -> None:
-    check_geometry(Path("map.nii"), nifti_affine(CENTRE + 0.4 * DIRECTIONS[0], DIRECTIONS, SPACING, MATRIX), AFFINE)
+def test_labels_that_lie_elsewhere_are_refused_with_the_distance(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "map.nii", LABELS, nifti_affine(CENTRE + 40 * DIRECTIONS[2], DIRECTIONS, SPACING, MATRIX))
+    with pytest.raises(BadInputError, match=r"map.nii: the label map lies 10.0 mm outside of the slice"):
+        labels_on_pixels(read_volume(tmp_path / "map.nii"), PLANE)
+    write_nifti(tmp_path / "image.nii", LABELS + np.float32(0.5), AFFINE)
+    with pytest.raises(BadInputError, match="image.nii: holds values that are no labels"):
+        labels_on_pixels(read_volume(tmp_path / "image.nii"), PLANE)
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -205,12 +205,15 @@ def test_raw_files_with_drawn_labels_give_what_virtual_volunteers_give(raw_study
 
 def test_a_volunteer_that_fails_does_not_stop_the_others(raw_study: StudyConfig, tmp_path: Path) -> None:
     path = tmp_path / "drawn" / "calf2.nii.gz"
-    nibabel.save(nibabel.load(path).as_reoriented(np.array([[0, -1], [1, 1], [2, 1]])), path)
+    image = nibabel.load(path)
+    away = image.affine + np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 80.0], [0, 0, 0, 0]])
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), away), path)
     raw = tmp_path / "raw" / "calf3.h5"
     raw.write_bytes(raw.read_bytes()[:2000])
     found = run_study(raw_study, tmp_path / "out")
     assert found.measures.volunteers == ["calf1"] and set(found.failures) == {"calf2", "calf3"}
-    assert "calf2.nii.gz: wrong orientation: axis x (columns) runs the other way" in found.failures["calf2"]
+    assert "calf2.nii.gz: the label map lies 4" in found.failures["calf2"]
+    assert "mm outside of the slice" in found.failures["calf2"]
     assert "calf3.h5: not a readable HDF5 file" in found.failures["calf3"]
     assert [folder.name for folder in (tmp_path / "out" / "volunteers").iterdir()] == ["calf1"]
 
