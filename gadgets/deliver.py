@@ -53,6 +53,7 @@ class Deliver(Gadget):
         super().__init__(parameters, scan)
         given = self.parameters
         self._scale = Scale()
+        self._undelivered: list[str] = []
         self._measurement = Measurement(scan, self._scale, given.laterality, given.series_number_offset)
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -65,6 +66,11 @@ class Deliver(Gadget):
             yield self._scale.for_console(item) if given.pixels == "12 bit" else item
             if file is not None:
                 yield file
+        if self._undelivered:
+            raise OutputError(
+                f"{len(self._undelivered)} images are not in the outbox and will not be delivered: "
+                f"{self._undelivered[0]}"
+            )
 
     def _deliver(self, image: ismrmrd.Image) -> DicomFile | None:
         """Write an image as DICOM to the folder and the outbox, if there are any; the file, if it is to be sent."""
@@ -77,6 +83,7 @@ class Deliver(Gadget):
         if self.parameters.outbox:
             try:
                 Outbox(Path(self.parameters.outbox)).put(dataset)
-            except OutputError as error:  # which must not end the scan
+            except OutputError as error:  # which must not end the scan before its last image
                 self.log.warning("an image will not be delivered: %s", error)
+                self._undelivered.append(str(error))
         return DicomFile(name, encode(dataset)) if self.parameters.send else None

@@ -30,6 +30,14 @@ def command(
         ),
     ] = None,
     aet: Annotated[str, typer.Option(help="Our own AE title, as the PACS knows it.")] = "NADENOISE",
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Encrypt C-STORE; the PACS must show a certificate of its name.")
+    ] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust, PEM; else those of the system.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Our own certificate, PEM, for a PACS that asks for one.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM, if it is not in the same file.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for a connection, and for an answer.")] = 30.0,
     once: Annotated[bool, typer.Option("--once", help="Deliver what is there and end: status 0 if all was sent.")] = (
         False
@@ -44,7 +52,11 @@ def command(
     What the peer refuses goes to OUTBOX/refused, each file with the reason in a text beside it. When the peer cannot be
     reached, the files wait and are tried again, after 5 seconds, then less and less often, up to every five minutes.
     """
-    sender = _sender(pacs, dicomweb, aet, timeout)
+    if not tls and (tls_ca or tls_certificate or tls_key):
+        raise BadInputError("certificates are given, and no --tls; add it")
+    if tls and pacs is None:
+        raise BadInputError("--tls is of --pacs; for DICOMweb give a URL with https")
+    sender = _sender(pacs, dicomweb, aet, timeout, (tls_ca, tls_certificate, tls_key) if tls else None)
     show_log(logging.WARNING)
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         for library in _LIBRARIES:  # what they log of a failure is told in our words
@@ -71,14 +83,20 @@ def command(
             raise typer.Exit(1)
 
 
-def _sender(pacs: str | None, dicomweb: str | None, aet: str, timeout: float) -> Sender:
+def _sender(
+    pacs: str | None,
+    dicomweb: str | None,
+    aet: str,
+    timeout: float,
+    tls: tuple[Path | None, Path | None, Path | None] | None,
+) -> Sender:
     """The peer; its library is loaded only where it is wanted."""
     if (pacs is None) == (dicomweb is None):
         raise BadInputError("say where to deliver: either --pacs AET@host:port or --dicomweb URL")
     if pacs is not None:
-        from nadenoise_core.dicom.pacs import Pacs
+        from nadenoise_core.dicom.pacs import Pacs, tls_context
 
-        return Pacs.at(pacs, aet, timeout)
+        return Pacs.at(pacs, aet, timeout, tls_context(*tls) if tls is not None else None)
     from nadenoise_core.dicom.dicomweb import DicomWeb
 
     return DicomWeb.at(dicomweb or "", timeout)

@@ -35,7 +35,7 @@ class Outcome:
     """What became of one file.
 
     Attributes:
-        reason: why it was not sent, fit for a log.
+        reason: why it was not sent, or what the peer remarked, fit for a log.
         comment: the peer's own words, which may name the patient: only the text beside a refused file holds them.
     """
 
@@ -153,7 +153,7 @@ class Delivery:
 
     def _settle(self, outcome: Outcome, file: Waiting | None = None) -> Fate:
         if outcome.fate is Fate.SENT and file is not None:
-            self._outbox.remove(file, keep=self._keep)
+            self._outbox.remove(file, keep=self._keep, remark=outcome.reason)
         elif outcome.fate is Fate.REFUSED:
             self._outbox.refuse(outcome.path, "\n".join(filter(None, (outcome.reason, outcome.comment))))
         else:

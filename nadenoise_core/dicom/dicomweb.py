@@ -17,6 +17,7 @@ from pydicom import Dataset
 from nadenoise_core.dicom.delivery import Fate, Outcome
 from nadenoise_core.dicom.outbox import Waiting, read_whole
 from nadenoise_core.dicom.store_status import judge
+from nadenoise_core.dicom.web_session import BoundedAdapter, TooMuch, one_host
 from nadenoise_core.errors import BadInputError, ConnectionFailed
 
 USER, PASSWORD, TOKEN = (f"NADENOISE_DICOMWEB_{word}" for word in ("USER", "PASSWORD", "TOKEN"))
@@ -25,6 +26,7 @@ _NOT_LET_IN = (401, 403, 407)
 _NOT_THERE = (404, 405, 410, 501)
 _BUSY = (408, 425, 429, 502, 503, 504)
 _LONGEST_COMMENT = 2000
+_PATIENCE = 10.0  # times the time between two bytes, for a whole request
 
 log = logging.getLogger("nadenoise.dicomweb")
 
@@ -92,7 +94,9 @@ class DicomWeb:
         Raises:
             ConnectionFailed: the server cannot be reached, is busy, lets us not in, or is no DICOMweb server.
         """
-        with self._session() as session:
+        with one_host(self._session()) as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, BoundedAdapter(_PATIENCE * self.timeout))
             client = DICOMwebClient(
                 self.url, session, headers={"Accept": "application/dicom+json"}, timeout=self.timeout
             )
@@ -122,6 +126,10 @@ class DicomWeb:
             return self._failed(file, error.response)
         except requests.exceptions.SSLError:
             raise ConnectionFailed(f"{self}: TLS failed; REQUESTS_CA_BUNDLE names the certificates to trust") from None
+        except requests.TooManyRedirects:
+            raise ConnectionFailed(f"{self} sends us elsewhere, which is not followed; give the URL it means") from None
+        except TooMuch as error:
+            raise ConnectionFailed(f"{self}: {error}; check the server") from None
         except requests.ReadTimeout:
             return Outcome(file.path, Fate.LATER, f"{self} gave no answer in {self.timeout:g} s")
         except requests.JSONDecodeError:

@@ -76,8 +76,8 @@ class Outbox:
             raise BadInputError(f"outbox {self.folder}: {error.strerror or error}") from None
         return sorted(ages, key=lambda path: (ages[path], path.name))
 
-    def remove(self, file: Waiting, *, keep: bool) -> None:
-        """Take out a file that was delivered; `keep` moves it to `sent/`.
+    def remove(self, file: Waiting, *, keep: bool, remark: str = "") -> None:
+        """Take out a file that was delivered; `keep` moves it to `sent/`, with the peer's remark beside it.
 
         A file that took its name in the meantime goes on waiting.
 
@@ -88,7 +88,7 @@ class Outbox:
             if _stamp(file.path) != file.stamp:
                 return
             if keep:
-                self._move(file.path, "sent")
+                self._move(file.path, "sent", remark)
             else:
                 file.path.unlink()
 
@@ -99,9 +99,7 @@ class Outbox:
             OutputError: it cannot be moved.
         """
         with self._moving(path):
-            moved = self._move(path, "refused")
-            with suppress(OSError):  # a disc that is full: the log has the reason, too
-                moved.with_suffix(".txt").write_text(reason + "\n", encoding="utf-8")
+            self._move(path, "refused", reason)
 
     def recall(self) -> int:
         """Let what was refused wait again: the number of files.
@@ -139,11 +137,14 @@ class Outbox:
         finally:
             lock.release()
 
-    def _move(self, path: Path, into: str) -> Path:
+    def _move(self, path: Path, into: str, words: str) -> None:
+        """Move a file, with words beside it if there are any."""
         target = self.folder / into / path.name
         target.parent.mkdir(exist_ok=True)
         os.replace(path, target)
-        return target
+        if words:
+            with suppress(OSError):  # a disc that is full: the log has the words, too
+                target.with_suffix(".txt").write_text(words + "\n", encoding="utf-8")
 
     def _sweep(self) -> None:
         """Remove what writers left that were killed in the middle of a file."""

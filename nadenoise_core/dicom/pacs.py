@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
@@ -15,7 +17,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from nadenoise_core.dicom.delivery import Fate, Outcome
 from nadenoise_core.dicom.outbox import Waiting, read_whole
 from nadenoise_core.dicom.store_status import judge
-from nadenoise_core.errors import BadInputError, ConnectionFailed
+from nadenoise_core.errors import BadInputError, ConnectionFailed, reason_of
 
 OWN_TITLE = "NADENOISE"
 
@@ -34,6 +36,7 @@ class Pacs:
         port: of TCP.
         own_title: our application entity title, which many PACS must be told of before they accept anything.
         timeout: seconds to wait for a connection, and for every answer.
+        tls: with what to encrypt; None: not at all.
 
     Raises:
         BadInputError: a title or the port is none.
@@ -44,6 +47,7 @@ class Pacs:
     port: int
     own_title: str = OWN_TITLE
     timeout: float = 30.0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         for title in (self.title, self.own_title):
@@ -53,7 +57,9 @@ class Pacs:
             raise BadInputError(f"PACS: the port must be 1 to 65535, not {self.port}")
 
     @classmethod
-    def at(cls, address: str, own_title: str = OWN_TITLE, timeout: float = 30.0) -> Pacs:
+    def at(
+        cls, address: str, own_title: str = OWN_TITLE, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+    ) -> Pacs:
         """The PACS at `AET@host:port`.
 
         Raises:
@@ -62,7 +68,7 @@ class Pacs:
         parts = _ADDRESS.fullmatch(address)
         if parts is None:
             raise BadInputError(f"PACS: the address must be AET@host:port, such as ORTHANC@pacs:4242, not {address!r}")
-        return cls(parts["title"], parts["host"].strip("[]"), int(parts["port"]), own_title, timeout)
+        return cls(parts["title"], parts["host"].strip("[]"), int(parts["port"]), own_title, timeout, tls)
 
     def __str__(self) -> str:
         return f"{self.title}@{self.host}:{self.port}"
@@ -100,7 +106,13 @@ class Pacs:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.timeout
         entity.connection_timeout = self.timeout
         try:
-            association = entity.associate(self.host, self.port, _contexts(files), ae_title=self.title)
+            association = entity.associate(
+                self.host,
+                self.port,
+                _contexts(files),
+                ae_title=self.title,
+                tls_args=(self.tls, self.host) if self.tls is not None else None,
+            )
         except OSError as error:  # a name that is not known
             raise ConnectionFailed(f"{self} cannot be reached: {error.strerror or error}") from None
         if association.is_established or association.rejected_contexts:
@@ -111,7 +123,8 @@ class Pacs:
                 f"{self} rejects the association of {self.own_title} ({answer.result_str.lower()}: "
                 f"{answer.reason_str.lower()}); check the two AE titles and what the PACS knows of them"
             )
-        raise ConnectionFailed(f"{self} cannot be reached, or ends the association at once; check host, port and PACS")
+        what = "host, port, certificates and PACS" if self.tls is not None else "host, port and PACS"
+        raise ConnectionFailed(f"{self} cannot be reached, or ends the association at once; check {what}")
 
     @property
     def _ended(self) -> str:
@@ -136,6 +149,32 @@ class Pacs:
             return Outcome(file.path, Fate.LATER, self._ended)
         fate, words = judge(int(status.Status))
         return Outcome(file.path, fate, f"{self}: {words}" if words else "", str(status.get("ErrorComment", "") or ""))
+
+
+def tls_context(
+    authority: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
+    """What encrypts associations (DICOM PS3.15 B.12): the PACS must show a certificate of its name that is trusted.
+
+    Args:
+        authority: PEM file of the certificates to trust; None: those of the system.
+        certificate: PEM file of our own, for a PACS that asks for one.
+        key: PEM file of its key, if that is not in the same file.
+
+    Raises:
+        BadInputError: a file cannot be read, or holds no certificate or key.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        names = ", ".join(str(path) for path in (authority, certificate, key) if path is not None)
+        raise BadInputError(
+            f"TLS: {names} cannot be used ({reason_of(error)}); give certificates and keys as PEM"
+        ) from None
+    return context
 
 
 def _offered(file: Waiting) -> list[tuple[UID, UID]]:

@@ -8,20 +8,20 @@ from nadenoise_core.dicom.delivery import Fate
 
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 _PASSES = (0x0110, 0x0213)  # processing failure and resource limitation: of the peer, not of the object
-_STORED_WITH_CHANGES = range(0xB000, 0xC000)
+_STORED = (0xB000, 0xB006, 0xB007)  # with elements coerced, discarded, or not of its class
+_THERE_ALREADY = 0x0111  # an object of this UID, which tells what it was made of
 
 
 def judge(status: int) -> tuple[Fate, str]:
-    """The fate of an object with this status, and the status in words; but for 0 all are failures.
-
-    An object that was stored with changes counts as refused: a changed or dropped rescale slope is another aTSC.
-    """
+    """The fate of an object with this status, and the status in words, empty for 0."""
     if status == 0:
         return Fate.SENT, ""
     _, words = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", "Unknown Status"))
     told = f"status 0x{status:04X}, {words}"
+    if status == _THERE_ALREADY:
+        return Fate.SENT, f"it was there already: {told}"
+    if status in _STORED:
+        return Fate.SENT, f"stored, but not as it was sent: {told}"
     if status in _OUT_OF_RESOURCES or status in _PASSES:
         return Fate.LATER, told
-    if status in _STORED_WITH_CHANGES:
-        return Fate.REFUSED, f"stored, but not as it was sent: {told}"
     return Fate.REFUSED, told

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.files import read_chain
 from nadenoise_core.chain.gadget import DicomFile
+from nadenoise_core.chain.runner import run
+from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.image import known_facts, pixels_of
+from nadenoise_core.mrd.scan import read_scan
 
 
 @pytest.fixture
@@ -45,3 +50,17 @@ def test_dicom_of_whole_numbers_is_that_of_the_image(images) -> None:
     real = [item.content for item in images(send="true") if isinstance(item, DicomFile)]
     whole = [item.content for item in images(send="true", pixels="12 bit") if isinstance(item, DicomFile)]
     assert len(real) == 6 and real == whole
+
+
+def test_an_outbox_that_takes_nothing_fails_the_scan_after_its_last_image(
+    measured, chain_file, smoothing_chain, tmp_path
+) -> None:
+    measurement, acquisitions = measured(averages=4, noise=10.0)
+    (tmp_path / "outbox").write_text("a file, where a folder should be")
+    stages = [*smoothing_chain[:-1], ("deliver", {"outbox": str(tmp_path / "outbox")})]
+    chain = read_chain(chain_file(stages))
+    given = []
+    with pytest.raises(OutputError, match="3 images are not in the outbox and will not be delivered: cannot write"):
+        for item in run(build(chain, read_scan(measurement.header_xml())), acquisitions):
+            given.append(known_facts(item).kind.value)
+    assert given == ["plain", "denoised", "atsc"]

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -472,6 +473,157 @@ def test_what_a_server_has_not_confirmed_waits(status, body, kind, requests, wor
     assert [request["Authorization"] for request in server.requests] == ["Bearer t0ken"] * requests
 
 
+class Hostile:
+    """A server that answers each request with bytes as they are given, one after the other."""
+
+    def __init__(self, answer: Callable[[], Iterator[bytes]], context: ssl.SSLContext | None = None) -> None:
+        self.requests = 0
+        self._answer, self._context = answer, context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                link, _ = self._listener.accept()
+            except OSError:
+                return
+            self.requests += 1
+            threading.Thread(target=self._talk, args=(link,), daemon=True).start()
+
+    def _talk(self, link: socket.socket) -> None:
+        with (
+            suppress(OSError),
+            link,
+            self._context.wrap_socket(link, server_side=True) if self._context else link as way,
+        ):
+            way.recv(1 << 16)
+            for part in self._answer():
+                way.sendall(part)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Callable[..., Hostile]]:
+    started: list[Hostile] = []
+
+    def run(*arguments: Any) -> Hostile:
+        started.append(Hostile(*arguments))
+        return started[-1]
+
+    yield run
+    for server in started:
+        server.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_object_goes_where_a_redirect_leads(status, hostile, web, deliver, outbox, made) -> None:
+    elsewhere = web(200, "{}", "application/dicom+json")
+
+    def answer() -> Iterator[bytes]:
+        yield f"HTTP/1.1 {status} Go\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    sent = deliver("--once", "--dicomweb", f"http://127.0.0.1:{hostile(answer).port}/dicom-web")
+    assert sent.process.returncode == 1 and "sends us elsewhere" in sent.output
+    assert elsewhere.requests == [] and waiting(outbox) == set(made)
+
+
+@pytest.mark.parametrize("where", ["status", "headers", "body"])
+def test_an_answer_that_trickles_has_an_end(where, hostile, deliver, outbox, made) -> None:
+    def answer() -> Iterator[bytes]:
+        if where != "status":
+            yield b"HTTP/1.1 200 OK\r\n"
+        if where == "body":
+            yield b"Content-Type: application/dicom+json\r\n\r\n"
+        while True:
+            time.sleep(0.3)  # less than the time between two bytes
+            yield b"x: y\r\n" if where == "headers" else b" "
+
+    began = time.monotonic()
+    url = f"http://127.0.0.1:{hostile(answer).port}/dicom-web"
+    sent = deliver("--once", "--timeout", "1", "--dicomweb", url)
+    assert sent.process.returncode == 1 and "took more than 10 s" in sent.output
+    assert time.monotonic() - began < 40 and waiting(outbox) == set(made)
+
+
+def test_an_answer_that_is_too_long_has_an_end(hostile, deliver, outbox, made) -> None:
+    def answer() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n\r\n"
+        while True:
+            yield bytes(1 << 20)
+
+    sent = deliver("--once", "--dicomweb", f"http://127.0.0.1:{hostile(answer).port}/dicom-web")
+    assert sent.process.returncode == 1 and "longer than 1 MiB" in sent.output
+    assert waiting(outbox) == set(made)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> Path:
+    """An authority, and certificates of 127.0.0.1 and of a client with their keys, as openssl makes them."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new_key = ("-newkey", "rsa:2048", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
+    (folder / "server.ext").write_text("subjectAltName=IP:127.0.0.1\n")
+    (folder / "client.ext").write_text("subjectAltName=DNS:scanner\n")
+    for name in ("server", "client"):
+        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext")
+        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+    return folder
+
+
+@needs_storescp
+def test_a_pacs_is_reached_through_tls(start, deliver, outbox, made, certificates) -> None:
+    server, client = (certificates / f"{name}.pem" for name in ("server", "client"))
+    tls = ("+tls", server.with_suffix(".key"), server, "+cf", certificates / "ca.pem")
+    storescp = start(Storescp, *tls)
+    ours = ("--tls-certificate", client, "--tls-key", client.with_suffix(".key"))
+    for options in (
+        (),  # not encrypted
+        ("--tls", *ours),  # an authority that is not trusted
+        ("--tls", "--tls-ca", certificates / "ca.pem"),  # no certificate of our own
+    ):
+        failed = deliver("--once", "--timeout", "5", "--pacs", storescp.address, *options)
+        assert failed.process.returncode == 1 and waiting(outbox) == set(made), failed.output
+    done = deliver("--once", "--pacs", storescp.address, "--tls", "--tls-ca", certificates / "ca.pem", *ours)
+    assert done.process.returncode == 0, done.output
+    check_arrived(storescp.stored(), made)
+
+
+def test_a_certificate_of_another_name_is_not_trusted(hostile, deliver, outbox, made, certificates) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "client.pem", certificates / "client.key")
+    server = hostile(lambda: iter(()), context)
+    trusted = {"REQUESTS_CA_BUNDLE": str(certificates / "ca.pem")}
+    web = deliver("--once", "--dicomweb", f"https://127.0.0.1:{server.port}/dicom-web", environment=trusted)
+    assert web.process.returncode == 1 and "TLS failed" in web.output
+    options = ("--tls", "--tls-ca", certificates / "ca.pem")
+    pacs = deliver("--once", "--timeout", "5", "--pacs", f"PACS@127.0.0.1:{server.port}", *options)
+    assert pacs.process.returncode == 1 and "certificates" in pacs.output
+    assert waiting(outbox) == set(made)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_web_server_is_reached_through_tls(trusted, hostile, deliver, outbox, made, certificates) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+
+    def answer() -> Iterator[bytes]:
+        yield b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"
+
+    server = hostile(answer, context)
+    environment = {"REQUESTS_CA_BUNDLE": str(certificates / "ca.pem")} if trusted else {}
+    sent = deliver("--once", "--dicomweb", f"https://127.0.0.1:{server.port}/dicom-web", environment=environment)
+    assert sent.process.returncode == 1 and ("is busy (HTTP 503" if trusted else "TLS failed") in sent.output
+
+
 @pytest.mark.parametrize("status", [400, 409, 413, 415])
 def test_what_a_server_refuses_is_set_aside_with_its_words(status, web, deliver, outbox, made) -> None:
     server = web(status, "Virtual^Calf is not one of ours", "text/plain")
@@ -491,6 +643,9 @@ def test_what_a_server_refuses_is_set_aside_with_its_words(status, web, deliver,
         (["--pacs", "SEVENTEEN_LETTERS@127.0.0.1:104"], "1 to 16"),
         (["--pacs", "A@b:1", "--aet", " "], "1 to 16"),
         (["--dicomweb", "ftp://pacs"], "must be like https://"),
+        (["--dicomweb", "https://pacs", "--tls"], "--tls is of --pacs"),
+        (["--pacs", "A@b:1", "--tls-ca", "ca.pem"], "no --tls; add it"),
+        (["--pacs", "A@b:1", "--tls", "--tls-ca", "nowhere.pem"], "nowhere.pem cannot be used (No such file"),
         (["--dicomweb", "https://na:secret@pacs/dicom-web"], "do not belong into the URL"),
     ],
 )
