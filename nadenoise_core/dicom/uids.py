@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from pydicom.config import IGNORE
 from pydicom.uid import UID, generate_uid
 
 from nadenoise_core.dicom.product import Product, Study
 from nadenoise_core.mrd.facts import Network
+
+_log = logging.getLogger("nadenoise.dicom")
 
 
 def study_uid(study: Study) -> UID:
@@ -56,6 +60,8 @@ def _given_or_made(given: str, what: str, study: Study) -> UID:
     uid = UID(given.strip(), validation_mode=IGNORE)
     if uid.is_valid:
         return uid
+    if uid:
+        _log.warning("DICOM: the header's UID of the %s is no UID, and is replaced by one that is made of it", what)
     return _make(what, uid) if uid else _make(what, *_measurement(study))
 
 

@@ -90,7 +90,13 @@ def find_tubes(
     Raises:
         CalibrationError: fewer than three tubes, or a strong one that is nowhere in air as the others predict it.
     """
-    trials = SEARCHED_DIAMETERS if diameter is None else (diameter,)
+    view = min(image.shape[0] * pixel[0], image.shape[1] * pixel[1])
+    trials = [trial for trial in (SEARCHED_DIAMETERS if diameter is None else (diameter,)) if trial < view / 2]
+    if not trials:
+        raise CalibrationError(
+            f"the reference tubes, {diameter or SEARCHED_DIAMETERS[0]:g} mm wide, do not fit beside a leg in a field "
+            f"of view of {view:g} mm; correct tube_diameter, or the field of view in the header"
+        )
     arrangement, search = _best(image, pixel, trials, concentrations, k_max)
     if diameter is None:
         about = [search.diameter + step for step in (-2.0, -1.0, 0.0, 1.0, 2.0)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.recon.coils import is_white, whitening_matrix
+from nadenoise_core.recon.coils import independent_coils, is_white, warn_of_dependent, whitening_matrix
 
 _ROUNDING = 1e-12  # of the signal's power: what repeats without noise differ by
 
@@ -47,19 +47,24 @@ class AveragedKspace:
 
         The noise keeps its mean power, and so `noise_std`: images of few and of many averages stay on one scale.
         Itself if there is one coil, or if the noise is white: coils that we or Gadgetron whitened before are left as
-        they are. Itself too if the noise is not known, or there is none. Silent coils stay silent.
-
-        Raises:
-            RawDataError: a coil is a copy of another.
+        they are. Itself too if the noise is not known, or there is none. Coils that are silent, or copies of others,
+        become 0.
         """
-        live = np.diagonal(self.noise_covariance).real > 0
-        covariance = self.noise_covariance[np.ix_(live, live)]
-        if not live.any() or is_white(covariance):
+        heard = np.diagonal(self.noise_covariance).real
+        heard = heard[heard > 0]  # of NaN, too
+        if not len(heard):
             return self
+        live = independent_coils(self.noise_covariance)
+        covariance = self.noise_covariance[np.ix_(live, live)]
+        if is_white(covariance) and len(covariance) == len(heard):
+            return self
+        warn_of_dependent(live | (np.diagonal(self.noise_covariance).real == 0))
         power = np.trace(covariance).real / len(covariance)
         kspace = self.kspace.copy()
         kspace[live] = np.einsum("cd,dis->cis", (power / 2) ** 0.5 * whitening_matrix(covariance), kspace[live])
-        return replace(self, kspace=kspace, noise_covariance=power * np.diag(live).astype(complex))
+        kspace[~live] = 0
+        noise_std = self.noise_std * (power / heard.mean()) ** 0.5
+        return replace(self, kspace=kspace, noise_std=noise_std, noise_covariance=power * np.diag(live).astype(complex))
 
 
 @dataclass

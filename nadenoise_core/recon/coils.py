@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from nadenoise_core.errors import RawDataError
 
+_log = logging.getLogger("nadenoise.coils")
+_LEAST_SAMPLES = 2  # of a noise scan, for each coil
 _LEAST_INDEPENDENCE = 1e-6  # smallest eigenvalue of the coils' noise correlation
 _WHITE = 0.05  # correlation, and difference of power, that cost no signal-to-noise ratio worth a matrix
 SMOOTHING = 6.0  # pixels; coil sensitivities vary slowly, and less smoothing leaves noise in them
@@ -41,8 +44,27 @@ def whitening_matrix(covariance: NDArray[np.complexfloating]) -> NDArray[np.comp
     )
 
 
+def independent_coils(covariance: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
+    """Which coils see something of their own, (coils,): no silent ones, and none that others add up to.
+
+    Args:
+        covariance: (coils, coils) of the coils' noise, finite.
+    """
+    power = np.diagonal(covariance).real
+    chosen: list[int] = []
+    for coil in np.flatnonzero(power > 0):
+        with_it = [*chosen, int(coil)]
+        correlation = covariance[np.ix_(with_it, with_it)] / np.sqrt(np.outer(power[with_it], power[with_it]))
+        if np.linalg.eigvalsh(correlation)[0] > _LEAST_INDEPENDENCE:
+            chosen = with_it
+    return np.isin(np.arange(len(power)), chosen)
+
+
 class Whitening:
     """Whitens the noise of coils, to a standard deviation of 1 of real and imaginary part, as noise scans tell it.
+
+    Coils without noise of their own, which are silent or copies of others, become 0. Where a dwell time is not known,
+    noise scan and readouts are taken as equally long.
 
     Args:
         noise_bandwidth: of the receiver against its sampling bandwidth, as in the noise scans.
@@ -50,28 +72,33 @@ class Whitening:
 
     def __init__(self, noise_bandwidth: float = 1.0) -> None:
         self._noise_bandwidth = noise_bandwidth
-        self._covariance: NDArray[np.complex128] | None = None  # of one sample of 1 us
+        self._covariance: NDArray[np.complex128] | None = None  # of one sample of the first scan's dwell time
         self._samples = 0
+        self._dwell_time = 0.0
         self._matrix: tuple[float, NDArray[np.complex128]] | None = None  # for a dwell time
 
     @property
     def known(self) -> bool:
-        """Whether a noise scan has come."""
+        """Whether a noise scan has come that tells something."""
         return self._covariance is not None
 
     def learn(self, noise: NDArray[np.complexfloating], dwell_time: float) -> None:
-        """Take a noise scan, (coils, samples), of a dwell time in us.
+        """Take a noise scan, (coils, samples), of a dwell time in us; one that tells nothing is left out.
 
         Raises:
             RawDataError: another number of coils than in the noise scan before.
         """
-        scan, count = noise_covariance(noise) * dwell_time / self._noise_bandwidth, noise.shape[1]
+        coils, count = noise.shape
+        if count < _LEAST_SAMPLES * coils or not np.isfinite(noise).all() or not noise.any():
+            _log.warning("a noise scan of %d coils and %d samples tells no noise, and is left out", coils, count)
+            return
         if self._covariance is None:
-            self._covariance = scan
+            self._dwell_time = dwell_time
         else:
-            self._check_coils("a noise scan", len(noise), len(self._covariance))
-            share = count / (self._samples + count)
-            self._covariance = (1 - share) * self._covariance + share * scan
+            self._check_coils("a noise scan", coils, len(self._covariance))
+        scan = noise_covariance(noise) / (self._noise_bandwidth * self._per_sample(dwell_time))
+        share = count / (self._samples + count)
+        self._covariance = scan if self._covariance is None else (1 - share) * self._covariance + share * scan
         self._samples += count
         self._matrix = None
 
@@ -79,14 +106,26 @@ class Whitening:
         """Whitened samples, (coils, samples), of a dwell time in us; themselves if no noise scan came.
 
         Raises:
-            RawDataError: another number of coils than in the noise scan, or see `whitening_matrix`.
+            RawDataError: another number of coils than in the noise scan.
         """
         if self._covariance is None:
             return np.asarray(samples, np.complex64)
         self._check_coils("the image data", len(samples), len(self._covariance))
         if self._matrix is None or self._matrix[0] != dwell_time:
-            self._matrix = dwell_time, whitening_matrix(self._covariance / dwell_time)
+            self._matrix = dwell_time, self._whitening(self._covariance, self._per_sample(dwell_time))
         return (self._matrix[1] @ samples).astype(np.complex64)
+
+    def _per_sample(self, dwell_time: float) -> float:
+        """Noise power of a sample against that of the first noise scan."""
+        known = 0 < dwell_time < np.inf and 0 < self._dwell_time < np.inf
+        return self._dwell_time / dwell_time if known else 1.0
+
+    def _whitening(self, covariance: NDArray[np.complex128], per_sample: float) -> NDArray[np.complex128]:
+        live = independent_coils(covariance)
+        warn_of_dependent(live)
+        matrix = np.zeros_like(covariance)
+        matrix[np.ix_(live, live)] = whitening_matrix(covariance[np.ix_(live, live)] * per_sample)
+        return matrix
 
     @staticmethod
     def _check_coils(what: str, coils: int, expected: int) -> None:
@@ -94,6 +133,13 @@ class Whitening:
             raise RawDataError(
                 f"{what} has {coils} coils, the noise scan before it {expected}; take 'prewhiten' out of the chain"
             )
+
+
+def warn_of_dependent(live: NDArray[np.bool_]) -> None:
+    """Say which coils are left out; see `independent_coils`."""
+    if not live.all():
+        names = ", ".join(str(coil) for coil in np.flatnonzero(~live))
+        _log.warning("coil %s (counted from 0) is silent, or a copy of others, and is left out", names)
 
 
 def is_white(covariance: NDArray[np.complexfloating]) -> bool:

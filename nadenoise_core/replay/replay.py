@@ -65,27 +65,31 @@ def replay(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    with RawFile(raw, group) as file, folder_in_progress(final) as folder, named_in_errors(raw):
+    with (
+        RawFile(raw, group) as file,
+        folder_in_progress(final) as folder,
+        named_in_errors(raw),
+        recorded_warnings() as warnings,
+    ):
         scan = read_scan(file.header_xml)
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
-        with recorded_warnings() as warnings:
-            with ImagesFile(folder / "images.h5", file.header_xml) as stored:
-                images = stored.all_of(run(gadgets, counted(file, progress), clock))
-            report = {
-                "raw": {
-                    "file": raw.name,
-                    "acquisitions": len(file),
-                    "sha256": sha256_of(raw),
-                    "checksums": file.has_checksums,
-                },
-                "versions": versions(),
-                "chain": {"name": chain.name, "stages": chain.describe()},
-                "scan": described_scan(scan),
-                "images": [described_image(image) for image in images],
-                "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
-                "warnings": warnings,
-            }
+        with ImagesFile(folder / "images.h5", file.header_xml) as stored:
+            images = stored.all_of(run(gadgets, counted(file, progress), clock))
+        report = {
+            "raw": {
+                "file": raw.name,
+                "acquisitions": len(file),
+                "sha256": sha256_of(raw),
+                "checksums": file.has_checksums,
+            },
+            "versions": versions(),
+            "chain": {"name": chain.name, "stages": chain.describe()},
+            "scan": described_scan(scan),
+            "images": [described_image(image) for image in images],
+            "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
+            "warnings": warnings,
+        }
         places = places_of(images)
         draw_overview(images, folder / "overview.png")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

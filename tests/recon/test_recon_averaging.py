@@ -312,7 +312,11 @@ def test_a_silent_coil_stays_silent_and_the_others_are_whitened(mixing: np.ndarr
     np.testing.assert_allclose(whitened.kspace[live].real.std(axis=(1, 2)), whitened.noise_std[0], rtol=0.05)
 
 
-def test_a_copied_coil_is_told() -> None:
-    averaged = scan_of_coils(np.array([[1.0, 0.0], [2.0, 0.0]]))
-    with pytest.raises(RawDataError, match="a coil is silent, or a copy of another"):
-        averaged.whitened()
+@pytest.mark.parametrize("gain", [1.0, 50.0])
+def test_a_copied_coil_counts_once(gain: float, caplog: pytest.LogCaptureFixture) -> None:
+    copied = scan_of_coils(np.array([[1.0, 0.0, 0.0], [gain, 0.0, 0.0], [0.5, 2.0, 0.0]]), signal=0.0).whitened()
+    assert "coil 1 (counted from 0) is silent, or a copy of others" in caplog.text
+    assert not copied.kspace[1].any()
+    live = copied.kspace[[0, 2]].reshape(2, -1)
+    np.testing.assert_allclose(live.real.std(axis=1), copied.noise_std[0], rtol=0.05)
+    assert abs(np.vdot(live[0], live[1])) < 0.1 * np.vdot(live[0], live[0]).real

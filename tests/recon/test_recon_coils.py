@@ -8,7 +8,15 @@ import pytest
 from nadenoise_core.device import Device
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.phantom import Label, VirtualScan, band_limited, labels, random_calf
-from nadenoise_core.recon.coils import combine, is_white, noise_covariance, sensitivities, whitening_matrix
+from nadenoise_core.recon.coils import (
+    Whitening,
+    combine,
+    independent_coils,
+    is_white,
+    noise_covariance,
+    sensitivities,
+    whitening_matrix,
+)
 from nadenoise_core.recon.model import SignalModel
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 
@@ -57,6 +65,45 @@ def test_noise_that_cannot_be_whitened(spoil) -> None:
         noise = spoil(white(4, 2000, seed=seed)).astype(np.complex64)
         with pytest.raises(RawDataError, match="a coil is silent, or a copy"):
             whitening_matrix(noise_covariance(noise))
+
+
+@pytest.mark.parametrize(
+    ("add", "live"),
+    [
+        (lambda n: np.concatenate([n, 0 * n[:1]]), [True] * 4 + [False]),
+        (lambda n: np.concatenate([1e3j * n[1:2], n]), [True, True, False, True, True]),
+        (lambda n: np.concatenate([n, n.sum(axis=0, keepdims=True)]), [True] * 4 + [False]),
+        (lambda n: np.concatenate([n, n[:1] + 0.1 * white(1, 2000, seed=99)]), [True] * 5),
+    ],
+    ids=["silent", "copied", "a sum", "almost a copy"],
+)
+def test_coils_without_noise_of_their_own_are_left_out(add, live, caplog) -> None:
+    noise = add(white(4, 2000))
+    np.testing.assert_array_equal(independent_coils(noise_covariance(noise)), live)
+    whitening = Whitening()
+    whitening.learn(noise, 10.0)
+    whitened = whitening(noise, 10.0)
+    np.testing.assert_allclose(noise_covariance(whitened), 2 * np.diag(live), atol=1e-3)
+    assert ("is left out" in caplog.text) == (not all(live))
+
+
+@pytest.mark.parametrize("noise", [np.zeros((4, 0)), np.zeros((2, 256)), white(4, 6), np.full((1, 99), np.nan)])
+def test_a_noise_scan_that_tells_nothing_is_left_out(noise, caplog) -> None:
+    whitening = Whitening()
+    whitening.learn(noise, 10.0)
+    assert not whitening.known and "tells no noise" in caplog.text
+    whitening.learn(white(3, 500), 10.0)
+    assert whitening.known
+
+
+@pytest.mark.parametrize(("scan", "readout", "power"), [(10.0, 10.0, 2), (40.0, 10.0, 2), (0.0, 10.0, 2), (10.0, 0, 2)])
+def test_a_dwell_time_that_is_not_known_changes_nothing(scan, readout, power) -> None:
+    noise = white(2, 20000)
+    whitening = Whitening()
+    whitening.learn(noise, scan)
+    known = scan > 0 and readout > 0
+    longer = np.sqrt(scan / readout) if known else 1.0  # the shorter dwell time has the stronger noise
+    np.testing.assert_allclose(noise_covariance(whitening(longer * noise, readout)), power * np.eye(2), atol=1e-3)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 3e4])

@@ -1,0 +1,83 @@
+"""What the samples themselves say of a spiral: whether it is one, and whether all of its arms are there.
+
+Headers are often wrong about the number of interleaves; the arms are not. A set of arms is whole when they are rotated
+copies of one, all around the circle, and close enough for the field of view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST_TURN = np.pi / 4  # of a spiral arm, radians; a spoke has none, but for its errors
+_LARGEST_START = 0.2  # of the largest radius
+_ROTATED = 0.1  # how far copies may differ, of their size
+_LARGEST_GAP = 1.5  # of the mean angle between arms
+_LARGEST_STEP = 1.5  # Nyquist intervals from one arm to the next
+_WHOLE = 0.1  # how near to a whole number of steps a gap is
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Angles between the arms of a spiral.
+
+    Attributes:
+        gaps: (arms,) angles from each arm to the next, radians; they sum to 2 pi.
+        step: radial distance from one arm to the next, at most, in Nyquist intervals of the field of view.
+    """
+
+    gaps: NDArray[np.float64]
+    step: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether the arms cover k-space: evenly around, and at Nyquist's distance."""
+        even = bool(self.gaps.max() <= _LARGEST_GAP * self.gaps.mean())
+        return even and not self.missing and self.step <= _LARGEST_STEP
+
+    @property
+    def missing(self) -> int:
+        """How many arms of an even set are not there; 0 where the set is not even, or whole."""
+        steps = self.gaps / self.gaps.min()
+        even = bool(np.all(np.abs(steps - np.rint(steps)) < _WHOLE))
+        return int(np.rint(steps).sum()) - len(steps) if even else 0
+
+
+def is_spiral(arm: NDArray[np.floating]) -> bool:
+    """Whether a readout, (samples, 2), winds about the centre of k-space, from it or towards it."""
+    radius, angle = _polar(arm)
+    outer = radius > 0.1 * radius.max()
+    if np.count_nonzero(outer) < 3 or min(radius[0], radius[-1]) > _LARGEST_START * radius.max():
+        return False
+    return bool(abs(angle[outer][-1] - angle[outer][0]) > _LEAST_TURN)
+
+
+def compare_arms(k: NDArray[np.floating], matrix: int) -> Arms | None:
+    """The angles between arms, None where they are no rotated copies of one another.
+
+    Args:
+        k: (arms, samples, 2) in cycles/pixel.
+        matrix: pixels along the field of view.
+    """
+    arms = k[..., 0] + 1j * k[..., 1]
+    turned = np.array([np.vdot(arms[0], arm) for arm in arms])
+    size = float(np.vdot(arms[0], arms[0]).real)
+    if not size > 0:
+        return None
+    rotations = turned / np.where(np.abs(turned) > 0, np.abs(turned), 1)
+    if np.max(np.sum(np.abs(arms - rotations[:, None] * arms[0]) ** 2, axis=1)) > _ROTATED**2 * size:
+        return None
+    angles = np.sort(np.angle(rotations))
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    radius, angle = _polar(k[0])
+    outer = radius > 0.1 * radius.max()
+    turns = np.abs(np.diff(angle[outer])) / (2 * np.pi)
+    steps = np.abs(np.diff(radius[outer]))[turns > 0] / turns[turns > 0]
+    return Arms(gaps, float(np.median(steps)) * matrix / len(arms) if len(steps) else float("inf"))
+
+
+def _polar(arm: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    z = np.asarray(arm[..., 0] + 1j * arm[..., 1], np.complex128)
+    return np.abs(z), np.unwrap(np.angle(z))
