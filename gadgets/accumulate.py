@@ -44,10 +44,20 @@ class Accumulate(Gadget):
         interleaf_counter: Counter = Field(
             Counter.KSPACE_ENCODE_STEP_1, description="acquisition counter of the interleaf"
         )
-        average_counter: Counter = Field(Counter.AVERAGE, description="acquisition counter of the average")
-        half_pulse_counter: Counter = Field(Counter.SET, description="acquisition counter of the half-pulse")
+        average_counter: Counter | Literal["arrival"] = Field(
+            Counter.AVERAGE, description="acquisition counter of the average; arrival: they are counted by their order"
+        )
+        half_pulse_counter: Counter | Literal["none"] = Field(
+            Counter.SET, description="acquisition counter of the half-pulse; none: there are none"
+        )
+        interleaves: int = Field(
+            0, ge=0, le=65536, description="number of interleaves; 0: as the header or the arms themselves say"
+        )
         correct_half_pulse_phase: Annotated[bool, CONSOLE] = Field(
             False, description="turn the second half-pulse back by its bulk phase before the sum"
+        )
+        correct_average_phase: Annotated[bool, CONSOLE] = Field(
+            False, description="turn every average back to the phase of the first, where the frequency drifts"
         )
         conjugate_kspace: Annotated[bool, CONSOLE] = Field(
             False,

@@ -12,11 +12,11 @@ from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.scan import Scan
 
 IMAGE_COUNTERS = (
-    Counter.KSPACE_ENCODE_STEP_2,
     Counter.SLICE,
     Counter.CONTRAST,
     Counter.PHASE,
     Counter.REPETITION,
+    Counter.SET,
 )
 """The counters that tell one image from another, where nothing else is counted by them."""
 

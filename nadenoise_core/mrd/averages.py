@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import image_of, is_image_data
+from nadenoise_core.mrd.checks import check_half_pulses
+from nadenoise_core.mrd.collector import ReadoutCollector
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
-from nadenoise_core.mrd.readouts import ReadoutReader
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.mrd.sorting import Sorted
 from nadenoise_core.mrd.trajectory import gradient_correction
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 
@@ -55,38 +58,52 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
     came: dict[_Key, NDArray[np.complex64]] = {}
     with RawFile(path, group) as file, named_in_errors(path):
         scan = read_scan(file.header_xml)
-        reader = ReadoutReader(settings, scan, gradient_correction(settings, scan))
+        collector = ReadoutCollector(settings, scan, gradient_correction(settings, scan))
         for number, acquisition in enumerate(file.acquisitions()):
             if not is_image_data(acquisition, scan):
                 continue
             places.add(image_of(acquisition, settings.image_counters))
             if len(places) > 1:
                 raise RawDataError("holds several slices, contrasts or repetitions; give files of one image")
-            readout = reader.read(acquisition, number)
-            came.setdefault((readout.average, readout.interleaf, readout.half), readout.samples)
-        return _averages(_complete(came), reader, scan, settings)
+            _keep(came, collector.add(acquisition, number))
+        _keep(came, collector.finish())
+        if not came:
+            raise RawDataError("holds no complete average of a spiral scan")
+        interleaves, halves = collector.expected.at_end()
+        readouts = _complete(came, interleaves, halves)
+        trajectory = collector.reader.trajectories.stacked(interleaves, readouts.shape[-1])
+        return _averages(readouts, trajectory, scan, settings)
+
+
+def _keep(came: dict[_Key, NDArray[np.complex64]], items: Iterable[Sorted]) -> None:
+    for item in items:
+        if not item.is_copy:
+            readout = item.readout
+            came[readout.average, readout.interleaf, readout.half] = readout.samples
+
+
+def _complete(
+    came: dict[_Key, NDArray[np.complex64]], interleaves: Sequence[int], halves: Sequence[int]
+) -> NDArray[np.complex64]:
+    """The complete averages, (averages, interleaves, half-pulses, coils, samples)."""
+    places = [(interleaf, half) for interleaf in interleaves for half in halves]
+    averages = [a for a in sorted({key[0] for key in came}) if all((a, *place) in came for place in places)]
+    if not averages:
+        raise RawDataError("holds no complete average of a spiral scan")
+    stacked = np.array([[came[(average, *place)] for place in places] for average in averages], np.complex64)
+    return stacked.reshape(len(averages), len(interleaves), len(halves), *stacked.shape[2:])
 
 
 def _averages(
-    readouts: NDArray[np.complex64], reader: ReadoutReader, scan: Scan, settings: AveragingSettings
+    readouts: NDArray[np.complex64], trajectory: NDArray[np.float32], scan: Scan, settings: AveragingSettings
 ) -> SingleAverages:
     averages, interleaves, halves, _, samples = readouts.shape
     averager = KspaceAverager((), slice(samples // 2, None))
     for average, interleaf, half in np.ndindex(averages, interleaves, halves):
         averager.add(average, interleaf, half, readouts[average, interleaf, half])
-    mean = averager.average(averages, interleaves, halves, settings.correct_half_pulse_phase)
+    mean = averager.average(averages, range(interleaves), range(halves), settings.correct_half_pulse_phase)
+    check_half_pulses(mean)
     if settings.correct_half_pulse_phase:
         readouts[:, :, 1:] *= np.exp(-1j * np.radians(mean.half_pulse_phase)).astype(np.complex64)
     kspace = np.ascontiguousarray(readouts.sum(axis=2).swapaxes(1, 2))
-    return SingleAverages(kspace, mean, reader.trajectories.stacked(interleaves, samples), scan.encoding.matrix)
-
-
-def _complete(came: dict[_Key, NDArray[np.complex64]]) -> NDArray[np.complex64]:
-    """The complete averages, (averages, interleaves, half-pulses, coils, samples)."""
-    interleaves, halves = (1 + max((key[axis] for key in came), default=-1) for axis in (1, 2))
-    places = [(interleaf, half) for interleaf in range(interleaves) for half in range(halves)]
-    averages = [a for a in sorted({key[0] for key in came}) if all((a, *place) in came for place in places)]
-    if not averages:
-        raise RawDataError("holds no complete average of a spiral scan")
-    stacked = np.array([[came[(average, *place)] for place in places] for average in averages], np.complex64)
-    return stacked.reshape(len(averages), interleaves, halves, *stacked.shape[2:])
+    return SingleAverages(kspace, mean, trajectory, scan.encoding.matrix)

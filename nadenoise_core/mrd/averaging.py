@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import ismrmrd
 from gadgetron.types.recon_data import ReconData
@@ -11,17 +11,22 @@ from gadgetron.types.recon_data import ReconData
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import image_of
 from nadenoise_core.mrd.buffer import pack
-from nadenoise_core.mrd.readouts import ReadoutReader
+from nadenoise_core.mrd.checks import (
+    check_half_pulses,
+    warn_of_average_phase,
+    warn_of_half_pulse_phase,
+    warn_of_missing,
+)
+from nadenoise_core.mrd.collector import ReadoutCollector
+from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
+from nadenoise_core.mrd.sorting import Sorted
 from nadenoise_core.mrd.trajectory import gradient_correction
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 from nadenoise_core.sampling.gradients import GradientCorrection
 
 _log = logging.getLogger("nadenoise.accumulate")
-_LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal
-_CERTAIN = 4.0  # standard errors
-_NAMED = 6  # missing readouts in a warning
 
 
 class ScanAverager:
@@ -40,6 +45,7 @@ class ScanAverager:
         self._scan = scan
         self._gradients = gradient_correction(settings, scan)
         self._images: dict[tuple[int, ...], ImageAverager] = {}
+        self._partition: int | None = None
 
     def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
         """Take a readout of an image; give the data of each image that is complete with it.
@@ -51,6 +57,7 @@ class ScanAverager:
         Raises:
             RawDataError: see `ReadoutReader.read`.
         """
+        self._check_partition(acquisition, number)
         place = image_of(acquisition, self._settings.image_counters)
         image = self._images.get(place)
         if image is None:
@@ -65,6 +72,7 @@ class ScanAverager:
         """
         if not self._images:
             raise RawDataError("no acquisition came; the scan is empty")
+        self._hint_at_repetitions()
         failures = []
         for place, image in self._images.items():
             try:
@@ -78,6 +86,32 @@ class ScanAverager:
         for failure in failures:
             _log.warning("%s", failure)
 
+    def _check_partition(self, acquisition: ismrmrd.Acquisition, number: int) -> None:
+        if Counter.KSPACE_ENCODE_STEP_2 in self._settings.used_counters:
+            return
+        partition = acquisition.idx.kspace_encode_step_2
+        if self._partition is None:
+            self._partition = partition
+        if partition != self._partition:
+            raise RawDataError(
+                f"acquisition {number}: kspace_encode_step_2 is {partition} after {self._partition}: these are "
+                "partitions of a stack of spirals, and nadenoise reconstructs slices; export the scan as 2D"
+            )
+
+    def _hint_at_repetitions(self) -> None:
+        """Repeats of one average each are often averages that `repetition` counts."""
+        counters = self._settings.image_counters
+        if len(self._images) < 2 or Counter.REPETITION not in counters:
+            return
+        axis = counters.index(Counter.REPETITION)
+        repetitions = {place[axis] for place in self._images}
+        if len(repetitions) > 1 and all(image.averages == 1 for image in self._images.values()):
+            _log.warning(
+                "the scan has %d repetitions of one average, each an image of its own; if they are averages, set "
+                "average_counter to repetition",
+                len(repetitions),
+            )
+
 
 class ImageAverager:
     """The running average of one slice, contrast and repetition; arguments as of `ScanAverager`."""
@@ -85,64 +119,87 @@ class ImageAverager:
     def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
         self._settings = settings
         self._encoding = scan.encoding
-        self._reader = ReadoutReader(settings, scan, gradients)
+        self._collector = ReadoutCollector(settings, scan, gradients)
         # A limit of one average is what converters write that do not know it.
-        announced = scan.count(settings.average_counter) or 1
+        announced = (scan.count(settings.average_counter) if settings.average_counter != ARRIVAL else None) or 1
         self._levels = list(settings.emit_at or ([announced] if announced > 1 else []))
         self._averager: KspaceAverager | None = None
-        self._repeated = 0
+        self._emitted = False
+
+    @property
+    def averages(self) -> int:
+        """How many averages have come."""
+        return 0 if self._averager is None else self._averager.averages
 
     def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
         """Take a readout; give an image's data when a number of averages to emit at is complete."""
-        readout = self._reader.read(acquisition, number)
-        if self._averager is None:
-            outer = slice(readout.samples.shape[1] // 2, None)
-            groups = max(self._settings.jackknife_groups, 1)
-            self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
-        if not self._averager.add(readout.average, readout.interleaf, readout.half, readout.samples):
-            self._repeated += 1
-            return
-        if self._reader.interleaves is None or self._reader.half_pulses is None:
+        sorted_readouts = self._collector.add(acquisition, number)
+        if self._emitted and self._collector.beyond:
+            raise RawDataError(
+                f"acquisition {number} is beyond what the header announces, and an image of fewer was made already; "
+                "set interleaves in 'accumulate' to their number"
+            )
+        self._sum(sorted_readouts)
+        averager, readouts = self._averager, self._collector.expected.readouts()
+        if averager is None or readouts is None:
             return  # how many there must be is known only when all have come
-        readouts = self._reader.interleaves * self._reader.half_pulses
-        while self._levels and self._averager.is_complete(self._levels[0], readouts):
-            yield self._emit(self._averager, self._levels.pop(0))
+        while self._levels and averager.is_complete(self._levels[0], readouts):
+            self._emitted = True
+            self._sum(self._collector.settle())
+            yield self._emit(averager, self._levels.pop(0), *self._collector.expected.so_far())
 
     def finish(self) -> Iterator[ReconData]:
         """What is left at the end of the stream: incomplete averages, or a scan that was shorter than announced."""
+        self._sum(self._collector.finish())
         if self._averager is None:
             return
-        if self._repeated:
-            _log.warning("%d acquisitions came twice and were left out", self._repeated)
         came = self._averager.averages
         wanted = [level for level in self._levels if level <= came]
         short = [level for level in self._levels if level > came]
         unused = not self._settings.emit_at and came > max(self._averager.levels, default=0)
-        for level in wanted:
-            yield self._emit(self._averager, level)
-        if short or unused:
-            if short:
-                hint = "; if another counter counts them, set average_counter" if came == 1 else ""
-                _log.warning("the scan has %d averages, %d were expected%s", came, short[-1], hint)
-            if came not in wanted:
-                yield self._emit(self._averager, came)
+        if short:
+            hint = "; if another counter counts them, set average_counter" if came == 1 else ""
+            _log.warning("the scan has %d averages, %d were expected%s", came, short[-1], hint)
+        if (short or unused) and came not in wanted:
+            wanted.append(came)
+        if wanted:
+            interleaves, half_pulses = self._collector.expected.at_end()
+            for level in wanted:
+                yield self._emit(self._averager, level, interleaves, half_pulses)
 
-    def _emit(self, averager: KspaceAverager, level: int) -> ReconData:
+    def _sum(self, items: Iterable[Sorted]) -> None:
+        for item in items:
+            readout = item.readout
+            if self._averager is None:
+                outer = slice(readout.samples.shape[1] // 2, None)
+                groups = max(self._settings.jackknife_groups, 1)
+                self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
+            key = readout.average, readout.interleaf, readout.half
+            if item.instead_of is not None:
+                self._averager.replace(*key, item.instead_of, readout.samples)
+            else:
+                self._averager.add(*key, readout.samples, item.is_copy)
+
+    def _emit(
+        self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]
+    ) -> ReconData:
         """The data of the image of the first `level` averages, with warnings for what is missing in it."""
-        interleaves = self._reader.interleaves or averager.interleaves
-        half_pulses = self._reader.half_pulses or averager.half_pulses
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
-        _warn_of_missing(averager.missing(level, interleaves, half_pulses), level)
+        check_half_pulses(averaged)
+        warn_of_missing(averager.missing(level, interleaves, half_pulses), level)
         if not turned:
-            _warn_of_half_pulse_phase(averaged)
+            warn_of_half_pulse_phase(averaged)
+        if not self._settings.correct_average_phase:
+            warn_of_average_phase(averaged)
         replicas = self._replicas(averager, level, interleaves, half_pulses)
-        trajectory = self._reader.trajectories.stacked(interleaves, self._reader.samples)
-        headers = [self._reader.trajectories.headers[interleaf] for interleaf in range(interleaves)]
+        reader = self._collector.reader
+        trajectory = reader.trajectories.stacked(interleaves, reader.samples)
+        headers = [reader.trajectories.headers[interleaf] for interleaf in interleaves]
         return pack(averaged, trajectory, headers, self._encoding, replicas)
 
     def _replicas(
-        self, averager: KspaceAverager, level: int, interleaves: int, half_pulses: int
+        self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]
     ) -> list[AveragedKspace]:
         """The means without each group of averages in turn; none where there are too few averages."""
         groups = min(self._settings.jackknife_groups, level, averager.averages)
@@ -157,21 +214,3 @@ class ImageAverager:
         except RawDataError:
             _log.warning("no standard errors of %d averages: an interleaf has come in one group of them alone", level)
             return []
-
-
-def _warn_of_missing(missing: dict[tuple[int, int], int], level: int) -> None:
-    """Say which readouts are missing; see `KspaceAverager.missing`."""
-    if missing:
-        named = [f"interleaf {i}, half-pulse {h}: {count}" for (i, h), count in missing.items()]
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        _log.warning("%s of %d averages are missing", "; ".join(named[:_NAMED]) + more, level)
-
-
-def _warn_of_half_pulse_phase(averaged: AveragedKspace) -> None:
-    """Say that the half-pulses differ in phase, where it is certain and costs signal."""
-    certain = abs(averaged.half_pulse_phase) > _CERTAIN * averaged.half_pulse_phase_error
-    if certain and abs(averaged.half_pulse_phase) > _LARGE_HALF_PULSE_PHASE:
-        _log.warning(
-            "the half-pulses differ by %.0f degrees, which costs signal; set correct_half_pulse_phase",
-            averaged.half_pulse_phase,
-        )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.acquisitions import kept_samples
 from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.mrd.settings import ARRIVAL, NONE, AveragingSettings
 from nadenoise_core.mrd.trajectory import Trajectories
 from nadenoise_core.sampling.gradients import GradientCorrection
 
@@ -21,14 +21,17 @@ class Readout:
     """One acquisition of an image.
 
     Attributes:
-        interleaf, average, half: counted from 0.
+        interleaf, half: as they are counted.
+        average: counted from 0.
         samples: (coils, samples) complex64, without those that the receiver discards.
+        name: of the acquisition, for messages.
     """
 
     interleaf: int
     average: int
     half: int
     samples: NDArray[np.complex64]
+    name: str
 
 
 class ReadoutReader:
@@ -40,16 +43,14 @@ class ReadoutReader:
         gradients: see `gradient_correction`.
 
     Attributes:
-        interleaves, half_pulses: how many the header announces; None if it does not say.
         trajectories: of the interleaves that came.
-        samples: of a readout; 0 before the first came.
     """
 
     def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
         self._settings = settings
         self._shape: tuple[int, ...] | None = None
-        self.interleaves = scan.count(settings.interleaf_counter)
-        self.half_pulses = scan.count(settings.half_pulse_counter)
+        counter = settings.average_counter
+        self._first_average = scan.limits[counter].start if counter in scan.limits else 0
         self.trajectories = Trajectories(settings, scan, gradients)
 
     @property
@@ -65,27 +66,26 @@ class ReadoutReader:
             number: of the acquisition on the stream, for messages.
 
         Raises:
-            RawDataError: a counter beyond what the header announces, another shape than that of the first readout,
-                or values that are not finite.
+            RawDataError: another shape than that of the first readout, or values that are not finite.
             TrajectoryError: see `Trajectories.locate`.
         """
-        idx, given = acquisition.idx, self._settings
-        counters = (given.interleaf_counter, given.average_counter, given.half_pulse_counter)
-        interleaf, average, half = (getattr(idx, counter.value) for counter in counters)
+        given, idx = self._settings, acquisition.idx
+        interleaf = int(getattr(idx, given.interleaf_counter.value))
+        average = 0 if given.average_counter == ARRIVAL else int(getattr(idx, given.average_counter.value))
+        half = 0 if given.half_pulse_counter == NONE else int(getattr(idx, given.half_pulse_counter.value))
         name = f"acquisition {number} (interleaf {interleaf}, average {average}, half-pulse {half})"
+        if average < self._first_average:  # the header's minimum is wrong
+            self._first_average = 0
         samples: NDArray[np.complex64] = acquisition.data[:, kept_samples(acquisition)]
-        self._check(samples, interleaf, half, name)
+        self._check(samples, name)
         try:
             self.trajectories.locate(acquisition, interleaf)
         except TrajectoryError as error:
             raise TrajectoryError(f"{name}: {error}") from None
-        return Readout(interleaf, average, half, samples.conj() if given.conjugate_kspace else samples)
+        samples = samples.conj() if given.conjugate_kspace else samples
+        return Readout(interleaf, average - self._first_average, half, samples, name)
 
-    def _check(self, samples: NDArray[np.complex64], interleaf: int, half: int, name: str) -> None:
-        if self.interleaves is not None and interleaf >= self.interleaves:
-            raise RawDataError(f"{name}: the header announces {self.interleaves} interleaves, counted from 0")
-        if self.half_pulses is not None and half >= self.half_pulses:
-            raise RawDataError(f"{name}: the header announces {self.half_pulses} half-pulses, counted from 0")
+    def _check(self, samples: NDArray[np.complex64], name: str) -> None:
         if self._shape is None:
             self._shape = samples.shape
         if samples.shape != self._shape or samples.shape[1] < 3:

@@ -16,6 +16,9 @@ from nadenoise_core.sampling.trajectory import Encoding
 
 _log = logging.getLogger("nadenoise.scan")
 _ASPECT_TOLERANCE = 0.05
+_LEAST_FIELD_OF_VIEW = 1.0  # mm; what is smaller is in metres
+_LARGEST_COUNTER = 65535  # 16 bits
+_SPIRAL = "spiral"
 
 VIRTUAL_SYSTEM = "virtual calf"
 """What the header of a simulated scan says of the scanner."""
@@ -101,7 +104,8 @@ class Scan:
         encoding: matrix and field of view.
         slice_thickness: mm.
         encoding_space: number of the encoding that is imaged; acquisitions of others are no image data.
-        counts: how many values of a counter (`idx` field) the header announces; without those of which it says nothing.
+        says_spiral: whether the header says so; else the trajectory itself must be one.
+        limits: the values of a counter (`idx` field) that the header announces; without those of which it says nothing.
         sequence: timing.
         words: of patient, study and scanner.
         patient_position: how the patient lies, such as "HFS"; empty where the header does not say.
@@ -113,7 +117,8 @@ class Scan:
     encoding: Encoding
     slice_thickness: float
     encoding_space: int
-    counts: Mapping[str, int]
+    says_spiral: bool
+    limits: Mapping[str, range]
     sequence: Sequence
     words: HeaderWords
     patient_position: str
@@ -123,7 +128,8 @@ class Scan:
 
     def count(self, counter: str) -> int | None:
         """How many values of a counter the header announces; None if it does not say."""
-        return self.counts.get(counter)
+        announced = self.limits.get(counter)
+        return None if announced is None else len(announced)
 
     @property
     def repetition_time(self) -> float | None:
@@ -141,27 +147,24 @@ def read_scan(header_xml: bytes | str) -> Scan:
     """Read an ISMRMRD header, and check what the chain needs of it.
 
     Raises:
-        RawDataError: no header, no encoding, a trajectory other than spiral, or a matrix or field of view that is not
-            above 0.
+        RawDataError: no header, no encoding, a trajectory that is said to be no spiral, or a matrix or field of view
+            that is not above 0.
     """
     header = parse_header(header_xml)
-    encodings = header.sections("encoding")
-    if not encodings:
-        raise RawDataError("the ISMRMRD header has no encoding; convert the raw data anew")
-    kind = encodings[0].text("trajectory")
-    if kind != "spiral":
-        raise RawDataError(f"the header says trajectory '{kind}'; nadenoise reconstructs 'spiral' scans")
-    encoding, slice_thickness = _read_encoding(encodings[0])
-    counts = _read_counts(encodings[0].section("encodingLimits"))
+    number, imaged = _choose_encoding(header.sections("encoding"))
+    encoding, slice_thickness = _read_encoding(imaged)
+    limits = _read_limits(imaged.section("encodingLimits"))
     sequence = _read_sequence(header.section("sequenceParameters"))
     words, measurement = _read_words(header, sequence), header.section("measurementInformation")
     identified = {"position": measurement.text("patientPosition"), "measurement": measurement.text("measurementID")}
-    parts = [asdict(encoding), slice_thickness, counts, asdict(sequence), asdict(words), identified]
+    spans = {counter: (span.start, span.stop) for counter, span in limits.items()}
+    parts = [asdict(encoding), slice_thickness, spans, asdict(sequence), asdict(words), identified]
     return Scan(
         encoding=encoding,
         slice_thickness=slice_thickness,
-        encoding_space=0,
-        counts=counts,
+        encoding_space=number,
+        says_spiral=imaged.text("trajectory") == _SPIRAL,
+        limits=limits,
         sequence=sequence,
         words=words,
         patient_position=identified["position"],
@@ -171,6 +174,26 @@ def read_scan(header_xml: bytes | str) -> Scan:
     )
 
 
+def _choose_encoding(encodings: list[Section]) -> tuple[int, Section]:
+    """The encoding that is imaged, and its number: the first spiral, else the first that may be one.
+
+    Simulators and converters write 'other' for what they have no name for.
+    """
+    kinds = [encoding.text("trajectory") for encoding in encodings]
+    if not kinds:
+        raise RawDataError("the ISMRMRD header has no encoding; convert the raw data anew")
+    for wanted in (_SPIRAL, "other"):
+        if wanted in kinds:
+            number = kinds.index(wanted)
+            if number or kinds.count(wanted) > 1:
+                _log.warning(
+                    "the header has %d encodings; number %d (from 0) is used, '%s'", len(kinds), number, wanted
+                )
+            return number, encodings[number]
+    said = ", ".join(f"'{kind}'" for kind in kinds)
+    raise RawDataError(f"the header says trajectory {said}; nadenoise reconstructs 'spiral' scans")
+
+
 def _read_encoding(section: Section) -> tuple[Encoding, float]:
     """Matrix and field of view, and the slice thickness in mm."""
     recon, encoded = (_read_space(section, name) for name in ("reconSpace", "encodedSpace"))
@@ -178,13 +201,14 @@ def _read_encoding(section: Section) -> tuple[Encoding, float]:
         # Some converters put the number of interleaves there; a spiral reaches equally far along both axes.
         _log.warning("the header's encodedSpace has pixels of another shape than reconSpace's; reconSpace is used")
         encoded = recon
-    thickness = section.section("reconSpace").section("fieldOfView_mm").number("z")
+    size = section.section("reconSpace").section("fieldOfView_mm")
+    thickness = size.number("z")
     if thickness is None or thickness <= 0:
         raise RawDataError(
             f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {thickness}; it must be above 0: "
             "convert the raw data anew"
         )
-    return Encoding(*recon, *encoded), thickness
+    return Encoding(*recon, *encoded), thickness * _millimetres(size)
 
 
 def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[float, float]]:
@@ -200,7 +224,16 @@ def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[flo
             f"the header's {name} has matrix {texts[1]}x{texts[0]} and field of view {texts[3]}x{texts[2]} mm; both "
             "must be above 0: convert the raw data anew"
         )
-    return (int(rows), int(columns)), (height, width)
+    unit = _millimetres(size)
+    return (int(rows), int(columns)), (height * unit, width * unit)
+
+
+def _millimetres(size: Section) -> float:
+    """What the unit of a field of view is in mm: some converters write metres."""
+    if max(size.number(axis) or 0.0 for axis in "xy") >= _LEAST_FIELD_OF_VIEW:
+        return 1.0
+    _log.warning("the header's fieldOfView_mm is below %g mm and is taken as metres", _LEAST_FIELD_OF_VIEW)
+    return 1000.0
 
 
 def _aspect(matrix: tuple[int, int], field_of_view: tuple[float, float]) -> float:
@@ -208,12 +241,13 @@ def _aspect(matrix: tuple[int, int], field_of_view: tuple[float, float]) -> floa
     return (field_of_view[0] / matrix[0]) / (field_of_view[1] / matrix[1])
 
 
-def _read_counts(limits: Section) -> dict[str, int]:
+def _read_limits(limits: Section) -> dict[str, range]:
     found = {}
     for counter in Counter:
-        maximum = limits.section(counter.limit).number("maximum")
-        if maximum is not None and maximum >= 0:
-            found[counter.value] = int(maximum) + 1
+        limit = limits.section(counter.limit)
+        minimum, maximum = limit.number("minimum") or 0.0, limit.number("maximum")
+        if maximum is not None and 0 <= minimum <= maximum <= _LARGEST_COUNTER:
+            found[counter.value] = range(int(minimum), int(maximum) + 1)
     return found
 
 

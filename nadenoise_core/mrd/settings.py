@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,11 @@ from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.sampling.spiral import PAPER_SPIRAL
 from nadenoise_core.sampling.trajectory import TrajectoryUnit
 
+ARRIVAL: Final = "arrival"
+NONE: Final = "none"
+AverageCounter = Counter | Literal["arrival"]
+HalfPulseCounter = Counter | Literal["none"]
+
 
 @dataclass(frozen=True)
 class AveragingSettings:
@@ -22,8 +27,12 @@ class AveragingSettings:
     Attributes:
         emit_at: rising numbers of averages to make an image of; empty: all averages only.
         jackknife_groups: sets of averages that are left out in turn; 0: none.
-        interleaf_counter, average_counter, half_pulse_counter: counters (`idx` fields) of the acquisitions.
+        interleaf_counter: counter (`idx` field) of the interleaf.
+        average_counter: counter of the average, or "arrival": averages are counted by their order.
+        half_pulse_counter: counter of the half-pulse, or "none".
+        interleaves: how many there are; 0: as the header says, or the arms themselves.
         correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
+        correct_average_phase: turn every average back to the phase of the first.
         conjugate_kspace: take the complex conjugate of the samples.
         trajectory: sample positions from the acquisitions, or of a designed spiral.
         trajectory_unit: of the acquisitions' trajectory; "auto" finds out.
@@ -35,9 +44,11 @@ class AveragingSettings:
     emit_at: tuple[int, ...] = ()
     jackknife_groups: int = 0
     interleaf_counter: Counter = Counter.KSPACE_ENCODE_STEP_1
-    average_counter: Counter = Counter.AVERAGE
-    half_pulse_counter: Counter = Counter.SET
+    average_counter: AverageCounter = Counter.AVERAGE
+    half_pulse_counter: HalfPulseCounter = Counter.SET
+    interleaves: int = 0
     correct_half_pulse_phase: bool = False
+    correct_average_phase: bool = False
     conjugate_kspace: bool = False
     trajectory: Literal["acquisition", "spiral"] = "acquisition"
     trajectory_unit: TrajectoryUnit | Literal["auto"] = "auto"
@@ -49,10 +60,14 @@ class AveragingSettings:
     girf: str = ""
 
     @property
+    def used_counters(self) -> tuple[AverageCounter | HalfPulseCounter, ...]:
+        """The counters that count within an image."""
+        return self.interleaf_counter, self.average_counter, self.half_pulse_counter
+
+    @property
     def image_counters(self) -> tuple[Counter, ...]:
-        """The counters that are not averaged over: they tell one image from another."""
-        used = (self.interleaf_counter, self.average_counter, self.half_pulse_counter)
-        return tuple(counter for counter in IMAGE_COUNTERS if counter not in used)
+        """The counters that tell one image from another."""
+        return tuple(counter for counter in IMAGE_COUNTERS if counter not in self.used_counters)
 
 
 def averaging_settings(assignments: Iterable[str]) -> AveragingSettings:

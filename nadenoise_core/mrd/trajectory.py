@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import ismrmrd
@@ -13,6 +14,7 @@ from nadenoise_core.errors import TrajectoryError
 from nadenoise_core.mrd.acquisitions import kept_samples
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.sampling.arms import is_spiral
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import SpiralDesign
 from nadenoise_core.sampling.trajectory import normalise_trajectory
@@ -34,6 +36,7 @@ class Trajectories:
         self.headers: dict[int, ismrmrd.AcquisitionHeader] = {}  # of the first acquisition of every interleaf
         self._settings = settings
         self._encoding = scan.encoding
+        self._says_spiral = scan.says_spiral
         self._gradients = gradients
         self._given: dict[int, NDArray[np.float32]] = {}
         self._corrected: dict[int, NDArray[np.float32]] = {}
@@ -50,43 +53,52 @@ class Trajectories:
             if not designed and not _is_same(given, self._given[interleaf]):
                 raise TrajectoryError("its trajectory differs from that of the same interleaf before")
             return
-        self.headers[interleaf] = acquisition.getHead()
+        self.headers[interleaf] = _placed(acquisition.getHead())
         if designed:
             return
         if given.shape[1] < 2:
             raise TrajectoryError("carries no trajectory; convert the raw data with one, or set trajectory to 'spiral'")
         unit = None if self._settings.trajectory_unit == "auto" else self._settings.trajectory_unit
         k, found = normalise_trajectory(given, self._encoding, unit)
+        if not self._says_spiral and not is_spiral(k):
+            raise TrajectoryError("the header says that its trajectory is no spiral, and it is none")
         k = self._correct(k, interleaf)
         if not self._corrected:
             _log.info("trajectory in %s", found)
         self._corrected[interleaf], self._given[interleaf] = k, given
 
-    def stacked(self, interleaves: int, samples: int) -> NDArray[np.float32]:
+    def given(self, interleaves: Sequence[int]) -> NDArray[np.float32] | None:
+        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it is to be designed."""
+        if self._settings.trajectory == "spiral":
+            return None
+        return np.stack([self._corrected[interleaf] for interleaf in interleaves])
+
+    def stacked(self, interleaves: Sequence[int], samples: int) -> NDArray[np.float32]:
         """(interleaves, samples, 2) in cycles/pixel.
 
         Raises:
             TrajectoryError: a designed spiral has another number of samples.
         """
-        if self._settings.trajectory == "acquisition":
-            return np.stack([self._corrected[interleaf] for interleaf in range(interleaves)])
-        k = self._design(interleaves).trajectory()
+        given = self.given(interleaves)
+        if given is not None:
+            return given
+        k = self._design(len(interleaves), self.headers[interleaves[0]].sample_time_us).trajectory()
         if k.shape[1] != samples:
             raise TrajectoryError(
                 f"the designed spiral has {k.shape[1]} samples, the acquisitions have {samples}; correct max_gradient, "
                 "rise_time and oversampling in the chain"
             )
         k = k * self._encoding.pixel[::-1]
-        return np.stack([self._correct(arm, interleaf) for interleaf, arm in enumerate(k)])
+        return np.stack([self._correct(arm, interleaf) for interleaf, arm in zip(interleaves, k, strict=True)])
 
-    def _design(self, interleaves: int) -> SpiralDesign:
+    def _design(self, interleaves: int, dwell_time: float) -> SpiralDesign:
         return SpiralDesign(
             matrix=self._encoding.matrix[1],
             field_of_view=self._encoding.field_of_view[1],
             interleaves=interleaves,
             max_gradient=self._settings.max_gradient,
             rise_time=self._settings.rise_time,
-            dwell_time=self.headers[0].sample_time_us,
+            dwell_time=dwell_time,
             oversampling=self._settings.oversampling,
             delay=self._settings.gradient_delay,
         )
@@ -105,6 +117,15 @@ def gradient_correction(settings: AveragingSettings, scan: Scan) -> GradientCorr
     """
     response = read_response(Path(settings.girf)) if settings.girf else None
     return GradientCorrection(settings.trajectory_delay, response, scan.patient_position)
+
+
+def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
+    """A header whose positions are numbers: what is none becomes 0, with a warning."""
+    for name in ("position", "patient_table_position"):
+        if not np.isfinite(getattr(head, name)[:]).all():
+            _log.warning("the %s of the acquisitions is not finite, and is taken as 0", name)
+            getattr(head, name)[:] = (0.0, 0.0, 0.0)
+    return head
 
 
 def _is_same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

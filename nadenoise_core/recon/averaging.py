@@ -1,13 +1,14 @@
 """Averaging in k-space, as the readouts arrive, with the noise level that the repeats themselves tell.
 
-Averaging commutes with the NUFFT, so sums are kept and no single average is. Readouts may come in any order, twice,
-or not at all. Sums are kept apart only between the numbers of averages at which an image is wanted; memory does not
-grow with the number of averages.
+Averaging commutes with the NUFFT, so sums are kept and no single average is, but the first of every readout, with
+which the phases of the others are compared. Readouts may come in any order, twice, or not at all. Sums are kept apart
+only between the numbers of averages at which an image is wanted; memory does not grow with the number of averages.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.recon.coils import independent_coils, is_white, warn_of_dependent, whitening_matrix
+from nadenoise_core.recon.phase import PhaseLoss, bulk_phase, likeness, phase_loss
 
+_Key = tuple[int, int]  # interleaf, half-pulse
+_NAMED = 6  # interleaves in a message
 _ROUNDING = 1e-12  # of the signal's power: what repeats without noise differ by
 
 
@@ -33,6 +37,9 @@ class AveragedKspace:
         half_pulse_phase: bulk phase of the second half-pulse against the first, degrees within +-90; 0 without
             half-pulses.
         half_pulse_phase_error: its standard error by noise, degrees; NaN where nothing was repeated.
+        half_pulse_ratio: strength of the second half-pulse against the first, where one is but a multiple of the
+            other, as half-pulses are not; NaN where they differ, or cannot be told apart from noise.
+        phase_loss: what the phases of the averages cost.
     """
 
     kspace: NDArray[np.complex64]
@@ -41,6 +48,8 @@ class AveragedKspace:
     half_pulse_phase: float
     half_pulse_phase_error: float
     noise_covariance: NDArray[np.complex128]
+    half_pulse_ratio: float = float("nan")
+    phase_loss: PhaseLoss = PhaseLoss()
 
     def whitened(self) -> AveragedKspace:
         """The same with noise that is uncorrelated and equally strong in all coils, by what the repeats tell.
@@ -74,6 +83,7 @@ class _Sum:
     total: NDArray[np.complex128]  # (coils, samples)
     power: NDArray[np.complex128]  # (coils, coils) sum of outer samples times outer samples, conjugated
     count: int = 0
+    copies: int = 0  # of readouts that are in it
 
     @classmethod
     def of(cls, coils: int, samples: int) -> _Sum:
@@ -83,6 +93,7 @@ class _Sum:
         self.total += other.total
         self.power += other.power
         self.count += other.count
+        self.copies += other.copies
 
 
 @dataclass
@@ -101,65 +112,77 @@ class KspaceAverager:
     noise_samples: slice
     groups: int = 1
     _sums: dict[tuple[int, int, int, int], _Sum] = field(default_factory=dict)
-    _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+    _seen: dict[_Key, int] = field(default_factory=dict)
+    _first: dict[_Key, tuple[int, NDArray[np.complex64]]] = field(default_factory=dict)
+    _products: dict[int, dict[int, complex]] = field(default_factory=dict)
+    _energies: dict[int, dict[int, float]] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._counted = [0] * (len(self.levels) + 1)
 
-    def add(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> bool:
-        """Take one readout, (coils, samples); False if that average of it was there already and it is left out."""
+    def add(
+        self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64], is_copy: bool = False
+    ) -> bool:
+        """Take one readout, (coils, samples); False if that average of it was there already and it is left out.
+
+        A copy of another average counts as having come, but is no repeat: it is not summed.
+        """
         bit = 1 << average
         seen = self._seen.get((interleaf, half), 0)
         if seen & bit:
             return False
         self._seen[interleaf, half] = seen | bit
-        span = bisect_right(self.levels, average)
-        self._counted[span] += 1
-        key = (interleaf, half, span, average % self.groups)
-        readout = self._sums.get(key)
-        if readout is None:
-            readout = self._sums[key] = _Sum.of(*samples.shape)
-        readout.total += samples
-        outer = samples[:, self.noise_samples].astype(np.complex128)
-        readout.power += outer @ outer.conj().T
-        readout.count += 1
+        self._counted[bisect_right(self.levels, average)] += 1
+        readout = self._sum_of(average, interleaf, half, samples)
+        if is_copy:
+            readout.copies += 1
+            return True
+        self._change(readout, samples, 1)
+        self._compare(average, interleaf, half, samples)
         return True
+
+    def replace(
+        self, average: int, interleaf: int, half: int, old: NDArray[np.complex64], new: NDArray[np.complex64]
+    ) -> None:
+        """Put other samples in the place of a readout that was added, the first of its interleaf and half-pulse."""
+        readout = self._sum_of(average, interleaf, half, old)
+        self._change(readout, old, -1)
+        self._change(readout, new, 1)
+        self._first[interleaf, half] = average, new
 
     def is_complete(self, level: int, readouts: int) -> bool:
         """Whether all of `readouts` (interleaves times half-pulses) have all averages below `level`."""
         return sum(self._counted[: self.levels.index(level) + 1]) == level * readouts
 
     @property
-    def interleaves(self) -> int:
-        """One more than the highest interleaf seen."""
-        return 1 + max((interleaf for interleaf, _ in self._seen), default=-1)
+    def interleaves(self) -> tuple[int, ...]:
+        """The interleaves that came, rising."""
+        return tuple(sorted({interleaf for interleaf, _ in self._seen}))
 
     @property
-    def half_pulses(self) -> int:
-        """One more than the highest half-pulse seen."""
-        return 1 + max((half for _, half in self._seen), default=-1)
+    def half_pulses(self) -> tuple[int, ...]:
+        """The half-pulses that came, rising."""
+        return tuple(sorted({half for _, half in self._seen}))
 
     @property
     def averages(self) -> int:
         """One more than the highest average seen."""
         return max((seen.bit_length() for seen in self._seen.values()), default=0)
 
-    def missing(self, level: int, interleaves: int, half_pulses: int) -> dict[tuple[int, int], int]:
+    def missing(self, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]) -> dict[_Key, int]:
         """How many of the averages below `level` are missing, by (interleaf, half-pulse); complete ones left out."""
         mask = (1 << level) - 1
         lost = {
-            (i, h): level - (self._seen.get((i, h), 0) & mask).bit_count()
-            for i in range(interleaves)
-            for h in range(half_pulses)
+            (i, h): level - (self._seen.get((i, h), 0) & mask).bit_count() for i in interleaves for h in half_pulses
         }
         return {key: count for key, count in lost.items() if count}
 
     def average(
         self,
         level: int,
-        interleaves: int,
-        half_pulses: int,
+        interleaves: Sequence[int],
+        half_pulses: Sequence[int],
         correct_half_pulse_phase: bool = False,
         without: int | None = None,
     ) -> AveragedKspace:
@@ -167,29 +190,29 @@ class KspaceAverager:
 
         Args:
             level: one of `levels`, or any number above the last for all that came.
-            interleaves, half_pulses: how many there must be.
+            interleaves, half_pulses: those that there must be.
             correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
             without: a group of averages to leave out, counted from 0; None for none.
 
         Raises:
             RawDataError: an interleaf without any readout; the message names it.
         """
-        sums = [[self._sum_below(level, i, h, without) for h in range(half_pulses)] for i in range(interleaves)]
-        empty = [f"{i}" for i, halves in enumerate(sums) if any(readout is None for readout in halves)]
-        if empty:
-            raise RawDataError(
-                f"interleaf {', '.join(empty)} of {interleaves} (counted from 0) never came; an image needs all "
-                "interleaves: check that the raw file is complete"
-            )
-        readouts = [[readout for readout in halves if readout is not None] for halves in sums]
-        counts = np.array([[readout.count for readout in halves] for halves in readouts])
+        sums = [[self._sum_below(level, i, h, without) for h in half_pulses] for i in interleaves]
+        readouts = _complete(sums, interleaves)
+        # Where all repeats are copies there is no noise, and they count as averages.
+        noiseless = all(readout.count == 1 for halves in readouts for readout in halves)
+        counts = np.array([[r.count + (r.copies if noiseless else 0) for r in halves] for halves in readouts])
         means = np.array([[readout.total / readout.count for readout in halves] for halves in readouts])
         covariance = self._noise_covariance(readouts)
+        if noiseless and counts.max() > 1:
+            covariance = np.zeros_like(covariance)
         power = np.diagonal(covariance).real
         variance = float(power[power != 0].mean()) / 2 if power.any() else 0.0
-        phase, phase_error = 0.0, 0.0
-        if half_pulses == 2:
-            phase, phase_error = _bulk_phase(means[:, 0], means[:, 1], variance / float(counts.mean()))
+        phase, phase_error, ratio = 0.0, 0.0, float("nan")
+        if len(half_pulses) == 2:
+            of_mean = variance / float(counts.mean())
+            phase, phase_error = bulk_phase(means[:, 0], means[:, 1], of_mean)
+            ratio = likeness(means[:, 0], means[:, 1], of_mean)
         if correct_half_pulse_phase:
             means[:, 1:] *= np.exp(-1j * phase)
         return AveragedKspace(
@@ -199,17 +222,50 @@ class KspaceAverager:
             half_pulse_phase=float(np.degrees(phase)),
             half_pulse_phase_error=float(np.degrees(phase_error)),
             noise_covariance=covariance,
+            half_pulse_ratio=ratio,
+            phase_loss=self._phase_loss(level, variance),
         )
+
+    def _sum_of(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> _Sum:
+        key = (interleaf, half, bisect_right(self.levels, average), average % self.groups)
+        readout = self._sums.get(key)
+        if readout is None:
+            readout = self._sums[key] = _Sum.of(*samples.shape)
+        return readout
+
+    def _change(self, readout: _Sum, samples: NDArray[np.complex64], sign: int) -> None:
+        readout.total += sign * samples
+        outer = samples[:, self.noise_samples].astype(np.complex128)
+        readout.power += sign * (outer @ outer.conj().T)
+        readout.count += sign
+
+    def _compare(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> None:
+        """Keep how a readout agrees with the first of its kind, for the phases of averages."""
+        reference, first = self._first.setdefault((interleaf, half), (average, samples))
+        if reference == average:
+            return
+        products, energies = self._products.setdefault(reference, {}), self._energies.setdefault(reference, {})
+        products[average] = products.get(average, 0j) + complex(np.vdot(first, samples))
+        energy = float(np.vdot(first, first).real + np.vdot(samples, samples).real)
+        energies[average] = energies.get(average, 0.0) + energy
+
+    def _phase_loss(self, level: int, variance: float) -> PhaseLoss:
+        """By the average that most readouts have come first of."""
+        reference = max(self._products, key=lambda number: len(self._products[number]), default=None)
+        if reference is None:
+            return PhaseLoss()
+        within = {number: value for number, value in self._products[reference].items() if number < level}
+        return phase_loss(within, self._energies[reference], variance)
 
     def _sum_below(self, level: int, interleaf: int, half: int, without: int | None) -> _Sum | None:
         total: _Sum | None = None
         for span in range(bisect_right(self.levels, level - 1) + 1):
             for group in range(self.groups):
                 part = self._sums.get((interleaf, half, span, group))
-                if part is not None and group != without:
+                if part is not None and part.count + part.copies and group != without:
                     total = total or _Sum.of(*part.total.shape)
                     total.add(part)
-        return total
+        return total if total is not None and total.count else None
 
     def _noise_covariance(self, readouts: list[list[_Sum]]) -> NDArray[np.complex128]:
         """Covariance of the coils' noise in one sample of one readout, pooled over all; NaN without repeats."""
@@ -225,15 +281,13 @@ class KspaceAverager:
         return np.zeros_like(scatter) if noiseless else np.asarray(scatter / freedom)
 
 
-def _bulk_phase(first: NDArray[np.complex128], second: NDArray[np.complex128], variance: float) -> tuple[float, float]:
-    """Phase of the second half-pulse against the first, and its standard error, radians.
-
-    The halves are a/2 + o and a/2 - o, with o what lies outside the slice. Their product has the phase 0 where o is
-    weak and pi where it is strong; so the phase is known within half a turn, and a bulk phase is taken as small.
-    """
-    product = complex(np.vdot(first, second))
-    phase = float(np.angle(product))
-    within = phase - np.pi * round(phase / np.pi)
-    energy = float(np.vdot(first, first).real + np.vdot(second, second).real)
-    error = (variance * energy) ** 0.5 / abs(product) if product else float("inf")
-    return within, error
+def _complete(sums: list[list[_Sum | None]], interleaves: Sequence[int]) -> list[list[_Sum]]:
+    empty = [f"{i}" for i, halves in zip(interleaves, sums, strict=True) if any(readout is None for readout in halves)]
+    if empty:
+        more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
+        named = f"interleaf {', '.join(empty[:_NAMED])}{more} of {len(interleaves)} (counted from {min(interleaves)})"
+        raise RawDataError(
+            f"{named} never came; an image needs all interleaves: check that the raw file is complete; where it is, "
+            "set interleaves in 'accumulate' to the number of those that there are"
+        )
+    return [[readout for readout in halves if readout is not None] for halves in sums]

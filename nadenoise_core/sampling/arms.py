@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _LEAST_TURN = np.pi / 4  # of a spiral arm, radians; a spoke has none, but for its errors
 _LARGEST_START = 0.2  # of the largest radius
 _ROTATED = 0.1  # how far copies may differ, of their size
-_LARGEST_GAP = 1.5  # of the mean angle between arms
+_LEAST_GAP, _LARGEST_GAP = 0.3, 1.5  # of the mean angle between arms
 _LARGEST_STEP = 1.5  # Nyquist intervals from one arm to the next
 _WHOLE = 0.1  # how near to a whole number of steps a gap is
 
@@ -34,12 +34,15 @@ class Arms:
     @property
     def whole(self) -> bool:
         """Whether the arms cover k-space: evenly around, and at Nyquist's distance."""
-        even = bool(self.gaps.max() <= _LARGEST_GAP * self.gaps.mean())
+        relative = self.gaps / self.gaps.mean()
+        even = bool(relative.min() >= _LEAST_GAP and relative.max() <= _LARGEST_GAP)
         return even and not self.missing and self.step <= _LARGEST_STEP
 
     @property
     def missing(self) -> int:
         """How many arms of an even set are not there; 0 where the set is not even, or whole."""
+        if self.gaps.min() < 0.1 * self.gaps.mean():
+            return 0
         steps = self.gaps / self.gaps.min()
         even = bool(np.all(np.abs(steps - np.rint(steps)) < _WHOLE))
         return int(np.rint(steps).sum()) - len(steps) if even else 0

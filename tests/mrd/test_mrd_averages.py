@@ -75,7 +75,7 @@ def test_an_average_that_lacks_a_readout_is_left_out(tmp_path, measured):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"), [({"slice": 1}, "several slices"), ({"kspace_encode_step_1": 25}, "announces 20 interleaves")]
+    ("change", "words"), [({"slice": 1}, "several slices"), ({"kspace_encode_step_1": 25}, "interleaf 25 came")]
 )
 def test_what_is_no_single_image_is_refused(change, words, tmp_path, measured, changed):
     measurement, items = measured()

@@ -1,0 +1,242 @@
+"""Scans as others write them: what the header says wrong, and what the counters mean elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from gadgetron.types.recon_data import ReconData
+
+from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.mrd.buffer import unpack
+
+INTERLEAVES = 20
+
+
+@pytest.fixture(scope="module")
+def scan(measured):
+    """Header and acquisitions of 4 averages without half-pulses."""
+    measurement, items = measured(averages=4, half_pulses=False, noise=15.0)
+    return measurement.header_xml(), items
+
+
+@pytest.fixture
+def accumulate(run_chain):
+    def run(header, items, **properties):
+        made = run_chain([("accumulate", properties)], header, items)
+        return [unpack(item[0].data) for item in made if isinstance(item, ReconData)]
+
+    return run
+
+
+def mean(items):
+    """The mean of the averages, (interleaves, samples)."""
+    return np.stack(
+        [np.mean([a.data[0] for a in items if a.idx.kspace_encode_step_1 == i], axis=0) for i in range(INTERLEAVES)]
+    )
+
+
+def interleaf_limits(header: str, limits: str) -> str:
+    found = re.search(r"<kspace_encoding_step_1>.*?</kspace_encoding_step_1>", header, re.S)
+    assert found is not None
+    return header.replace(found[0], limits and f"<kspace_encoding_step_1>{limits}</kspace_encoding_step_1>")
+
+
+def assert_same(readouts, items, averages=4):
+    assert list(readouts.averages) == [averages] * INTERLEAVES
+    expected = mean(items)
+    np.testing.assert_allclose(readouts.kspace[0], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            "<minimum>0</minimum><maximum>20</maximum>",
+            "<minimum>0</minimum><maximum>18</maximum>",
+            "<minimum>0</minimum><maximum>79</maximum>",
+            "<minimum>1</minimum><maximum>20</maximum>",
+            "<minimum>0</minimum><maximum>n/a</maximum>",
+            "",
+        ],
+    )
+    @pytest.mark.parametrize("offset", [0, 1, 64])
+    def test_a_whole_set_of_arms_counts_more_than_the_header(self, limits, offset, scan, accumulate, changed, caplog):
+        header, items = scan
+        moved = [changed(a, kspace_encode_step_1=a.idx.kspace_encode_step_1 + offset) for a in items]
+        (readouts,) = accumulate(interleaf_limits(header, limits), moved)
+        assert_same(readouts, items)
+        right = (limits, offset) == ("<minimum>1</minimum><maximum>20</maximum>", 1)
+        assert ("the header announces" in caplog.text) == (bool(limits) and "n/a" not in limits and not right)
+
+    @pytest.mark.parametrize("lost", [[19], [0], [3, 7], list(range(5)), list(range(0, 20, 2))])
+    def test_arms_that_are_missing_are_missed_whatever_it_says(self, lost, scan, accumulate):
+        header, items = scan
+        kept = [a for a in items if a.idx.kspace_encode_step_1 not in lost]
+        with pytest.raises(RawDataError, match="never came"):
+            accumulate(header, kept)
+        if lost != list(range(0, 20, 2)):  # of an even half of them nothing tells but the header
+            with pytest.raises(RawDataError, match="never came"):
+                accumulate(interleaf_limits(header, ""), kept)
+
+    def test_their_number_can_be_given(self, scan, accumulate, changed):
+        header, items = scan
+        kept = [a for a in items if a.idx.kspace_encode_step_1 != 19]
+        (readouts,) = accumulate(header, kept, interleaves="19")
+        assert readouts.kspace.shape[1] == 19
+        with pytest.raises(RawDataError, match="19 interleaves came, interleaves is 18"):
+            accumulate(header, kept, interleaves="18")
+
+    def test_an_image_of_fewer_than_came_is_not_left_unsaid(self, scan, accumulate):
+        header, items = scan
+        with pytest.raises(RawDataError, match="acquisition 19 is beyond what the header announces"):
+            accumulate(interleaf_limits(header, "<minimum>0</minimum><maximum>18</maximum>"), items, emit_at="1, 4")
+
+    def test_averages_may_be_counted_from_1(self, scan, accumulate, changed):
+        header, items = scan
+        moved = [changed(a, average=a.idx.average + 1) for a in items]
+        one = header.replace("<average><minimum>0</minimum><maximum>3<", "<average><minimum>1</minimum><maximum>4<")
+        assert one != header
+        first, last = accumulate(one, moved, emit_at="1, 4")
+        assert_same(first, [a for a in items if a.idx.average == 0], 1)
+        assert_same(last, items)
+
+
+class TestTrajectory:
+    def test_other_is_a_spiral_if_it_is_one(self, scan, accumulate):
+        header, items = scan
+        (readouts,) = accumulate(header.replace(">spiral<", ">other<"), items)
+        assert_same(readouts, items)
+
+    def test_and_refused_if_it_is_none(self, scan, accumulate, changed):
+        header, items = scan
+        line = np.linspace(0, 0.5, items[0].number_of_samples)[:, None]
+        spokes = [
+            changed(a, trajectory=(line * [np.cos(t), np.sin(t)]).astype(np.float32))
+            for a in items
+            for t in [2 * np.pi * a.idx.kspace_encode_step_1 / INTERLEAVES]
+        ]
+        with pytest.raises(TrajectoryError, match="no spiral"):
+            accumulate(header.replace(">spiral<", ">other<"), spokes)
+
+    def test_the_spiral_may_be_the_second_encoding(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        start, end = header.index("<encoding>"), header.index("</encoding>") + len("</encoding>")
+        other = header[start:end].replace("spiral", "cartesian")
+        second = [changed(a, encoding_space_ref=1) for a in items]
+        reference = [changed(items[0], data=99 * items[0].data)]
+        (readouts,) = accumulate(header[:start] + other + header[start:], [*reference, *second])
+        assert_same(readouts, items)
+        assert "2 encodings" in caplog.text
+
+
+class TestCounters:
+    def test_partitions_are_no_slices(self, scan, accumulate, changed):
+        header, items = scan
+        stack = [changed(a, kspace_encode_step_2=n) for a in items for n in (0, 1)]
+        with pytest.raises(RawDataError, match="acquisition 1: kspace_encode_step_2 is 1 after 0: .* stack of spirals"):
+            accumulate(header, stack)
+
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_sets_of_another_strength_are_no_half_pulses(self, announced, scan, accumulate, changed):
+        header, items = scan
+        maximum = "<set><minimum>0</minimum><maximum>0</maximum><center>0</center></set>"
+        assert maximum in header
+        header = header.replace(maximum, maximum.replace("<maximum>0", "<maximum>1") if announced else "")
+        both = [changed(a, data=a.data * gain, set=n) for a in items for n, gain in enumerate((1, 0.5))]
+        with pytest.raises(RawDataError, match=r"the first times 0\.[45]\d, so these are no half-pulses"):
+            accumulate(header, both)
+        first, second = accumulate(header, both, half_pulse_counter="none")
+        assert_same(first, items)
+        np.testing.assert_allclose(second.kspace, 0.5 * first.kspace, rtol=1e-5)
+
+    def test_half_pulses_are_half_pulses(self, measured, run_chain):
+        for seed in range(1, 7):  # with a leg outside the slice
+            measurement, items = measured(averages=2, seed=seed, noise=58.0)
+            assert len(run_chain(["accumulate"], measurement.header_xml(), items)) == 1
+
+    def test_three_sets_are_told(self, scan, accumulate, changed):
+        header, items = scan
+        three = [changed(a, set=n) for a in items for n in range(3)]
+        with pytest.raises(RawDataError, match="3 values of the counter of half-pulses"):
+            accumulate(
+                header.replace("<set><minimum>0</minimum><maximum>0<", "<set><minimum>0</minimum><maximum>2<"), three
+            )
+
+    def test_averages_in_repetition_are_hinted_at(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        moved = [changed(a, repetition=a.idx.average, average=0) for a in items]
+        none = re.sub("<average>.*?</average>", "", header, flags=re.S)
+        assert len(accumulate(none, moved)) == 4
+        assert "4 repetitions of one average, each an image of its own" in caplog.text
+        (readouts,) = accumulate(none, moved, average_counter="repetition")
+        assert_same(readouts, items)
+
+    @pytest.mark.parametrize("limit", ["", "0", "3"])
+    @pytest.mark.parametrize("properties", [{}, {"average_counter": "arrival"}])
+    def test_averages_that_nobody_counts_are_averaged(self, limit, properties, scan, accumulate, changed):
+        header, items = scan
+        still = [changed(a, average=0) for a in items]
+        limits = f"<average><minimum>0</minimum><maximum>{limit}</maximum></average>" if limit else ""
+        (readouts,) = accumulate(re.sub("<average>.*?</average>", limits, header, flags=re.S), still, **properties)
+        assert_same(readouts, items)
+
+    def test_dummies_without_their_flag_are_left_out(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        dummies = [changed(a, data=3 * a.data) for a in items[:4]]
+        for properties in ({}, {"emit_at": "1, 4"}):
+            *_, readouts = accumulate(header, [*dummies, *items], **properties)
+            assert_same(readouts, items)
+        assert "the first 4 acquisitions are dummies" in caplog.text
+
+    def test_averages_that_came_twice_count_once(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        twins = [changed(a, average=2 * a.idx.average + n) for a in items for n in (0, 1)]
+        longer = header.replace("<average><minimum>0</minimum><maximum>3<", "<average><minimum>0</minimum><maximum>7<")
+        (readouts,) = accumulate(longer, twins)
+        (alone,) = accumulate(header, items)
+        assert_same(readouts, items)
+        np.testing.assert_allclose(readouts.noise_std, alone.noise_std, rtol=1e-6)
+        assert "80 acquisitions are copies of other averages" in caplog.text
+
+
+class TestAveragePhase:
+    @pytest.fixture
+    def drifting(self, measured, changed):
+        """30 averages that turn by 150 degrees, and those that do not."""
+        measurement, items = measured(averages=30, half_pulses=False, noise=58.0)
+        turns = [np.exp(1j * np.radians(150 * a.idx.average / 29)) for a in items]
+        moved = [changed(a, (a.data * turn).astype(np.complex64)) for a, turn in zip(items, turns, strict=True)]
+        return measurement.header_xml(), items, moved
+
+    def test_its_loss_is_told(self, drifting, accumulate, caplog):
+        header, items, moved = drifting
+        accumulate(header, items)
+        assert not caplog.records
+        accumulate(header, moved)
+        found = re.search(r"costs (\d+) % of the signal; set correct_average_phase", caplog.text)
+        phases = np.radians(150 * np.arange(30) / 29)
+        assert found is not None and float(found[1]) == pytest.approx(
+            100 * (1 - abs(np.exp(1j * phases).mean())), abs=1.5
+        )
+
+    @pytest.mark.parametrize("order", ["as measured", "shuffled within averages"])
+    def test_corrected_it_is_gone(self, order, drifting, accumulate, caplog):
+        header, items, moved = drifting
+        if order != "as measured":
+            rng = np.random.default_rng(0)
+            moved = sorted(moved, key=lambda a: (a.idx.average, rng.random()))
+        (straight,) = accumulate(header, items)
+        (turned,) = accumulate(header, moved, correct_average_phase="true")
+        product = np.vdot(straight.kspace, turned.kspace)
+        assert abs(product) / np.vdot(straight.kspace, straight.kspace).real == pytest.approx(1, abs=0.005)
+        assert abs(np.degrees(np.angle(product))) < 10  # the phase is that of the first average, with its noise
+        np.testing.assert_allclose(turned.noise_std, straight.noise_std, rtol=0.01)
+        assert "costs" not in caplog.text
+
+    def test_mixed_averages_are_told(self, drifting, accumulate):
+        header, _, moved = drifting
+        inner = sorted(moved, key=lambda a: a.idx.kspace_encode_step_1)
+        with pytest.raises(RawDataError, match="averages that come one after the other"):
+            accumulate(header, inner, correct_average_phase="true")

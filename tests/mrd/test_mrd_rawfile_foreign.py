@@ -1,0 +1,158 @@
+"""Raw files as others lay them out: HDF5 is read by name, and the header's bytes stay as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import ismrmrd
+import numpy as np
+import pytest
+from ismrmrd.hdf5 import acquisition_dtype
+
+from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.rawfile import RawFile, write_raw_file
+from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.simulate.measurement import VirtualMeasurement
+
+XML = VirtualMeasurement(averages=1).header_xml()
+
+
+@pytest.fixture
+def items():
+    rng = np.random.default_rng(4)
+    made = []
+    for number in range(5):
+        data = (rng.standard_normal((2, 6)) + 1j * rng.standard_normal((2, 6))).astype(np.complex64)
+        acquisition = ismrmrd.Acquisition.from_array(data, rng.standard_normal((6, 2)).astype(np.float32))
+        acquisition.idx.kspace_encode_step_1 = number
+        acquisition.sample_time_us, acquisition.scan_counter = 14.8, 100_000 + number
+        acquisition.position[:] = (1.5, -2.5, number)
+        made.append(acquisition)
+    return made
+
+
+def big_endian(dtype: np.dtype) -> np.dtype:
+    if dtype.names:
+        return np.dtype([(name, big_endian(dtype[name])) for name in dtype.names])
+    if dtype.subdtype:
+        return np.dtype((big_endian(dtype.subdtype[0]), dtype.subdtype[1]))
+    inner = h5py.check_dtype(vlen=dtype)
+    return h5py.vlen_dtype(np.dtype(inner).newbyteorder(">")) if inner else dtype.newbyteorder(">")
+
+
+def shuffled(dtype: np.dtype) -> np.dtype:
+    if not dtype.names:
+        return dtype
+    return np.dtype(
+        [(name, shuffled(dtype[name])) for name in sorted(dtype.names)] + [(f"new_{len(dtype.names)}", "<i4")]
+    )
+
+
+def widened(dtype: np.dtype) -> np.dtype:
+    if dtype.names:
+        return np.dtype([(name, widened(dtype[name])) for name in dtype.names])
+    wider = {"<u2": "<u4", "<f4": "<f8"}
+    if dtype.subdtype:
+        return np.dtype((widened(dtype.subdtype[0]), dtype.subdtype[1]))
+    return np.dtype(wider.get(dtype.str, dtype)) if h5py.check_dtype(vlen=dtype) is None else dtype
+
+
+def fill(target, source):
+    for name in source.dtype.names:
+        if source.dtype[name].names:
+            fill(target[name], source[name])
+        else:
+            target[name] = source[name]
+
+
+def laid_out(path: Path, items, change) -> None:
+    """A raw file whose acquisitions have another compound type."""
+    write_raw_file(path, XML, items)
+    with h5py.File(path, "r+") as file:
+        rows = file["dataset/data"][()]
+        other = np.empty(len(rows), change(acquisition_dtype))
+        fill(other["head"], rows["head"])
+        for name in ("traj", "data"):
+            inner = h5py.check_dtype(vlen=other.dtype[name])
+            for row, given in zip(other, rows, strict=True):
+                row[name] = given[name].astype(inner)
+        del file["dataset/data"]
+        file["dataset"].create_dataset("data", data=other)
+
+
+@pytest.mark.parametrize("change", [lambda same: same, big_endian, shuffled, widened])
+def test_acquisitions_are_read_by_the_names_of_their_fields(change, items, tmp_path):
+    laid_out(tmp_path / "raw.h5", items, change)
+    with RawFile(tmp_path / "raw.h5") as file:
+        read = list(file.acquisitions())
+    for given, got in zip(items, read, strict=True):
+        assert bytes(got.getHead()) == bytes(given.getHead())
+        np.testing.assert_array_equal(got.data, given.data)
+        np.testing.assert_array_equal(got.traj, given.traj)
+
+
+def test_a_field_that_is_not_there_is_named(items, tmp_path):
+    def without(dtype):
+        head = np.dtype([(name, dtype["head"][name]) for name in dtype["head"].names if name != "idx"])
+        return np.dtype([("head", head), ("traj", dtype["traj"]), ("data", dtype["data"])])
+
+    write_raw_file(tmp_path / "raw.h5", XML, items)
+    with h5py.File(tmp_path / "raw.h5", "r+") as file:
+        del file["dataset/data"]
+        file["dataset"].create_dataset("data", (2,), dtype=without(acquisition_dtype))
+    with pytest.raises(RawDataError, match="another ISMRMRD version, without head.idx"):
+        RawFile(tmp_path / "raw.h5")
+
+
+@pytest.mark.parametrize("group", ["scan", "study/scan", "a/b/c"])
+def test_measurements_lie_in_groups_of_any_depth(group, items, tmp_path):
+    write_raw_file(tmp_path / "raw.h5", XML, items)
+    with h5py.File(tmp_path / "raw.h5", "r+") as file:
+        file.move("dataset", group)
+    for chosen in (None, group, f"/{group}/"):
+        with RawFile(tmp_path / "raw.h5", chosen) as file:
+            assert len(file) == 5
+    with pytest.raises(RawDataError, match=f"no measurement 'dataset'; it holds {group}"):
+        RawFile(tmp_path / "raw.h5", "dataset")
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda group, xml: group.create_dataset("xml", data=xml, dtype=h5py.special_dtype(vlen=bytes)),
+        lambda group, xml: group.create_dataset("xml", data=np.bytes_(xml)),
+        lambda group, xml: group.create_dataset("xml", data=[xml.decode()], dtype=h5py.string_dtype()),
+        lambda group, xml: group.create_dataset("xml", data=[[xml]], dtype=h5py.special_dtype(vlen=bytes)),
+    ],
+    ids=["scalar", "fixed length", "text", "two axes"],
+)
+def test_the_header_is_read_however_it_is_stored(store, items, tmp_path):
+    write_raw_file(tmp_path / "raw.h5", XML, items)
+    with h5py.File(tmp_path / "raw.h5", "r+") as file:
+        del file["dataset/xml"]
+        store(file["dataset"], XML.encode())
+    with RawFile(tmp_path / "raw.h5") as file:
+        assert read_scan(file.header_xml) == read_scan(XML)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "name"),
+    [
+        ("utf-8", "utf-8", "Yamada^Tarou=山田^太郎"),
+        ("latin-1", "ISO-8859-1", "Müller^Jürgen"),
+        ("utf-16", "UTF-16", "Müller^Jürgen"),
+        ("latin-1", "utf-8", ""),  # a name that the declaration makes unreadable is no name
+    ],
+)
+def test_a_header_keeps_its_bytes(encoding, declared, name, items, tmp_path, caplog):
+    text = XML.replace('encoding="utf-8"', f'encoding="{declared}"').replace("Virtual^Calf", name or "Müller^Jürgen")
+    given = text.encode(encoding)
+    scan = read_scan(given)
+    assert scan.words.patient_name == name and scan.words.patient_id == "calf-1"
+    assert ("patientName is in another encoding" in caplog.text) == (not name)
+    assert "ller" not in caplog.text
+    if encoding != "utf-16":  # HDF5 ends text at a NUL
+        write_raw_file(tmp_path / "raw.h5", given, items)
+        with RawFile(tmp_path / "raw.h5") as file:
+            assert file.header_xml == given
