@@ -21,9 +21,8 @@ from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, Samplin
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.acquisitions import image_of
 from nadenoise_core.sampling.trajectory import Encoding
-
-_PLACE = ("kspace_encode_step_2", "slice", "contrast", "phase", "repetition")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class AveragedReadouts:
     @property
     def place(self) -> tuple[int, ...]:
         """Which image of the scan this is, whatever its number of averages."""
-        return tuple(getattr(self.header.idx, counter) for counter in _PLACE)
+        return image_of(self.header)
 
     @property
     def typical_averages(self) -> int:
