@@ -56,6 +56,7 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
     settings = settings or AveragingSettings()
     places: set[tuple[int, ...]] = set()
     came: dict[_Key, NDArray[np.complex64]] = {}
+    copies: dict[_Key, NDArray[np.complex64]] = {}
     with RawFile(path, group) as file, named_in_errors(path):
         scan = read_scan(file.header_xml)
         collector = ReadoutCollector(settings, scan, gradient_correction(settings, scan))
@@ -65,8 +66,10 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
             places.add(image_of(acquisition, settings.image_counters))
             if len(places) > 1:
                 raise RawDataError("holds several slices, contrasts or repetitions; give files of one image")
-            _keep(came, collector.add(acquisition, number))
-        _keep(came, collector.finish())
+            _keep(came, copies, collector.add(acquisition, number))
+        _keep(came, copies, collector.finish())
+        if len({average for average, _, _ in came}) == 1:
+            came |= copies  # of a scan without noise
         if not came:
             raise RawDataError("holds no complete average of a spiral scan")
         interleaves, halves = collector.expected.at_end()
@@ -75,11 +78,13 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
         return _averages(readouts, trajectory, scan, settings)
 
 
-def _keep(came: dict[_Key, NDArray[np.complex64]], items: Iterable[Sorted]) -> None:
+def _keep(
+    came: dict[_Key, NDArray[np.complex64]], copies: dict[_Key, NDArray[np.complex64]], items: Iterable[Sorted]
+) -> None:
     for item in items:
-        if not item.is_copy:
-            readout = item.readout
-            came[readout.average, readout.interleaf, readout.half] = readout.samples
+        readout = item.readout
+        place = copies if item.is_copy else came
+        place[readout.average, readout.interleaf, readout.half] = readout.samples
 
 
 def _complete(

@@ -100,7 +100,7 @@ def test_a_field_that_is_not_there_is_named(items, tmp_path):
     write_raw_file(tmp_path / "raw.h5", XML, items)
     with h5py.File(tmp_path / "raw.h5", "r+") as file:
         del file["dataset/data"]
-        file["dataset"].create_dataset("data", (2,), dtype=without(acquisition_dtype))
+        file["dataset"].create_dataset("data", (5,), dtype=without(acquisition_dtype))
     with pytest.raises(RawDataError, match="another ISMRMRD version, without head.idx"):
         RawFile(tmp_path / "raw.h5")
 

@@ -286,7 +286,6 @@ def test_bad_input_is_one_sentence(
         ([scans[0]], disturbed, ("--averages", 8, 2), "the smaller one first"),
         ([scans[0]], disturbed, ("--accumulate", "counter=set"), "'accumulate' has no property 'counter'"),
         ([scans[0]], disturbed, ("--accumulate", "average_counter=loop"), "average_counter is 'loop'"),
-        ([scans[0]], disturbed, ("--accumulate", "average_counter=repetition"), "holds 1 complete average"),
         ([scans[0]], magnitude, (), "only complex networks"),
         ([scans[0]], tmp_path / "nowhere", (), "no such run or bundle"),
         ([scans[0]], tmp_path, (), "holds no best.pt"),
