@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -96,6 +97,12 @@ class Accumulate(Gadget):
             "or two-sided, with the responses of the scanner's axes (1 is ideal, a delay of t is exp(-2 pi i f t)); "
             "a delay that it holds is not to be set again. Empty: off",
         )
+
+        def open_inputs(self) -> None:
+            from nadenoise_core.sampling.gradients import read_response
+
+            if self.girf:
+                read_response(Path(self.girf))
 
         @field_validator("emit_at")
         @classmethod

@@ -24,6 +24,8 @@ class Deliver(Gadget):
     """Write every image as a DICOM object: one series a product. The images themselves go on unchanged."""
 
     class Parameters(GadgetParameters):
+        written = frozenset({"folder", "outbox"})
+
         folder: Annotated[str, PATH] = Field("", description="where to write DICOM files; empty writes none")
         outbox: Annotated[str, PATH] = Field(
             "", description="folder that `nadenoise deliver` sends to a PACS or DICOMweb; empty: none"

@@ -160,6 +160,13 @@ class Quantify(Gadget):
             "is divided by it (over its median), with the same exception. Empty: off",
         )
 
+        def open_inputs(self) -> None:
+            for path in (self.label_map, self.roi_map, self.b1_map, self.receive_map):
+                if path:
+                    read_volume(Path(path))
+            if self.roi_names:
+                read_label_names(Path(self.roi_names))
+
         @model_validator(mode="after")
         def _fits(self) -> Self:
             if len(set(self.concentrations)) < 3:

@@ -65,6 +65,10 @@ class Reconstruct(Gadget):
         )
         device: str = Field("auto", pattern=NAMES, description="auto (a GPU if there is one), cpu, cuda or cuda:N")
 
+        def open_inputs(self) -> None:
+            if self.b0_map:
+                read_field_map(Path(self.b0_map))
+
     parameters: Parameters
     takes = ItemType.RECON_DATA
     gives = ItemType.IMAGE

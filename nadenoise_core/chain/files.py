@@ -7,6 +7,7 @@ name="...">` a stage, and `<property name="..." value="..."/>` in it. Several no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def chain_files() -> list[Path]:
 def read_chain(path: Path) -> Chain:
     """Read a chain file and check all of its properties.
 
+    Files that it names by a relative path are read relative to its own.
+
     Raises:
         ChainError: as `parse_chain`, or the file cannot be read.
     """
@@ -57,7 +60,18 @@ def read_chain(path: Path) -> Chain:
             text = file.read(_LARGEST + 1)
     except OSError as error:
         raise ChainError(f"{path}: cannot be read ({error.strerror})") from None
-    return parse_chain(text, path.stem, str(path))
+    return _beside(parse_chain(text, path.stem, str(path)), path.parent)
+
+
+def _beside(chain: Chain, folder: Path) -> Chain:
+    """The same chain; files that it reads by a relative path are those beside its own file."""
+    stages = []
+    for stage in chain.stages:
+        for name, value in stage.parameters().inputs().items():
+            if not Path(value).is_absolute():
+                stage = stage.with_property(name, str((folder / value).absolute()), stage.properties[name].place)
+        stages.append(stage)
+    return replace(chain, stages=tuple(stages))
 
 
 def parse_chain(text: bytes, name: str, source: str) -> Chain:

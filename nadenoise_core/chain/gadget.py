@@ -49,10 +49,24 @@ class GadgetParameters(BaseModel):
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, str_max_length=4096
     )
 
+    written: ClassVar[frozenset[str]] = frozenset()
+    """Names of the properties whose files or folders are written, and not read."""
+
     def paths(self) -> dict[str, str]:
         """The properties that name a file or a folder, where they are set; they are declared with `PATH`."""
         names = [name for name, field in type(self).model_fields.items() if mark(field, FilePath)]
         return {name: str(getattr(self, name)) for name in names if getattr(self, name)}
+
+    def inputs(self) -> dict[str, str]:
+        """Of `paths`, those that are read."""
+        return {name: value for name, value in self.paths().items() if name not in self.written}
+
+    def open_inputs(self) -> None:
+        """Read the files that the properties name, so that one that cannot be used is told before a scan.
+
+        Raises:
+            BadInputError: a file is missing, or cannot be used.
+        """
 
     @model_validator(mode="before")
     @classmethod

@@ -27,7 +27,7 @@ COMMANDS: Commands = {
         {
             "list": "The chains that come with nadenoise.",
             "show": "The text of a chain, to begin a file of your own with.",
-            "check": "Check a chain file: elements, gadgets, properties, order of stages, bundles.",
+            "check": "Check a chain file: elements, gadgets, properties, order of stages, bundles and other files.",
             "describe": "The properties of a gadget: values with their unit, default, meaning.",
             "openrecon": "The description of an OpenRecon container that runs a chain.",
         },

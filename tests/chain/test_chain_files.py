@@ -38,6 +38,17 @@ def values(chain) -> list[dict[str, str]]:
 
 
 class TestReading:
+    def test_files_are_those_beside_the_chain(self, tmp_path):
+        """What is written lies where the program runs; what is read lies beside the file that names it."""
+        stages = (
+            '<gadget name="accumulate"/><gadget name="reconstruct"/><gadget name="quantify">'
+            '<property name="roi_map" value="maps/leg.nii"/><property name="b1_map" value="/data/b1.nii"/></gadget>'
+            '<gadget name="deliver"><property name="folder" value="dicom"/></gadget>'
+        )
+        *_, quantify, deliver = values(read_chain(write(tmp_path, document(node(stages)))))
+        assert quantify == {"roi_map": str(tmp_path / "maps" / "leg.nii"), "b1_map": "/data/b1.nii"}
+        assert deliver == {"folder": "dicom"}
+
     def test_both_forms_of_a_property_are_one(self, tmp_path):
         short = '<gadget name="accumulate"><property name="emit_at" value=" 5, 10 "/></gadget>'
         long = '<gadget name="accumulate"><property><name>emit_at</name>\n<value> 5, 10\n</value></property></gadget>'

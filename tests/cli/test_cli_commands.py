@@ -147,6 +147,16 @@ class TestChain:
             assert outcome.status == 0 and outcome.err == ""
             assert "6 stages in 1 node(s); runs in this process and in Gadgetron" in outcome.out
 
+    @pytest.mark.parametrize(
+        "stage", ["reconstruct.b0_map", "quantify.roi_map", "quantify.roi_names", "accumulate.girf"]
+    )
+    def test_check_opens_the_files_that_a_chain_names(self, stage, chain_file, command):
+        gadget, name = stage.split(".")
+        stages = [
+            (one, {name: "nowhere.nii"} if one == gadget else {}) for one in ("accumulate", "reconstruct", "quantify")
+        ]
+        command("chain", "check", chain_file(stages)).is_refused(f"gadget '{gadget}': ", "nowhere.nii: ")
+
     def test_check_names_what_only_the_server_runs(self, chain_file, command):
         path = chain_file(["accumulate"], ["reconstruct"])
         foreign = "<stream><gadget><dll>gadgetron_mricore</dll><classname>NoiseAdjustGadget</classname></gadget>"

@@ -12,7 +12,7 @@ from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.options import AsJson
 from nadenoise_core.console import say, show_json, show_table
 from nadenoise_core.denoise.bundle import find_bundles
-from nadenoise_core.errors import ChainError
+from nadenoise_core.errors import BadInputError, ChainError
 
 
 def command(
@@ -20,9 +20,14 @@ def command(
     raw: Annotated[Path | None, typer.Option(help="Check the chain against this raw file's header, too.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a chain file: elements, gadgets, properties, order of stages, bundles."""
+    """Check a chain file: elements, gadgets, properties, order of stages, bundles and other files."""
     chain = read_chain(find_chain(file))
     matrix = _matrix_of(raw) if raw is not None else None
+    for stage in chain.stages:
+        try:
+            stage.parameters().open_inputs()
+        except BadInputError as error:
+            raise ChainError(f"{stage.place()}: {error}") from None
     needs = [_needed_bundles(stage, chain, matrix) for stage in chain.stages]
     if as_json:
         stages = [{**said, "bundles": names} for said, names in zip(chain.describe(), needs, strict=True)]
