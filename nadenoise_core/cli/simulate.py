@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from nadenoise_core.console import progress_bar, say
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.phantom import LoopOrder
 from nadenoise_core.simulate.files import write_measurement
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
@@ -23,9 +24,7 @@ def command(
         float, typer.Option(min=0, help="Noise of the image of one average, mmol/L (the paper's by default).")
     ] = PAPER_NOISE,
     coils: Annotated[int, typer.Option(min=1, max=64, help="Receive channels; several come with a noise scan.")] = 1,
-    order: Annotated[
-        Literal["outermost", "innermost"], typer.Option(help="Where the loop of averages is.")
-    ] = "outermost",
+    order: Annotated[LoopOrder, typer.Option(help="Where the loop of averages is.")] = LoopOrder.OUTERMOST,
     half_pulses: Annotated[bool, typer.Option(help="Two acquisitions an interleaf.")] = True,
     half_pulse_phase: Annotated[float, typer.Option(help="Bulk phase of the second half-pulse, degrees.")] = 0.0,
     position: Annotated[str, typer.Option(help="Centre of the slice, LPS mm: x,y,z.")] = "0,0,0",

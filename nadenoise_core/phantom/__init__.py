@@ -13,7 +13,7 @@ from nadenoise_core.phantom.calf import KINDS, TUBE_CONCENTRATIONS, Calf, Tissue
 from nadenoise_core.phantom.individual import random_calf
 from nadenoise_core.phantom.labels import Label, labels
 from nadenoise_core.phantom.physics import GEL_TIMES, ILLUSTRATIVE_TIMES, FieldMap, Physics, Relaxation, RelaxationTimes
-from nadenoise_core.phantom.scan import VirtualAcquisition, VirtualScan
+from nadenoise_core.phantom.scan import LoopOrder, VirtualAcquisition, VirtualScan
 from nadenoise_core.phantom.shapes import Ellipse, fourier, inside
 from nadenoise_core.phantom.slices import SliceProfile
 from nadenoise_core.phantom.truth import band_limited, concentration, kspace, mean_concentration, true_muscle
@@ -34,6 +34,7 @@ __all__ = [
     "Tissue",
     "Tube",
     "VirtualAcquisition",
+    "LoopOrder",
     "VirtualScan",
     "band_limited",
     "concentration",

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
 
 import numpy as np
 from numpy.random import Generator, SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
+from nadenoise_core.enums import StrEnum
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom.calf import Calf
 from nadenoise_core.phantom.fields import SmoothField, smooth_phase, surface_coils, uniform_coil
@@ -23,6 +23,13 @@ from nadenoise_core.phantom.truth import kspace
 Samples = NDArray[np.complex64]
 
 _NOISE, _NOISE_SCAN, _FIELDS, _OUT_OF_SLICE = range(4)
+
+
+class LoopOrder(StrEnum):
+    """Where the loop of averages is."""
+
+    OUTERMOST = "outermost"  # all interleaves of average 0, then of average 1, and so on
+    INNERMOST = "innermost"  # all averages of interleaf 0, then of interleaf 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,22 +148,20 @@ class VirtualScan:
         """What the scan is to measure without noise: (coils, interleaves, samples), mmol/L pixel."""
         return self._kspace_of(self.calf)
 
-    def acquisitions(self, order: Literal["outermost", "innermost"] = "outermost") -> Iterator[VirtualAcquisition]:
+    def acquisitions(self, order: str = LoopOrder.OUTERMOST) -> Iterator[VirtualAcquisition]:
         """The acquisitions of the scan; the two half-pulses of an interleaf always follow each other.
 
         Args:
-            order: "outermost": all interleaves of average 0, then of average 1, and so on; "innermost": all
-                averages of interleaf 0, then of interleaf 1. Each acquisition is the same in either order, bit for
-                bit.
+            order: one of `LoopOrder`. Each acquisition is the same in either order, bit for bit.
 
         Raises:
             BadInputError: the order is unknown.
         """
         averages, interleaves = range(self.averages), range(self.interleaves)
         pairs: Iterable[tuple[int, int]]
-        if order == "outermost":
+        if order == LoopOrder.OUTERMOST:
             pairs = ((average, interleaf) for average in averages for interleaf in interleaves)
-        elif order == "innermost":
+        elif order == LoopOrder.INNERMOST:
             pairs = ((average, interleaf) for interleaf in interleaves for average in averages)
         else:
             raise BadInputError(f"order must be 'outermost' or 'innermost', not {order!r}")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import ismrmrd
 import numpy as np
@@ -22,6 +22,7 @@ from nadenoise_core.phantom import (
     ILLUSTRATIVE_TIMES,
     Calf,
     FieldMap,
+    LoopOrder,
     Physics,
     Relaxation,
     VirtualAcquisition,
@@ -69,7 +70,7 @@ class VirtualMeasurement:
         coils: receive channels; more than one come with a noise scan.
         half_pulses: whether an interleaf is the sum of two acquisitions.
         half_pulse_phase: bulk phase of the second half-pulse, degrees.
-        order: averages outermost (all interleaves, then again) or innermost.
+        order: where the loop of averages is.
         position: centre of the slice, LPS mm.
         angles: rotations of the slice about the patient's x, y, z axes, degrees; 0, 0, 0 is transverse.
         trajectory_unit: in which the trajectory is written.
@@ -97,7 +98,7 @@ class VirtualMeasurement:
     coils: int = 1
     half_pulses: bool = True
     half_pulse_phase: float = 0.0
-    order: Literal["outermost", "innermost"] = "outermost"
+    order: LoopOrder = LoopOrder.OUTERMOST
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
     angles: tuple[float, float, float] = (0.0, 0.0, 0.0)
     trajectory_unit: str = "cycles/pixel"
