@@ -43,6 +43,9 @@ class Deliver(Gadget):
         laterality: Annotated[Literal["", "L", "R", "B"], CONSOLE] = Field(
             "", description="which leg: L, R, B for both, empty for unknown"
         )
+        incomplete: bool = Field(
+            True, description="deliver images of a scan, too, that ended far before what its header announces"
+        )
         series_number_offset: int = Field(0, ge=0, le=9000, description="added to the series numbers")
 
     parameters: Parameters
@@ -61,10 +64,12 @@ class Deliver(Gadget):
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
         given = self.parameters
         for item in items:
-            if facts_of(item) is None:
+            facts = facts_of(item)
+            if facts is None:
                 yield item
                 continue
-            file = self._deliver(item) if given.folder or given.outbox or given.send else None
+            wanted = given.incomplete or not facts.announced
+            file = self._deliver(item) if wanted and (given.folder or given.outbox or given.send) else None
             yield self._scale.for_console(item) if given.pixels == "12 bit" else item
             if file is not None:
                 yield file

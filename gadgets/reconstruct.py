@@ -148,6 +148,7 @@ class Reconstruct(Gadget):
                 Replica(averaged.typical_averages, replica.noise_std)
                 for averaged, replica in zip(readouts.replicas, replicas, strict=True)
             ),
+            announced=readouts.announced,
             comments=(*remarks, *(["corrected by b0_map"] if self._b0 is not None else [])),
         ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
@@ -156,6 +157,9 @@ class Reconstruct(Gadget):
         return image
 
     def _remarks(self, readouts: AveragedReadouts, lies_known: bool) -> Iterator[str]:
+        if readouts.announced:
+            came = readouts.typical_averages
+            yield f"incomplete: the scan ended after {came} of the {readouts.announced} averages that it announced"
         if not lies_known:
             yield "the raw data do not say how the slice lies; it is taken as transverse"
         if len(readouts.kspace) > 1:

@@ -26,6 +26,7 @@ from nadenoise_core.mrd.trajectory import gradient_correction
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 from nadenoise_core.sampling.gradients import GradientCorrection
 
+_FAR = 0.8  # of the averages that the header announces: a scan that ends before was broken off
 _log = logging.getLogger("nadenoise.accumulate")
 
 
@@ -121,8 +122,9 @@ class ImageAverager:
         self._encoding = scan.encoding
         self._collector = ReadoutCollector(settings, scan, gradients)
         # A limit of one average is what converters write that do not know it.
-        announced = (scan.count(settings.average_counter) if settings.average_counter != ARRIVAL else None) or 1
-        self._levels = list(settings.emit_at or ([announced] if announced > 1 else []))
+        counted = settings.average_counter != ARRIVAL
+        self._announced = (scan.count(settings.average_counter) if counted else None) or 1
+        self._levels = list(settings.emit_at or ([self._announced] if self._announced > 1 else []))
         self._averager: KspaceAverager | None = None
         self._emitted = False
 
@@ -165,7 +167,10 @@ class ImageAverager:
         if wanted:
             interleaves, half_pulses = self._collector.expected.at_end()
             for level in wanted:
-                yield self._emit(self._averager, level, interleaves, half_pulses)
+                far = level == came < _FAR * self._announced
+                yield self._emit(
+                    self._averager, level, interleaves, half_pulses, announced=self._announced if far else 0
+                )
 
     def _sum(self, items: Iterable[Sorted]) -> None:
         for item in items:
@@ -181,9 +186,17 @@ class ImageAverager:
                 self._averager.add(*key, readout.samples, item.is_copy)
 
     def _emit(
-        self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]
+        self,
+        averager: KspaceAverager,
+        level: int,
+        interleaves: Sequence[int],
+        half_pulses: Sequence[int],
+        announced: int = 0,
     ) -> ReconData:
-        """The data of the image of the first `level` averages, with warnings for what is missing in it."""
+        """The data of the image of the first `level` averages, with warnings for what is missing in it.
+
+        `announced`: averages, where the scan ended far before them.
+        """
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         check_half_pulses(averaged)
@@ -196,7 +209,7 @@ class ImageAverager:
         reader = self._collector.reader
         trajectory = reader.trajectories.stacked(interleaves, reader.samples)
         headers = [reader.trajectories.headers[interleaf] for interleaf in interleaves]
-        return pack(averaged, trajectory, headers, self._encoding, replicas)
+        return pack(averaged, trajectory, headers, self._encoding, replicas, announced)
 
     def _replicas(
         self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]

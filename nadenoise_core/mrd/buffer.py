@@ -6,7 +6,8 @@ averaging found: `user_int[0]` the averages of the interleaf, `user_float[0]` th
 part of its samples (NaN if unknown).
 
 Replicas, which are means without some of the averages, follow their image along the fifth axis, that Gadgetron calls
-N; `user_int[1]` is their number.
+N; `user_int[1]` is their number. `user_int[2]` is the number of averages that the header announces, where the scan
+ended far before them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class AveragedReadouts:
         noise_std: (interleaves,) standard deviation of the real part of a sample.
         header: ismrmrd.AcquisitionHeader of the first interleaf: geometry, counters, times.
         replicas: the same readouts without some of the averages each.
+        announced: averages, where the scan ended far before them; 0: it did not.
     """
 
     kspace: NDArray[np.complex64]
@@ -44,6 +46,7 @@ class AveragedReadouts:
     noise_std: NDArray[np.float64]
     header: ismrmrd.AcquisitionHeader
     replicas: tuple[AveragedReadouts, ...] = ()
+    announced: int = 0
 
     @property
     def place(self) -> tuple[int, ...]:
@@ -85,6 +88,7 @@ def pack(
     headers: Sequence[ismrmrd.AcquisitionHeader],
     encoding: Encoding,
     replicas: Sequence[Averaged] = (),
+    announced: int = 0,
 ) -> ReconData:
     """ReconData of averaged interleaves; shapes as in `AveragedReadouts`, `headers` one an interleaf."""
     coils, interleaves, samples = averaged.kspace.shape
@@ -95,7 +99,7 @@ def pack(
             copy = ismrmrd.AcquisitionHeader.from_buffer_copy(header)
             copy.number_of_samples, copy.active_channels, copy.trajectory_dimensions = samples, coils, 2
             copy.discard_pre = copy.discard_post = 0
-            copy.user_int[0], copy.user_int[1] = int(mean.averages[index]), len(replicas)
+            copy.user_int[0], copy.user_int[1], copy.user_int[2] = int(mean.averages[index]), len(replicas), announced
             copy.user_float[0] = float(mean.noise_std[index])
             described[index, 0, number, 0, 0] = copy
     kspace = np.stack([mean.kspace.transpose(2, 1, 0) for mean in means], axis=-1)
@@ -139,7 +143,12 @@ def unpack(buffer: ReconBuffer) -> AveragedReadouts:
             header=described[0],
         )
 
-    return replace(mean(0), replicas=tuple(mean(1 + number) for number in range(replicas)))
+    first = headers.flat[0]
+    return replace(
+        mean(0),
+        replicas=tuple(mean(1 + number) for number in range(replicas)),
+        announced=first.user_int[2] if first.user_int[0] else 0,
+    )
 
 
 def _describe(encoding: Encoding, samples: int, interleaves: int) -> SamplingDescription:

@@ -135,6 +135,7 @@ class ImageFacts:
         denoised_beside: whether a denoised image of the same data follows.
         replicas: that travel with it.
         rescale: (slope, intercept) from whole numbers to the image's unit; None: the pixels are in it.
+        announced: averages, where the scan ended far before them; 0: it did not.
         comments: for people, on the console and in DICOM.
         history: stages that made it, with their parameters, in order.
         atsc: of a map of concentration.
@@ -151,6 +152,7 @@ class ImageFacts:
     denoised_beside: bool = False
     replicas: tuple[Replica, ...] = ()
     rescale: tuple[float, float] | None = None
+    announced: int = 0
     comments: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     atsc: AtscFacts | None = None

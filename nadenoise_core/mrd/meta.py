@@ -102,6 +102,7 @@ def from_meta(meta: Mapping[str, Any]) -> ImageFacts | None:
         denoised_beside=bool(read.text("denoised")),
         replicas=tuple(Replica(int(averages), noise_std) for averages, noise_std in rows),
         rescale=(float(slope[0]), float(intercept[0])) if slope and intercept else None,
+        announced=read.count("announced", 0),
         comments=tuple(read.shared("ImageComment")),
         history=tuple(read.shared("ImageProcessingHistory")),
         atsc=_read_map(read) if kind is Kind.ATSC else None,
@@ -118,6 +119,8 @@ def _of_image(facts: ImageFacts) -> dict[str, object]:
         "method": facts.method.label,
         "k_max": facts.k_max,
     }
+    if facts.announced:
+        values["announced"] = facts.announced
     if facts.denoised_beside:
         values["denoised"] = "beside"
     if facts.network is not None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
+import ismrmrd
 import numpy as np
+import pydicom
 import pytest
 
 from nadenoise_core.chain.chain import build
@@ -64,3 +68,46 @@ def test_an_outbox_that_takes_nothing_fails_the_scan_after_its_last_image(
         for item in run(build(chain, read_scan(measurement.header_xml())), acquisitions):
             given.append(known_facts(item).kind.value)
     assert given == ["plain", "denoised", "atsc"]
+
+
+class TestIncompleteScans:
+    """A client that vanishes reaches a node as a normal end: the header alone tells that something is missing."""
+
+    @pytest.fixture
+    def ended(self, measured, run_chain, smoothing_chain):
+        """The images of a scan that ended after some averages, and those of the whole scan."""
+        measurement, acquisitions = measured(averages=10, noise=10.0)
+        size = len(acquisitions) // 10
+
+        def run(averages: int, **properties: str):
+            stages = [*smoothing_chain[:-1], ("deliver", properties)]
+            return run_chain(stages, measurement.header_xml(), acquisitions[: averages * size])
+
+        return run
+
+    def test_are_marked_in_image_meta_and_dicom(self, ended) -> None:
+        words = "incomplete: the scan ended after 4 of the 10 averages that it announced"
+        items = ended(4, send="true")
+        images = [item for item in items if not isinstance(item, DicomFile)]
+        assert len(images) == 3
+        for image in images:
+            assert known_facts(image).announced == 10 and words in known_facts(image).comments
+            again = ismrmrd.Image.from_bytes(image.to_bytes())
+            assert known_facts(again).announced == 10
+        for item in items:
+            if isinstance(item, DicomFile):
+                assert words in pydicom.dcmread(BytesIO(item.content)).ImageComments
+
+    @pytest.mark.parametrize("averages", [9, 10])
+    def test_one_that_lacks_little_is_not(self, averages, ended) -> None:
+        images = ended(averages)
+        assert [known_facts(image).announced for image in images] == [0, 0, 0]
+        assert not any("incomplete" in comment for image in images for comment in known_facts(image).comments)
+
+    def test_are_delivered_unless_they_must_not(self, ended, tmp_path) -> None:
+        for given, files in (("true", 3), ("false", 0)):
+            folder = tmp_path / given
+            assert len(ended(4, folder=str(folder), incomplete=given)) == 3
+            assert len(list(folder.glob("*.dcm"))) == files
+        assert len(ended(10, folder=str(tmp_path / "whole"), incomplete="false")) == 3
+        assert len(list((tmp_path / "whole").glob("*.dcm"))) == 3
