@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
 from nadenoise_core.errors import BadInputError, CalibrationError
-from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
-from nadenoise_core.mrd.image import (
-    comment,
-    facts_of,
-    image_beside,
-    known_facts,
-    pixel_size,
-    pixels_of,
-    plane_of,
-    put_labels,
-    replicas_of,
-    without_replicas,
-)
+from nadenoise_core.mrd.facts import Corrections, ImageFacts, Kind
+from nadenoise_core.mrd.image import comment, facts_of, without_replicas
 from nadenoise_core.quantify.calibration import Intercept
 from nadenoise_core.quantify.label_names import merged_names, read_label_names
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.precision import precision_targets
 from nadenoise_core.quantify.readings import LABEL_UNCERTAINTY, RegionMethod
 from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
-from nadenoise_core.quantify.remarks import Remark, on_corrections, on_line, on_precision, on_tubes
-from nadenoise_core.quantify.sensitivity import SignalCorrection, with_maps
-from nadenoise_core.quantify.uncertainty import Jackknife
 from nadenoise_core.quantify.volume import read_volume
-from nadenoise_core.recon.settings import Method
 
 if TYPE_CHECKING:
     import ismrmrd
 
-    from nadenoise_core.mrd.region_readings import ReadRegions, RegionsOfImages
+    from nadenoise_core.mrd.placement import Placement
+    from nadenoise_core.mrd.region_readings import RegionsOfImages
     from nadenoise_core.mrd.scan import Scan
-    from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup
 
 Concentration = Annotated[float, Field(ge=0, le=10000)]
 Position = Annotated[float, Field(ge=-1000, le=1000)]
@@ -196,19 +179,22 @@ class Quantify(Gadget):
     gives = ItemType.IMAGE
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
+        from nadenoise_core.mrd.quantification import Quantification
+
         super().__init__(parameters, scan)
-        given = self.parameters
-        names = ("label_map", "b1_map", "receive_map")
-        self._volumes = {name: read_volume(Path(path)) for name in names if (path := getattr(given, name))}
-        self._placed: dict[bytes, tuple[TubeSetup, SignalCorrection]] = {}
+        given, corrections = self.parameters, self._corrections()
         self._plain: ismrmrd.Image | None = None
-        self._corrections = self._relaxation()
-        self._targets = precision_targets(given.precision)
-        for name in self._corrections.maps:  # what is no such map is refused before the scan
-            self._correction_by({name: self._volumes[name].values.reshape(1, -1).astype(np.float64)})
-        self._regions = self._regions_of_images() if given.roi_map else None
+        self._quantification = Quantification(
+            placement=self._placement(corrections.factor),
+            through_zero=given.intercept == Intercept.ZERO,
+            corrections=corrections,
+            regions=self._regions() if given.roi_map else None,
+            targets=precision_targets(given.precision),
+        )
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
+        paths = {"label_map", "roi_map", "roi_names", "b1_map", "receive_map"}  # which may name a patient
+        stage = self.name(), self.parameters.model_dump(exclude=paths)
         for item in items:
             facts = facts_of(item)
             if facts is None:
@@ -219,8 +205,10 @@ class Quantify(Gadget):
             if not self._is_wanted(facts):
                 yield without_replicas(item)
                 continue
+            # The regions of the fit stand with the best map, or with that of the plain image.
+            with_fit = facts.kind is Kind.PLAIN or self.parameters.maps == "best"
             try:
-                atsc = self._quantify(item, facts)
+                atsc = self._quantification(item, self._plain, stage, with_fit)
             except CalibrationError as error:
                 self.log.warning("no aTSC map: %s", error)
                 comment(item, f"no aTSC map: {error}")
@@ -233,8 +221,8 @@ class Quantify(Gadget):
         has_better = facts.denoised_beside and facts.kind is Kind.PLAIN
         return facts.kind is not Kind.ATSC and (self.parameters.maps == "all" or not has_better)
 
-    def _relaxation(self) -> Corrections:
-        """What aTSC is multiplied by, for every cause that is corrected."""
+    def _corrections(self) -> Corrections:
+        """What aTSC is corrected for."""
         given, sequence = self.parameters, self.scan.sequence
         saturation = t2_star = None
         if given.tissue_t1:
@@ -247,7 +235,26 @@ class Quantify(Gadget):
         maps = tuple(name for name in ("b1_map", "receive_map") if getattr(given, name))
         return Corrections(saturation, t2_star, maps)
 
-    def _regions_of_images(self) -> RegionsOfImages:
+    def _placement(self, factor: float) -> Placement:
+        """Where tubes and maps are."""
+        from nadenoise_core.mrd.placement import Excitation, Placement
+        from nadenoise_core.quantify.atsc import TubeSetup
+
+        given, sequence = self.parameters, self.scan.sequence
+        x, y = given.tube_positions[::2], given.tube_positions[1::2]
+        return Placement(
+            TubeSetup(given.concentrations, given.tube_diameter or None, tuple(zip(x, y, strict=True)) or None),
+            read_volume(Path(given.label_map)) if given.label_map else None,
+            {name: read_volume(Path(path)) for name in ("b1_map", "receive_map") if (path := getattr(given, name))},
+            factor,
+            Excitation(
+                sequence.the_only("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
+                sequence.the_only("TR", "tissue_t1") if given.tissue_t1 else inf,
+                (given.tissue_t1, given.tube_t1),
+            ),
+        )
+
+    def _regions(self) -> RegionsOfImages:
         from nadenoise_core.mrd.region_readings import ReadoutDecay, RegionsOfImages
         from nadenoise_core.quantify.region_fit import FitSettings
         from nadenoise_core.quantify.region_reader import RegionReader
@@ -265,125 +272,3 @@ class Quantify(Gadget):
         )
         names = read_label_names(Path(given.roi_names)) if given.roi_names else {}
         return RegionsOfImages(RegionReader(read_volume(Path(given.roi_map)), names), given.regions, settings, decay)
-
-    def _place(self, image: ismrmrd.Image) -> tuple[TubeSetup, SignalCorrection]:
-        """The tubes and the correction where an image lies."""
-        from nadenoise_core.quantify.atsc import TubeSetup
-        from nadenoise_core.quantify.plane import sample_map
-        from nadenoise_core.quantify.region_reader import labels_on_pixels
-
-        plane, given = plane_of(image), self.parameters
-        if plane.key not in self._placed:
-            positions = np.reshape(given.tube_positions, (-1, 2)).tolist()
-            labels = self._volumes.get("label_map")
-            setup = TubeSetup(
-                concentrations=given.concentrations,
-                diameter=given.tube_diameter or None,
-                centres=tuple((x, y) for x, y in positions) or None,
-                labels=labels_on_pixels(labels, plane) if labels is not None else None,
-            )
-            maps = {name: sample_map(self._volumes[name], plane) for name in self._corrections.maps}
-            self._placed[plane.key] = setup, self._correction_by(maps)
-        return self._placed[plane.key]
-
-    def _correction_by(self, maps: Mapping[str, NDArray[np.float64]]) -> SignalCorrection:
-        given, sequence = self.parameters, self.scan.sequence
-        return with_maps(
-            self._corrections.factor,
-            maps.get("b1_map"),
-            maps.get("receive_map"),
-            sequence.the_only("flipAngle_deg", "b1_map") if given.b1_map else 90.0,
-            sequence.the_only("TR", "tissue_t1") if given.tissue_t1 else np.inf,
-            (given.tissue_t1, given.tube_t1),
-        )
-
-    def _map_of(self, image: ismrmrd.Image, facts: ImageFacts) -> ConcentrationMap:
-        from nadenoise_core.quantify.atsc import concentration_map
-
-        return concentration_map(
-            pixels_of(image),
-            pixel_size(image),
-            self._setup_for(image),
-            known(facts.k_max),
-            known(facts.noise_std) if facts.kind is Kind.PLAIN else None,
-            through_zero=self.parameters.intercept == Intercept.ZERO,
-            correction=self._place(image)[1],
-        )
-
-    def _quantify(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
-        result = self._map_of(image, facts)
-        jackknife = self._jackknife(image, facts, result)
-        read = self._read_regions(image, facts, result, jackknife)
-        atsc = AtscFacts(
-            source=facts.kind,
-            line=result.calibration.line,
-            standard_error=result.typical_error,
-            tubes=jackknife.with_errors(result.tubes, result.calibration) if jackknife is not None else result.tubes,
-            regions=read.readings if read is not None else (),
-            pose=read.pose if read is not None else None,
-            replicas=len(jackknife.left) if jackknife is not None else 0,
-            corrections=replace(self._corrections, uncovered=result.uncovered),
-        )
-        of_map = replace(facts, kind=Kind.ATSC, atsc=atsc, replicas=())
-        on_regions = (*read.remarks, *on_precision(read.readings, facts.averages, self._targets)) if read else ()
-        for remark in (*self._remarks(facts, result), *on_regions):
-            of_map = of_map.commented(remark.text)
-            if remark.warns:
-                self.log.warning(remark.text)
-        paths = {"label_map", "roi_map", "roi_names", "b1_map", "receive_map"}
-        made = image_beside(image, result.values, of_map.after(self.name(), self.parameters.model_dump(exclude=paths)))
-        if self._regions is not None:
-            put_labels(made, self._regions.labels(image))
-        return made
-
-    def _read_regions(
-        self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap, jackknife: Jackknife | None
-    ) -> ReadRegions | None:
-        """The regions of the label map; those of the fit stand with the best map, or with the plain of all."""
-        if self._regions is None:
-            return None
-        plain = self._plain if self._plain is not None else image
-        best = facts.kind is Kind.PLAIN or self.parameters.maps == "best"
-        return self._regions.read(
-            plain,
-            result,
-            facts.kind,
-            jackknife,
-            self._place(plain)[1],
-            lambda: self._map_of(plain, known_facts(plain)),
-            with_fit=best,
-        )
-
-    def _setup_for(self, image: ismrmrd.Image) -> TubeSetup:
-        """The tubes; those of a magnitude are looked for in the complex image beside which it stands."""
-        from nadenoise_core.quantify.atsc import found_in
-
-        setup, plain = self._place(image)[0], self._plain
-        if plain is None or image is plain or np.iscomplexobj(image.data) or not np.iscomplexobj(plain.data):
-            return setup
-        return found_in(pixels_of(plain), pixel_size(plain), setup, known(known_facts(plain).k_max))
-
-    def _jackknife(self, image: ismrmrd.Image, facts: ImageFacts, result: ConcentrationMap) -> Jackknife | None:
-        """What the image's replicas tell; None where it has none."""
-        from nadenoise_core.quantify.atsc import concentrations_again
-
-        if not facts.replicas:
-            return None
-        through_zero = self.parameters.intercept == Intercept.ZERO
-        try:
-            maps, tubes = concentrations_again(
-                replicas_of(image), pixel_size(image), result, known(facts.k_max), through_zero, self._place(image)[1]
-            )
-        except CalibrationError as error:
-            self.log.warning("no standard errors: without some of the averages, %s", error)
-            return None
-        return Jackknife(maps, tubes, facts.averages, tuple(replica.averages for replica in facts.replicas))
-
-    def _remarks(self, facts: ImageFacts, result: ConcentrationMap) -> Iterator[Remark]:
-        yield from on_tubes(result, self.parameters.concentrations)
-        if facts.method is Method.TOTAL_VARIATION and self.parameters.intercept == Intercept.FITTED:
-            yield Remark(
-                "total variation bends the calibration line: a fitted intercept makes muscle read low; use zero", True
-            )
-        yield on_line(result.calibration)
-        yield from on_corrections(result, self._corrections.factors, self._corrections.maps)

@@ -16,6 +16,7 @@ from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.pose import Pose
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
@@ -96,6 +97,7 @@ class AtscFacts:
         tubes: that the line was fitted to.
         regions: what the regions of a label map read; one may be there by several methods.
         pose: of the labels against the scan; None where it was not fitted.
+        progress: of the regions that have a target of precision.
         replicas: how many the standard errors of tubes and regions come from; 0: they come from elsewhere.
         corrections: that were made.
     """
@@ -106,6 +108,7 @@ class AtscFacts:
     tubes: tuple[Tube, ...]
     regions: tuple[RegionReading, ...] = ()
     pose: Pose | None = None
+    progress: tuple[Progress, ...] = ()
     replicas: int = 0
     corrections: Corrections = Corrections()
 

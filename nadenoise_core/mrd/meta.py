@@ -17,6 +17,7 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, Network, Replica, as_text
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.pose import Pose
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
@@ -37,6 +38,8 @@ _REGION_NUMBERS = {
     **{"label": "label", "mean": "atsc", "std": "std", "pixels": "pixels", "standard_error": "standard_error"},
     **{"area": "area", "residual": "residual", "residual_limit": "residual_limit", "label_error": "label_error"},
 }
+
+_PROGRESS = ("name", "reach", "target", "averages")
 
 
 def is_ours(key: str) -> bool:
@@ -153,6 +156,8 @@ def _of_map(atsc: AtscFacts) -> dict[str, object]:
         values["region_name"] = [region.name for region in regions]
     if any(region.method is not atsc.mean_of for region in regions):
         values["region_method"] = [region.method.value for region in regions]
+    for name in _PROGRESS if atsc.progress else ():
+        values[f"precision_{name}"] = [getattr(part, name) for part in atsc.progress]
     if atsc.pose is not None:
         values["pose"] = [*atsc.pose.shift, atsc.pose.angle, atsc.pose.scale, *atsc.pose.standard_error]
     values |= made.factors
@@ -175,6 +180,12 @@ def _read_map(read: _Reader) -> AtscFacts:
         ),
         regions=tuple(_read_regions(read, source)),
         pose=_read_pose(read),
+        progress=tuple(
+            Progress(name, reach, target, int(averages))
+            for name, (reach, target, averages) in zip(
+                read.texts("precision_name"), read.rows("precision", _PROGRESS[1:]), strict=False
+            )
+        ),
         replicas=read.count("replicas", 0),
         corrections=Corrections(
             saturation_factor=read.optional("saturation_factor"),

@@ -8,8 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from nadenoise_core.quantify.calibration import Line
-from nadenoise_core.quantify.precision import progress
-from nadenoise_core.quantify.readings import RegionReading
+from nadenoise_core.quantify.precision import Progress
 
 if TYPE_CHECKING:
     from nadenoise_core.quantify.atsc import ConcentrationMap
@@ -63,9 +62,9 @@ def on_corrections(result: ConcentrationMap, factors: Mapping[str, float], maps:
             )
 
 
-def on_precision(readings: Sequence[RegionReading], averages: int, targets: Mapping[str, float]) -> Iterator[Remark]:
-    """How near the regions with a target are to it, see `precision.progress`."""
-    for part in progress(readings, averages, targets):
+def on_precision(progress: Sequence[Progress], averages: int) -> Iterator[Remark]:
+    """How near regions are to their target, of so many averages."""
+    for part in progress:
         words = f"{part.name}: 95 % interval +- {part.reach:.2f} mmol/L, {part.target:g} wanted: "
         yield Remark(words + ("reached" if part.reached else f"{part.averages} averages needed, {averages} are there"))
 

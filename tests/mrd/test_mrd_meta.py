@@ -15,6 +15,7 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, Network, Replica
 from nadenoise_core.mrd.meta import from_meta, to_meta
 from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
@@ -46,6 +47,7 @@ EVERY = {
         atsc=replace(
             MAP,
             source=Kind.PLAIN,
+            progress=(Progress("muscle", 0.8, 1.0, 20), Progress("skin, lateral", 3.5, 2.0, 92)),
             regions=(
                 RegionReading(1, 21.5, RegionMethod.FIT, standard_error=0.4, name="muscle", area=4000.0, residual=1.02),
                 RegionReading(1, 20.5, RegionMethod.MEAN, 5.0, 700.0, name="muscle", area=4000.0),
