@@ -204,7 +204,7 @@ class _Fit:
         return self._at(pose, TubeDiscs(state.discs.centres + places, state.discs.diameter + wider))
 
     def _at(self, pose: Pose, discs: TubeDiscs) -> _State:
-        columns, moved, wider = self._tubes.columns(discs)
+        columns, moved, wider = self._tubes.columns(discs, self._fits_diameter)
         linear = np.concatenate([self._region_columns(pose)[1], self._real(columns)])
         samples = self._real(self._samples[None])[0]
         amplitudes = _solve(linear @ linear.T, linear @ samples)

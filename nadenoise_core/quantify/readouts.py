@@ -147,6 +147,15 @@ def _gridded(
     return np.stack([finufft.nufft2d1(y, x, coil, matrix, eps=_EPS, isign=1, nthreads=1) for coil in weighted])
 
 
+def turns(cycles: NDArray[np.floating]) -> Complexes:
+    """exp(2 pi i cycles) in single precision, any shape."""
+    angle = np.asarray(2 * np.pi * cycles, np.float32)
+    out = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=out.real)
+    np.sin(angle, out=out.imag)
+    return out
+
+
 class Transform:
     """From images on the cells of a label map to samples, and back.
 
@@ -162,7 +171,7 @@ class Transform:
     def __init__(self, k: Floats, shape: tuple[int, int], cell: float, corner: Sequence[float]) -> None:
         rows, columns = shape
         centre = np.asarray(corner) + cell * np.array([columns // 2, rows // 2])
-        turn = np.exp(-2j * np.pi * (k @ centre)) / (np.sinc(cell * k[:, 0]) * np.sinc(cell * k[:, 1]))
+        turn = turns(-(k @ centre)) / (np.sinc(cell * k[:, 0]) * np.sinc(cell * k[:, 1]))
         self._turn = (cell**2 * turn).astype(np.complex64)
         # finufft does not copy the points: they must live as long as the plans.
         self._points = [np.ascontiguousarray(2 * np.pi * cell * k[:, axis], np.float32) for axis in (1, 0)]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.quantify.pose import Pose
-from nadenoise_core.quantify.readouts import Readouts, Transform
+from nadenoise_core.quantify.readouts import Readouts, Transform, turns
 from nadenoise_core.quantify.regions import Regions
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ class RegionColumns:
         x = self.middle[0] + pose.shift[0] + matrix[0, 0] * u + matrix[0, 1] * v
         y = self.middle[1] + pose.shift[1] + matrix[1, 0] * u + matrix[1, 1] * v
         fields = self._scan.fields_at(x, y)
-        place = np.exp(-2j * np.pi * (self._scan.k @ (self.middle + np.asarray(pose.shift))))
+        place = turns(-(self._scan.k @ (self.middle + np.asarray(pose.shift))))
         scale = pose.scale**2 / self._scan.pixel_area
         return transform, fields, np.tile((scale * place).astype(np.complex64), len(self._scan.kspace))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import j0, j1
 
-from nadenoise_core.quantify.readouts import Readouts
+from nadenoise_core.quantify.readouts import Readouts, turns
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex64]
@@ -44,10 +45,14 @@ class TubeColumns:
         coils, interleaves, samples = readouts.kspace.shape
         self._shape = (coils, interleaves * samples)
         shares = readouts.shares if decay is None else readouts.shares * decay
-        self._shares = np.tile(shares, (1, interleaves))
+        self._shares = np.tile(shares, (1, interleaves)).astype(np.complex64)
+        self._slopes = np.tile(-2j * np.pi * readouts.k.T, (1, coils)).astype(np.complex64)  # (2, samples)
 
-    def columns(self, discs: TubeDiscs) -> tuple[Complexes, Complexes, Complexes]:
+    def columns(self, discs: TubeDiscs, with_diameter: bool = True) -> tuple[Complexes, Complexes, Complexes]:
         """Samples of each tube, and their change with its place and its diameter.
+
+        Args:
+            with_diameter: whether the change with the diameter is wanted; else it is left 0.
 
         Returns:
             (tubes, samples) of amplitude 1, (tubes, 2, samples) per mm of x and y, (tubes, samples) per mm of diameter.
@@ -55,36 +60,34 @@ class TubeColumns:
         k = self._scan.k
         size = int(np.prod(self._shape))
         count = len(discs.centres)
-        columns, wider = np.empty((count, size), np.complex64), np.empty((count, size), np.complex64)
+        columns, wider = np.empty((count, size), np.complex64), np.zeros((count, size), np.complex64)
         moved = np.empty((count, 2, size), np.complex64)
         for index, centre in enumerate(discs.centres):
             fields, slopes = self._field(centre)
-            place = np.exp(-2j * np.pi * (k @ centre)) / self._scan.pixel_area
-            if self._gain is not None:
-                place = place * self._gain[index]
-            disc, change = self._discs(k, discs.diameter, fields, slopes)
-            columns[index] = (disc * place).reshape(-1)
-            wider[index] = (change * place).reshape(-1)
+            gain = 1.0 if self._gain is None else float(self._gain[index])
+            place = (gain / self._scan.pixel_area) * turns(-(k @ centre))
+            columns[index] = (self._discs(k, discs.diameter, fields, slopes, _area) * place).reshape(-1)
+            if with_diameter:
+                wider[index] = (self._discs(k, discs.diameter, fields, slopes, _rim) * place).reshape(-1)
             for axis in range(2):
-                moved[index, axis] = np.tile(-2j * np.pi * k[:, axis], self._shape[0]) * columns[index]
+                np.multiply(columns[index], self._slopes[axis], out=moved[index, axis])
         return columns, moved, wider
 
     def _discs(
-        self, k: Floats, diameter: float, fields: NDArray[np.complex128], slopes: Floats
-    ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-        """(coils, k) transform of a disc in its field, and its derivative with the diameter."""
-        disc, change = np.zeros(self._shape, np.complex128), np.zeros(self._shape, np.complex128)
+        self,
+        k: Floats,
+        diameter: float,
+        fields: NDArray[np.complex128],
+        slopes: Floats,
+        profile: Callable[[Floats, float], Floats],
+    ) -> Complexes:
+        """(coils, k) a radial profile in a field."""
+        disc = np.zeros(self._shape, np.complex64)
         for segment, share in enumerate(self._shares):
             for coil in range(self._shape[0]):
-                radius = np.linalg.norm(k - slopes[segment, coil], axis=-1)
-                argument = np.pi * diameter * radius
-                small = argument < 1e-6
-                safe = np.where(small, 1.0, argument)
-                area = np.pi * diameter**2 / 4
-                weight = share * fields[segment, coil]
-                disc[coil] += weight * area * np.where(small, 1.0, 2 * j1(safe) / safe)
-                change[coil] += weight * (np.pi * diameter / 2) * j0(argument)
-        return disc, change
+                radius = np.hypot(k[:, 0] - slopes[segment, coil, 0], k[:, 1] - slopes[segment, coil, 1])
+                disc[coil] += share * np.complex64(fields[segment, coil]) * profile(radius, diameter).astype(np.float32)
+        return disc
 
     def _field(self, centre: Floats) -> tuple[NDArray[np.complex128], Floats]:
         """(segments, coils) fields in the middle of a tube, and (segments, coils, 2) slopes of phase, cycles/mm."""
@@ -93,3 +96,14 @@ class TubeColumns:
         at = self._scan.fields_at(x, y).astype(np.complex128)
         turns = [np.angle(at[..., 1 + 2 * axis] * at[..., 2 + 2 * axis].conj()) for axis in range(2)]
         return at[..., 0], np.stack(turns, axis=-1) / (2 * np.pi * 2 * _STEP)
+
+
+def _area(radius: Floats, diameter: float) -> Floats:
+    """Transform of a disc of value 1."""
+    argument = np.maximum(np.pi * diameter * radius, 1e-6)
+    return np.asarray(np.pi * diameter**2 / 2 * j1(argument) / argument)
+
+
+def _rim(radius: Floats, diameter: float) -> Floats:
+    """Its change per mm of diameter."""
+    return np.asarray(np.pi * diameter / 2 * j0(np.pi * diameter * radius))
