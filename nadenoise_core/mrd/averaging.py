@@ -126,7 +126,7 @@ class ImageAverager:
         self._announced = (scan.count(settings.average_counter) if counted else None) or 1
         self._levels = list(settings.emit_at or ([self._announced] if self._announced > 1 else []))
         self._averager: KspaceAverager | None = None
-        self._emitted = False
+        self._emitted = 0  # averages in the last image
 
     @property
     def averages(self) -> int:
@@ -146,9 +146,9 @@ class ImageAverager:
         if averager is None or readouts is None:
             return  # how many there must be is known only when all have come
         while self._levels and averager.is_complete(self._levels[0], readouts):
-            self._emitted = True
+            self._emitted = self._levels.pop(0)
             self._sum(self._collector.settle())
-            yield self._emit(averager, self._levels.pop(0), *self._collector.expected.so_far())
+            yield self._emit(averager, self._emitted, *self._collector.expected.so_far())
 
     def finish(self) -> Iterator[ReconData]:
         """What is left at the end of the stream: incomplete averages, or a scan that was shorter than announced."""
@@ -157,20 +157,30 @@ class ImageAverager:
             return
         came = self._averager.averages
         wanted = [level for level in self._levels if level <= came]
-        short = [level for level in self._levels if level > came]
+        short = any(level > came for level in self._levels)
         unused = not self._settings.emit_at and came > max(self._averager.levels, default=0)
-        if short:
-            hint = "; if another counter counts them, set average_counter" if came == 1 else ""
-            _log.warning("the scan has %d averages, %d were expected%s", came, short[-1], hint)
-        if (short or unused) and came not in wanted:
+        self._tell_of_few(came)
+        far = came < _FAR * self._announced
+        # The last image is there already, but for the mark that the scan was broken off.
+        last_is_given = came == self._emitted and not far
+        if (short or unused) and came not in wanted and not last_is_given:
             wanted.append(came)
         if wanted:
             interleaves, half_pulses = self._collector.expected.at_end()
             for level in wanted:
-                far = level == came < _FAR * self._announced
-                yield self._emit(
-                    self._averager, level, interleaves, half_pulses, announced=self._announced if far else 0
-                )
+                announced = self._announced if far and level == came else 0
+                yield self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+
+    def _tell_of_few(self, came: int) -> None:
+        """Warn of averages that the header announces; levels beyond them are what a chain asks of longer scans."""
+        if came < self._announced:
+            expected = self._announced
+        elif came == 1 and self._levels:  # none is announced, and several are asked for
+            expected = self._levels[-1]
+        else:
+            return
+        hint = "; if another counter counts them, set average_counter" if came == 1 else ""
+        _log.warning("the scan has %d averages, %d were expected%s", came, expected, hint)
 
     def _sum(self, items: Iterable[Sorted]) -> None:
         for item in items:

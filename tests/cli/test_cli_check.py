@@ -64,6 +64,6 @@ def test_a_file_that_does_not_fit_does_not_stop_the_others(scan_file, command, f
 
 
 def test_warnings_are_told(scan_file, command, chain_file):
-    chain = chain_file([("accumulate", {"emit_at": "9"}), "reconstruct"])
-    outcome = command("check", scan_file(averages=2), "--chain", chain)
-    assert outcome.status == 0 and outcome.err.startswith("warning: accumulate: the scan has 2 averages")
+    chain = chain_file(["accumulate", "reconstruct"])
+    outcome = command("check", scan_file(averages=3, half_pulse_phase=40.0), "--chain", chain)
+    assert outcome.status == 0 and outcome.err.startswith("warning: accumulate: the half-pulses differ by 40 degrees")

@@ -108,12 +108,14 @@ class TestReplay:
         assert outcome.err.startswith("warning: denoise: not denoised: ") and len(outcome.err.splitlines()) == 1
 
     def test_warnings_go_to_stderr_of_the_process(self, scan_file, chain_file, process, measured, tmp_path):
-        chain = chain_file([("accumulate", {"emit_at": "2, 9"}), "reconstruct"])
-        outcome = process("replay", scan_file(averages=3), "--chain", chain, "--out", tmp_path)
+        chain = chain_file(["accumulate", "reconstruct"])
+        raw = scan_file(averages=3, half_pulse_phase=40.0)
+        outcome = process("replay", raw, "--chain", chain, "--out", tmp_path)
         assert outcome.status == 0
-        assert outcome.err == "warning: accumulate: the scan has 3 averages, 9 were expected\n"
+        told = "accumulate: the half-pulses differ by 40 degrees, which costs signal; set correct_half_pulse_phase"
+        assert outcome.err == f"warning: {told}\n"
         report = json.loads((tmp_path / "scan" / "report.json").read_text())
-        assert report["warnings"] == ["accumulate: the scan has 3 averages, 9 were expected"]
+        assert report["warnings"] == [told]
 
     def test_debug_shows_the_traceback(self, process, tmp_path):
         outcome = process("--debug", "replay", tmp_path / "no.h5")

@@ -151,10 +151,21 @@ class TestLevels:
         assert headers_of(buffer)[0].user_int[0] == 2
         assert warnings() == ["the scan has 2 averages, 30 were expected"]
 
-    def test_a_level_that_never_came_is_told(self, measured, buffers, warnings):
+    @pytest.mark.parametrize(("levels", "averages"), [("1, 5", [1, 2]), ("1, 2, 5", [1, 2]), ("5", [2])])
+    def test_levels_beyond_a_scan_of_the_announced_length_are_no_matter(
+        self, levels, averages, measured, buffers, warnings
+    ):
         _, items = measured()
-        assert len(buffers(items, emit_at="1, 5")) == 2
-        assert warnings() == ["the scan has 2 averages, 5 were expected"]
+        assert [headers_of(buffer)[0].user_int[0] for _, buffer in buffers(items, emit_at=levels)] == averages
+        assert warnings() == []
+
+    def test_one_average_where_several_are_asked_for_is_told(self, measured, buffers, warnings):
+        measurement, items = measured()
+        header = limits(measurement.header_xml(), average=None)
+        assert len(buffers([a for a in items if a.idx.average == 0], header, emit_at="5, 30")) == 1
+        assert warnings() == [
+            "the scan has 1 averages, 30 were expected; if another counter counts them, set average_counter"
+        ]
 
     def test_without_limits_all_is_averaged(self, measured, buffers, warnings):
         measurement, items = measured()
