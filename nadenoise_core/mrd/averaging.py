@@ -72,8 +72,11 @@ class ScanAverager:
             RawDataError: nothing came, or no image can be made.
         """
         if not self._images:
-            raise RawDataError("no acquisition came; the scan is empty")
-        self._hint_at_repetitions()
+            space = self._scan.encoding_space
+            which = f"of encoding {space}, the header's first that may be a spiral, " if space else ""
+            raise RawDataError(f"no acquisition {which}came; the scan is empty")
+        self._hint_at(Counter.REPETITION)
+        self._hint_at(Counter.PHASE)
         failures = []
         for place, image in self._images.items():
             try:
@@ -99,19 +102,18 @@ class ScanAverager:
                 "partitions of a stack of spirals, and nadenoise reconstructs slices; export the scan as 2D"
             )
 
-    def _hint_at_repetitions(self) -> None:
-        """Repeats of one average each are often averages that `repetition` counts."""
+    def _hint_at(self, counter: Counter) -> None:
+        """Say that images of one average each are often averages that another counter counts."""
         counters = self._settings.image_counters
-        if len(self._images) < 2 or Counter.REPETITION not in counters:
+        if counter not in counters:
             return
-        axis = counters.index(Counter.REPETITION)
-        repetitions = {place[axis] for place in self._images}
-        if len(repetitions) > 1 and all(image.averages == 1 for image in self._images.values()):
+        values = {place[counters.index(counter)] for place in self._images}
+        if len(values) > 1 and all(image.averages == 1 for image in self._images.values()):
             _log.warning(
-                "the scan has %d repetitions of one average, each an image of its own; if they are averages, set "
-                "average_counter to repetition",
-                len(repetitions),
-            )
+                "the scan has %d values of %s with one average, each an image of its own; if they are averages, set "
+                "average_counter to %s",
+                len(values), counter, counter,
+            )  # fmt: skip
 
 
 class ImageAverager:

@@ -17,13 +17,17 @@ _NAMED = 6  # missing readouts in a warning
 
 
 def check_half_pulses(averaged: AveragedKspace) -> None:
-    """Check that what was summed are half-pulses.
+    """Check that what was summed are half-pulses, and say where nothing but the counter tells.
 
     Raises:
         RawDataError: one is but a weaker copy of the other, as with two flip angles or echoes.
     """
     ratio = averaged.half_pulse_ratio
-    if not math.isnan(ratio) and not _LIKE_HALF_PULSES[0] <= ratio <= _LIKE_HALF_PULSES[1]:
+    if math.isnan(ratio):
+        return
+    if _LIKE_HALF_PULSES[0] <= ratio <= _LIKE_HALF_PULSES[1]:
+        _log.warning("the half-pulses are alike; if their counter counts other things, set half_pulse_counter to none")
+    else:
         raise RawDataError(
             f"the second half-pulse is the first times {ratio:.2f}, so these are no half-pulses; set "
             "half_pulse_counter to none for an image of each"

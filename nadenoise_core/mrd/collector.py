@@ -42,7 +42,10 @@ class ReadoutCollector:
         Raises:
             RawDataError: see `ReadoutReader.read`, `Sorter.add` and `AveragePhaser.add`.
         """
+        self.beyond = False
         readout = self.reader.read(acquisition, number)
+        if readout is None:
+            return []
         self.beyond = self.expected.see(readout)
         return self._turned(self._sorter.add(readout))
 
@@ -52,6 +55,7 @@ class ReadoutCollector:
 
     def finish(self) -> list[Sorted]:
         """The readouts that are left at the end."""
+        self.reader.finish()
         left = self._turned(self._sorter.finish())
         return left if self._phaser is None else [*left, *self._phaser.finish()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import ismrmrd
@@ -14,6 +15,10 @@ from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, NONE, AveragingSettings
 from nadenoise_core.mrd.trajectory import Trajectories
 from nadenoise_core.sampling.gradients import GradientCorrection
+
+_log = logging.getLogger("nadenoise.accumulate")
+_LEAST_SAMPLES = 3  # of a readout
+_LEAST_HOPE = 256  # acquisitions without a readout, after which none is waited for
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,15 @@ class ReadoutReader:
         counter = settings.average_counter
         self._first_average = scan.limits[counter].start if counter in scan.limits else 0
         self.trajectories = Trajectories(settings, scan, gradients)
+        self._left_out: dict[str, int] = {}
 
     @property
     def samples(self) -> int:
         """How many samples a readout has; 0 before the first came."""
         return self._shape[1] if self._shape else 0
 
-    def read(self, acquisition: ismrmrd.Acquisition, number: int) -> Readout:
-        """A readout of an acquisition.
+    def read(self, acquisition: ismrmrd.Acquisition, number: int) -> Readout | None:
+        """A readout of an acquisition; None if it holds none: navigators without their flag, rows that nobody filled.
 
         Args:
             acquisition: of the image.
@@ -73,6 +79,12 @@ class ReadoutReader:
         interleaf = int(getattr(idx, given.interleaf_counter.value))
         average = 0 if given.average_counter == ARRIVAL else int(getattr(idx, given.average_counter.value))
         half = 0 if given.half_pulse_counter == NONE else int(getattr(idx, given.half_pulse_counter.value))
+        nothing = self._nothing_in(acquisition)
+        if nothing:
+            self._left_out[nothing] = self._left_out.get(nothing, 0) + 1
+            if self._shape is None and self._left_out[nothing] > _LEAST_HOPE:
+                raise self._without_readouts()
+            return None
         name = f"acquisition {number} (interleaf {interleaf}, average {average}, half-pulse {half})"
         if average < self._first_average:  # the header's minimum is wrong
             self._first_average = 0
@@ -85,10 +97,37 @@ class ReadoutReader:
         samples = samples.conj() if given.conjugate_kspace else samples
         return Readout(interleaf, average - self._first_average, half, samples, name)
 
+    def finish(self) -> None:
+        """Say what was left out.
+
+        Raises:
+            RawDataError: nothing else came.
+        """
+        if self._left_out and self._shape is None:
+            raise self._without_readouts()
+        for reason, count in self._left_out.items():
+            _log.warning("%d acquisitions have %s and were left out", count, reason)
+
+    def _nothing_in(self, acquisition: ismrmrd.Acquisition) -> str:
+        """Why an acquisition cannot be a readout of the image; empty if it can."""
+        if acquisition.number_of_samples < _LEAST_SAMPLES:
+            return f"less than {_LEAST_SAMPLES} samples"
+        if not acquisition.data.any():
+            return "nothing but zeros"
+        from_acquisitions = self._settings.trajectory == "acquisition"
+        return "no trajectory" if from_acquisitions and acquisition.trajectory_dimensions < 2 else ""
+
+    def _without_readouts(self) -> RawDataError:
+        if "no trajectory" in self._left_out:
+            return TrajectoryError(
+                "the acquisitions carry no trajectory; convert the raw data with one, or set trajectory to 'spiral'"
+            )
+        return RawDataError(f"all acquisitions have {' or '.join(self._left_out)}; the scan is empty")
+
     def _check(self, samples: NDArray[np.complex64], name: str) -> None:
         if self._shape is None:
             self._shape = samples.shape
-        if samples.shape != self._shape or samples.shape[1] < 3:
+        if samples.shape != self._shape or samples.shape[1] < _LEAST_SAMPLES:
             raise RawDataError(
                 f"{name}: {samples.shape[1]} samples of {samples.shape[0]} coils, the scan has {self._shape[1]} of "
                 f"{self._shape[0]}; the raw file is damaged or holds another scan"

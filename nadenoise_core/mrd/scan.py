@@ -196,28 +196,46 @@ def _choose_encoding(encodings: list[Section]) -> tuple[int, Section]:
 
 def _read_encoding(section: Section) -> tuple[Encoding, float]:
     """Matrix and field of view, and the slice thickness in mm."""
-    recon, encoded = (_read_space(section, name) for name in ("reconSpace", "encodedSpace"))
+    recon = _read_space(section, "reconSpace")
+    try:
+        encoded = _read_space(section, "encodedSpace")
+    except RawDataError:
+        encoded = None
+    if recon is None or encoded is None:
+        known = recon or encoded
+        if known is None:
+            raise RawDataError(
+                "the header has no matrixSize or fieldOfView_mm in reconSpace; convert the raw data anew"
+            )
+        _log.warning("the header's %s cannot be used; the other is", "encodedSpace" if recon else "reconSpace")
+        recon = encoded = known
     if abs(_aspect(*encoded) / _aspect(*recon) - 1) > _ASPECT_TOLERANCE:
         # Some converters put the number of interleaves there; a spiral reaches equally far along both axes.
         _log.warning("the header's encodedSpace has pixels of another shape than reconSpace's; reconSpace is used")
         encoded = recon
-    size = section.section("reconSpace").section("fieldOfView_mm")
-    thickness = size.number("z")
-    if thickness is None or thickness <= 0:
-        raise RawDataError(
-            f"the header's reconSpace has fieldOfView_mm z, the slice thickness, {thickness}; it must be above 0: "
-            "convert the raw data anew"
-        )
-    return Encoding(*recon, *encoded), thickness * _millimetres(size)
+    return Encoding(*recon, *encoded), _read_thickness(section)
 
 
-def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[float, float]]:
-    """Matrix and field of view (mm) of an encoding space, (rows, columns) = (y, x)."""
+def _read_thickness(section: Section) -> float:
+    """The slice thickness, mm."""
+    sizes = [section.section(name).section("fieldOfView_mm") for name in ("reconSpace", "encodedSpace")]
+    for size in sizes:
+        thickness = size.number("z")
+        if thickness is not None and thickness > 0:
+            return thickness * _millimetres(size)
+    raise RawDataError(
+        f"the header's reconSpace has fieldOfView_mm z, the slice thickness, '{sizes[0].text('z')}'; it must be above "
+        "0: convert the raw data anew"
+    )
+
+
+def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[float, float]] | None:
+    """Matrix and field of view (mm) of an encoding space, (rows, columns) = (y, x); None if it is not there."""
     space = section.section(name)
     matrix, size = space.section("matrixSize"), space.section("fieldOfView_mm")
     texts = [part.text(axis) for part in (matrix, size) for axis in "yx"]
     if not all(texts):
-        raise RawDataError(f"the header has no matrixSize or fieldOfView_mm in {name}; convert the raw data anew")
+        return None
     rows, columns, height, width = (part.number(axis) or 0.0 for part in (matrix, size) for axis in "yx")
     if not (rows.is_integer() and columns.is_integer() and min(rows, columns, height, width) > 0):
         raise RawDataError(

@@ -56,8 +56,6 @@ class Trajectories:
         self.headers[interleaf] = _placed(acquisition.getHead())
         if designed:
             return
-        if given.shape[1] < 2:
-            raise TrajectoryError("carries no trajectory; convert the raw data with one, or set trajectory to 'spiral'")
         unit = None if self._settings.trajectory_unit == "auto" else self._settings.trajectory_unit
         k, found = normalise_trajectory(given, self._encoding, unit)
         if not self._says_spiral and not is_spiral(k):

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import ismrmrd
+import pydicom
 import pytest
 
-from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.mrd.rawfile import RawFile, write_raw_file
 
 ROOT = Path(__file__).parents[2]
 NADENOISE = [sys.executable, "-m", "nadenoise_core.cli.main"]
@@ -85,6 +87,32 @@ def test_what_returns_is_what_a_replay_gives(server, raw, chains, tmp_path, proc
     assert images_of(there) == images_of(here)
     files = {path.name: path.read_bytes() for path in (there / "dicom").iterdir()}
     assert files == {path.name: path.read_bytes() for path in (here / "dicom").iterdir()} and len(files) == 3
+
+
+def test_words_of_any_encoding_and_warnings_of_the_header_arrive(chains, raw, tmp_path, process) -> None:
+    """From the file to the server's capture the header keeps its bytes; what it is warned of reaches every end."""
+    with RawFile(raw) as file:
+        text, items = file.header_xml.decode(), list(file.acquisitions())
+    text = text.replace('encoding="utf-8"', 'encoding="ISO-8859-1"').replace("Virtual^Calf", "Müller^Jürgen")
+    header = text.replace("<TE>0.23<", "<TE>n/a<").replace("calf-3<", "x" * 70 + "<").encode("latin-1")
+    odd, captured = tmp_path / "odd.h5", chains.parent / "captured"
+    write_raw_file(odd, header, items)
+    before = set(captured.glob("*.h5"))
+    with serving(chains) as (running, address):
+        sent = process("send", odd, "--to", address, "--chain", "all", "--out", tmp_path / "sent")
+        running.send_signal(signal.SIGTERM)
+        assert running.stderr is not None
+        log = running.stderr.read()
+    replayed = process("replay", odd, "--chain", chains / "all.xml", "--out", tmp_path / "replayed")
+    report = (tmp_path / "replayed" / "odd" / "report.json").read_text()
+    for words in ("TE is no number and is left out", "the patient's ID is left empty"):
+        assert all(words in said for said in (sent.err, replayed.err, report, log)), words
+    (kept,) = set(captured.glob("*.h5")) - before
+    for written in (kept, tmp_path / "sent" / "odd" / "images.h5"):
+        with h5py.File(written) as file:
+            assert file["dataset/xml"][0] == header
+    name = pydicom.dcmread(next((tmp_path / "sent" / "odd" / "dicom").iterdir())).PatientName
+    assert str(name) == "Müller^Jürgen"
 
 
 def test_a_scan_that_failed_there_fails_here_and_leaves_nothing(server, raw, tmp_path, process, left_behind) -> None:

@@ -169,9 +169,19 @@ class TestCounters:
         moved = [changed(a, repetition=a.idx.average, average=0) for a in items]
         none = re.sub("<average>.*?</average>", "", header, flags=re.S)
         assert len(accumulate(none, moved)) == 4
-        assert "4 repetitions of one average, each an image of its own" in caplog.text
+        assert "4 values of repetition with one average, each an image of its own" in caplog.text
         (readouts,) = accumulate(none, moved, average_counter="repetition")
         assert_same(readouts, items)
+
+    def test_so_are_those_in_phase(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        accumulate(header, [changed(a, phase=a.idx.average, average=0) for a in items])
+        assert "4 values of phase with one average" in caplog.text
+
+    def test_sets_that_are_alike_are_told(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        accumulate(header, [changed(a, data=a.data * np.exp(0.1j * n), set=n) for a in items for n in (0, 1)])
+        assert "the half-pulses are alike" in caplog.text
 
     @pytest.mark.parametrize("limit", ["", "0", "3"])
     @pytest.mark.parametrize("properties", [{}, {"average_counter": "arrival"}])
@@ -199,6 +209,37 @@ class TestCounters:
         assert_same(readouts, items)
         np.testing.assert_allclose(readouts.noise_std, alone.noise_std, rtol=1e-6)
         assert "80 acquisitions are copies of other averages" in caplog.text
+
+
+class TestRowsThatAreNoReadouts:
+    @pytest.mark.parametrize(
+        ("samples", "dimensions", "value", "words"),
+        [
+            (1, 2, 1.0, "3 acquisitions have less than 3 samples"),
+            (0, 0, 1.0, "3 acquisitions have less than 3 samples"),
+            (100, 0, 1.0, "3 acquisitions have no trajectory"),
+            (100, 2, 0.0, "3 acquisitions have nothing but zeros"),
+        ],
+    )
+    @pytest.mark.parametrize("place", [0, 40, 80])
+    def test_are_left_out(self, place, samples, dimensions, value, words, scan, accumulate, changed, caplog):
+        header, items = scan
+        row = changed(items[0], np.full((1, samples), value, np.complex64), np.zeros((samples, dimensions), np.float32))
+        (readouts,) = accumulate(header, [*items[:place], row, row, row, *items[place:]])
+        assert_same(readouts, items)
+        if place < 80:  # what comes behind a complete image is too late to be a surprise
+            assert words in caplog.text
+
+    def test_an_average_of_zeros_is_missing_and_does_not_weaken_the_others(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        (readouts,) = accumulate(header, [changed(a, 0 * a.data) if a.idx.average == 3 else a for a in items])
+        assert_same(readouts, [a for a in items if a.idx.average < 3], 3)
+        assert "20 acquisitions have nothing but zeros and were left out" in caplog.text
+
+    def test_nothing_else_is_told(self, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(RawDataError, match="all acquisitions have nothing but zeros; the scan is empty"):
+            accumulate(header, [changed(a, 0 * a.data) for a in items])
 
 
 class TestAveragePhase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
@@ -81,9 +82,7 @@ def without(text: str, name: str, keep_element: bool = False) -> str:
     return etree.tostring(root).decode()
 
 
-@pytest.mark.parametrize(
-    "name", ["encoding", "trajectory", "reconSpace", "encodedSpace", "matrixSize", "fieldOfView_mm"]
-)
+@pytest.mark.parametrize("name", ["encoding", "trajectory", "matrixSize", "fieldOfView_mm"])
 def test_a_missing_part_is_told(name):
     with pytest.raises(RawDataError) as caught:
         read_scan(without(HEADER, name))
@@ -95,10 +94,8 @@ def test_a_missing_part_is_told(name):
     [
         ("<x>80</x>", "<x>0</x>", "reconSpace has matrix 0x40"),
         ("<x>80</x>", "<x>many</x>", "reconSpace has matrix manyx40"),
-        ("<y>108</y>", "<y>-108</y>", "encodedSpace .*216x-108 mm"),
         ("<y>90.5</y>", "<y>NaN</y>", "180xNaN mm"),
         ("<y>90.5</y>", "<y>INF</y>", "180xINF mm"),
-        ("<z>25</z>", "<z>0</z>", "slice thickness, 0.0"),
     ],
 )
 def test_sizes_that_are_no_sizes_are_told(old, new, words):
@@ -106,6 +103,40 @@ def test_sizes_that_are_no_sizes_are_told(old, new, words):
         warnings.simplefilter("error")
         with pytest.raises(RawDataError, match=words):
             read_scan(HEADER.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "space", "words"),
+    [
+        (without(HEADER, "encodedSpace"), "recon", "encodedSpace cannot be used"),
+        (HEADER.replace("<y>108</y>", "<y>-108</y>"), "recon", "encodedSpace cannot be used"),
+        (HEADER.replace("<x>96</x>", "<x>n/a</x>"), "recon", "encodedSpace cannot be used"),
+        (without(HEADER, "reconSpace"), "encoded", "reconSpace cannot be used"),
+    ],
+)
+def test_one_space_stands_for_the_other(changed, space, words, caplog):
+    scan = read_scan(changed)
+    recon = ((40, 80), (90.5, 180.0)), ((48, 96), (108.0, 216.0))
+    expected = recon[space == "encoded"]
+    assert (scan.encoding.matrix, scan.encoding.field_of_view) == expected
+    assert (scan.encoding.encoded_matrix, scan.encoding.encoded_field_of_view) == expected
+    assert words in caplog.text
+
+
+def test_the_slice_thickness_may_be_in_either_space():
+    assert read_scan(HEADER.replace("<z>25</z>", "<z>0</z>")).slice_thickness == 30.0
+    with pytest.raises(RawDataError, match="slice thickness, '0'"):
+        read_scan(HEADER.replace("<z>25</z>", "<z>0</z>").replace("<z>30</z>", "<z>0</z>"))
+
+
+@pytest.mark.parametrize("unit", [1000.0, 1.0])
+def test_a_field_of_view_in_metres_is_taken_as_such(unit, caplog):
+    header = HEADER
+    for size in ("216", "108", "30", "180", "90.5", "25"):
+        header = re.sub(f"<([xyz])>{size}</", f"<\\1>{float(size) / unit}</", header)
+    scan = read_scan(header)
+    assert scan.encoding.field_of_view == pytest.approx((90.5, 180.0)) and scan.slice_thickness == pytest.approx(25)
+    assert ("taken as metres" in caplog.text) == (unit > 1)
 
 
 def test_a_limit_that_is_no_number_is_left_out_with_a_warning(caplog):
