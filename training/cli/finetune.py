@@ -54,9 +54,10 @@ def command(
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from the last epoch", highlight=False)
         raise typer.Exit(130) from None
-    if fitted.team.leads:
-        best = f"{fitted.best:.5g} in epoch {fitted.best_epoch}" if fitted.best_epoch else "never better, so unchanged"
+    if fitted.rank.is_first:
+        best = fitted.best
+        found = f"{best.loss:.5g} in epoch {best.epoch}" if best.epoch else "never better, so unchanged"
         say(
             f"{out}: {fitted.step} steps, {fitted.elapsed / 60:.1f} minutes, validation loss {fitted.start_loss:.5g} "
-            f"before, {best}; seed {wanted.fit.seed}"
+            f"before, {found}; seed {wanted.fit.seed}"
         )

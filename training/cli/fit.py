@@ -10,7 +10,7 @@ import typer
 from nadenoise_core.console import errors, say
 from training.cli.options import Assignments, ConfigName, config_of, quiet_torchscript
 from training.config import find_config
-from training.fitting.fit import fit as fit_network
+from training.fitting.supervised import fit as fit_network
 from training.network.start import open_start
 
 
@@ -35,8 +35,8 @@ def command(
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from the last epoch", highlight=False)
         raise typer.Exit(130) from None
-    if fitted.team.leads:
+    if fitted.rank.is_first:
         say(
-            f"{folder}: {fitted.step} steps, {fitted.elapsed / 60:.1f} minutes, best validation loss {fitted.best:.5g} "
-            f"in epoch {fitted.best_epoch}, seed {wanted.fit.seed}"
+            f"{folder}: {fitted.step} steps, {fitted.elapsed / 60:.1f} minutes, best validation loss "
+            f"{fitted.best.loss:.5g} in epoch {fitted.best.epoch}, seed {wanted.fit.seed}"
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from nadenoise_core.mrd.settings import AveragingSettings
 from training.config import Config
 from training.data.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.errors import ConfigError, DataError
-from training.fitting.fit import Fit, Tuning
+from training.fitting.fit import Fit, Tuning, run_logged
 from training.fitting.loss import SCALES
-from training.fitting.ranks import joined
-from training.fitting.runlog import RunLog
+from training.fitting.ranks import distributed
 from training.network.start import Start
 
 EPOCH_PAIRS = 128
@@ -80,17 +78,7 @@ def finetune(
             "the network to begin with is for magnitude images, whose noise has a mean of its own; only complex "
             "networks can be fine-tuned on repeats"
         )
-    scans: list[Repeats] = []
-    described = []
-    for path in files:
-        single = read_averages(path, raw)
-        scans.append(grid_repeats(single, str(path)))
-        described.append({"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "averages": len(scans[-1])})
-        rows, columns = single.matrix
-        if rows != columns or scans[-1].images.shape[1:] != scans[0].images.shape[1:]:
-            raise DataError(f"{path}: its matrix is {rows}x{columns}; scans must have one square matrix")
-    if len({scan["sha256"] for scan in described}) < len(described):
-        raise DataError("the same raw file is given twice; a scan must not be learnt from and validated on")
+    scans, described = _read_scans(files, raw)
     low, high = averages or _served(start.config)
     if not 1 <= low <= high:
         raise ConfigError(f"averages {low} to {high}: give two numbers from 1, the smaller one first")
@@ -109,12 +97,28 @@ def finetune(
     )
     if config.fit.threads:
         torch.set_num_threads(config.fit.threads)
-    with joined(config.fit.device) as team:
-        fitted = Fit(out, config, training, validation, start.data, team, tuning)
-        with RunLog(out, fitted.step, fitted.steps, quiet) if team.leads else nullcontext() as log:
-            fitted.run(log=log)
-        fitted.disband()
+    with distributed(config.fit.device) as rank:
+        fitted = Fit(out, config, training, validation, start.data, rank, tuning)
+        run_logged(fitted, quiet)
     return fitted
+
+
+def _read_scans(
+    files: Sequence[Path], raw: AveragingSettings | None
+) -> tuple[list[Repeats], list[dict[str, str | int]]]:
+    """The averages of each raw file, and what is said of them."""
+    scans: list[Repeats] = []
+    described: list[dict[str, str | int]] = []
+    for path in files:
+        single = read_averages(path, raw)
+        scans.append(grid_repeats(single, str(path)))
+        described.append({"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "averages": len(scans[-1])})
+        rows, columns = single.matrix
+        if rows != columns or scans[-1].images.shape[1:] != scans[0].images.shape[1:]:
+            raise DataError(f"{path}: its matrix is {rows}x{columns}; scans must have one square matrix")
+    if len({scan["sha256"] for scan in described}) < len(described):
+        raise DataError("the same raw file is given twice; a scan must not be learnt from and validated on")
+    return scans, described
 
 
 def _served(config: Config) -> tuple[int, int]:

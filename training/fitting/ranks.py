@@ -1,4 +1,4 @@
-"""The processes of one fit: one, or as many as torchrun starts, on one machine or several."""
+"""The ranks of one fit: one process, or as many as torchrun starts, on one machine or several."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from training.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Team:
+class Rank:
     """This process among those that fit one network together.
 
     Attributes:
         device: what this process works on.
-        rank: its number.
-        size: how many there are.
+        number: of this rank, from 0.
+        world_size: how many there are.
     """
 
     device: torch.device = torch.device("cpu")
-    rank: int = 0
-    size: int = 1
+    number: int = 0
+    world_size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether it is this process that writes files and talks."""
-        return self.rank == 0
+    def is_first(self) -> bool:
+        """Whether it is this process that writes files and prints."""
+        return self.number == 0
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
         """Put the mean over all processes into each tensor."""
-        if self.size == 1 or not tensors:
+        if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         dist.all_reduce(flat)
-        flat /= self.size
+        flat /= self.world_size
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
-    def agreed(self, value: Any) -> Any:
-        """What the leading process has, for all."""
-        if self.size == 1:
+    def broadcast(self, value: Any) -> Any:
+        """What the first rank has, for all."""
+        if self.world_size == 1:
             return value
         held = [value]
         dist.broadcast_object_list(held, src=0)
@@ -62,7 +62,7 @@ class Team:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Team]:
+def distributed(device: str) -> Iterator[Rank]:
     """Join the processes that torchrun started; alone without it.
 
     Args:
@@ -76,11 +76,11 @@ def joined(device: str) -> Iterator[Team]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if size == 1:
-        yield Team(chosen)
+        yield Rank(chosen)
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Team(chosen, dist.get_rank(), dist.get_world_size())
+        yield Rank(chosen, dist.get_rank(), dist.get_world_size())
         dist.barrier()
     except BaseException:
         # Leaving would wait for the GPUs of the others, who wait for this one; torchrun ends them.

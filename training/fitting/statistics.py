@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.fitting.ranks import Team
+from training.fitting.ranks import Rank
 from training.network.residual import normalisation_layers
 
 
@@ -35,11 +35,17 @@ class MicroBatchStatistics:
             mean += buffer
             buffer.copy_(before)
 
-    def finish(self, team: Team) -> None:
+    def finish(self, rank: Rank) -> None:
         """Set the statistics to the mean over all micro-batches of all processes."""
         means: list[Tensor] = [total / self._count for total in self._sums]
-        team.average(means)
+        rank.all_reduce_mean(means)
         for buffer, mean in zip(self._live, means, strict=True):
             buffer.copy_(mean)
         for counter, before in zip(self._counters, self._before[len(self._live) :], strict=True):
             counter.copy_(before + 1)
+
+
+def use_running_statistics(network: nn.Module) -> None:
+    """Let batch normalisation use its running statistics, as it does when the network is used."""
+    for layer in normalisation_layers(network):
+        layer.eval()

@@ -181,7 +181,7 @@ def test_a_disturbed_network_comes_nearer_to_the_truth_of_a_calf_it_has_not_seen
     assert before > 1.1 * PAPER_NOISE * np.sqrt(2 / 5)  # worse than no network
     fitted = tuned(scans, disturbed, tmp_path / "run")
     assert fitted.step == 3 * EPOCH_PAIRS // 8
-    assert fitted.best < fitted.start_loss and fitted.best_epoch > 0
+    assert fitted.best.loss < fitted.start_loss and fitted.best.epoch > 0
     after = true_error(tmp_path / "run", seed=9, averages=5)
     assert after < 0.8 * before
     run = load_best(tmp_path / "run")[1]
@@ -195,7 +195,7 @@ def test_a_disturbed_network_comes_nearer_to_the_truth_of_a_calf_it_has_not_seen
 def test_what_does_not_get_better_stays_as_it_was(scans: list[Path], disturbed: Path, tmp_path: Path) -> None:
     try:
         fitted = tuned(scans[:1], disturbed, tmp_path, learning_rate=1e4, warm_up=0, epochs=1, averaging=None)
-        assert fitted.best_epoch == 0 and fitted.best == fitted.start_loss
+        assert fitted.best.epoch == 0 and fitted.best.loss == fitted.start_loss
     except DivergedError:
         pass
     kept, start = (load_best(folder)[0].state_dict() for folder in (tmp_path, disturbed))
@@ -208,7 +208,7 @@ def test_a_run_goes_on_from_its_checkpoint_but_not_with_other_scans(
     whole = tuned(scans, disturbed, tmp_path / "whole", epochs=2, schedule="constant")
     tuned(scans, disturbed, tmp_path / "parts", epochs=1, schedule="constant")
     parts = tuned(scans, disturbed, tmp_path / "parts", epochs=2, schedule="constant")
-    assert parts.start_loss == whole.start_loss and parts.best == whole.best
+    assert parts.start_loss == whole.start_loss and parts.best.loss == whole.best.loss
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, parts.network.state_dict()[name])
     with pytest.raises(DataError, match="begun from another network or with other scans"):

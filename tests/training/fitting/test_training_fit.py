@@ -28,12 +28,15 @@ from training.data.cache import Images
 from training.data.kspace import SpiralNoise
 from training.data.pairs import make_pairs
 from training.errors import ConfigError, DataError
-from training.fitting.fit import DivergedError, Fit, share_out, update_average
-from training.fitting.fit import fit as fit_config
-from training.fitting.ranks import Team, choose_device
+from training.fitting.ema import ema_of
+from training.fitting.fit import DivergedError, Fit
+from training.fitting.ranks import Rank, choose_device
 from training.fitting.runlog import RunLog
 from training.fitting.schedule import learning_rate
 from training.fitting.statistics import MicroBatchStatistics
+from training.fitting.step import share_out
+from training.fitting.supervised import fit as fit_config
+from training.fitting.validation import Validation
 from training.network.residual import ResidualDenoiser
 from training.network.run import load_best, save_state
 from training.network.start import open_start
@@ -78,20 +81,20 @@ def run(fit: Fit, stop_at: int | None = None) -> float:
 def same_networks(first: Fit, second: Fit) -> None:
     for name, value in first.state()["network"].items():
         assert torch.equal(value, second.state()["network"][name]), name
-    if first.average is not None and second.average is not None:
-        for name, value in first.average.state_dict().items():
-            assert torch.equal(value, second.average.state_dict()[name]), name
+    if first.ema is not None and second.ema is not None:
+        for name, value in first.ema.state_dict().items():
+            assert torch.equal(value, second.ema.state_dict()[name]), name
 
 
 def test_a_few_steps_lower_the_loss(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
     fit = make(tmp_path, limbs, noise, changed(epochs=15, learning_rate=1e-2, averaging=0.9))
-    start = fit.validation_loss()
+    start = fit.validation.loss_of(fit.kept)
     assert start == pytest.approx(1, abs=0.02)  # the identity leaves the noise
     assert run(fit) < 0.8 * start
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == list(range(4, 61, 4))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 16))
-    assert min(float(row["validation_loss"]) for row in rows) == pytest.approx(fit.best, rel=1e-5)
+    assert min(float(row["validation_loss"]) for row in rows) == pytest.approx(fit.best.loss, rel=1e-5)
     assert [row["best"] for row in rows][0] == "1"
 
 
@@ -101,7 +104,7 @@ def test_the_papers_pairs_and_loss_train_too(tmp_path: Path, limbs: Images, nois
     noisy, clean = fit.batches.part(0, range(2))
     assert noisy.shape == clean.shape == (2, 1, 80, 80)
     np.testing.assert_allclose((noisy.min(axis=(1, 2, 3)), noisy.max(axis=(1, 2, 3))), ([0] * 2, [1] * 2), atol=1e-6)
-    start = fit.validation_loss()
+    start = fit.validation.loss_of(fit.kept)
     assert run(fit) < start - 0.1
 
 
@@ -117,7 +120,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
         run(stopped, stop)
     assert stopped.step == straight.step == 12 and stopped.frozen == straight.frozen
     same_networks(stopped, straight)
-    assert (stopped.best, stopped.best_epoch) == (straight.best, straight.best_epoch)
+    assert stopped.best == straight.best
     for name in ("straight", "stopped"):
         rows = (tmp_path / name / "log.csv").read_text().splitlines()
         assert [row["step"] for row in csv.DictReader(rows)] == ["4", "8", "12"]
@@ -135,15 +138,15 @@ def test_a_finished_run_stays_as_it_is_and_more_epochs_go_on(tmp_path: Path, lim
     assert longer.step == 16
 
 
-def test_frozen_statistics_stay_and_are_those_of_the_average(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
+def test_frozen_statistics_stay_and_are_those_of_the_ema(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
     fit = make(tmp_path, limbs, noise)
     run(fit, stop_at=4)
     before = {name: value.clone() for name, value in fit.network.named_buffers()}
     run(fit)
-    assert fit.average is not None
+    assert fit.ema is not None
     for name, value in fit.network.named_buffers():
         assert torch.equal(value, before[name]), name
-        assert torch.allclose(value, fit.average.get_buffer(name)), name
+        assert torch.allclose(value, fit.ema.module.get_buffer(name)), name
 
 
 def test_the_best_network_is_kept_with_its_configuration(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
@@ -185,7 +188,7 @@ def test_time_ends_a_run(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> N
     fit = make(tmp_path, limbs, noise, changed(epochs=1_000_000, minutes=1e-4))
     run(fit)
     assert fit.progress >= 1 and fit.step < 50
-    assert math.isfinite(fit.best) and (tmp_path / "best.pt").exists()
+    assert math.isfinite(fit.best.loss) and (tmp_path / "best.pt").exists()
 
 
 def test_patience_ends_a_run(
@@ -193,16 +196,16 @@ def test_patience_ends_a_run(
 ) -> None:
     fit = make(tmp_path, limbs, noise, changed(epochs=20, patience=2))
     losses = iter([0.9, 0.5, 0.6, 0.55, 0.4])
-    monkeypatch.setattr(fit, "validation_loss", lambda: next(losses))
+    monkeypatch.setattr(Validation, "loss_of", lambda validation, network: next(losses))
     assert run(fit) == 0.5
-    assert (fit.epoch, fit.best_epoch) == (4, 2) and load_best(tmp_path)[1].epoch == 2
+    assert (fit.epoch, fit.best.epoch) == (4, 2) and load_best(tmp_path)[1].epoch == 2
 
 
 def test_a_run_that_diverges_says_what_to_do(
     tmp_path: Path, limbs: Images, noise: SpiralNoise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit = make(tmp_path, limbs, noise)
-    monkeypatch.setattr(fit, "validation_loss", lambda: math.nan)
+    monkeypatch.setattr(Validation, "loss_of", lambda validation, network: math.nan)
     with pytest.raises(DivergedError, match="no number any more at step 4; lower fit.learning_rate"):
         run(fit)
     assert not (tmp_path / "best.pt").exists()
@@ -215,7 +218,7 @@ def test_half_precision_trains_nearly_the_same(tmp_path: Path, limbs: Images, no
     )
     for fit in (wide, narrow):
         run(fit)
-    assert narrow.best == pytest.approx(wide.best, rel=0.02) and narrow.best != wide.best
+    assert narrow.best.loss == pytest.approx(wide.best.loss, rel=0.02) and narrow.best.loss != wide.best.loss
     assert all(value.dtype == torch.float32 for value in narrow.network.parameters())
 
 
@@ -253,7 +256,7 @@ def test_statistics_of_micro_batches_are_averaged_in_any_order() -> None:
         for number in order:
             network(parts[number])
             statistics.collect()
-        statistics.finish(Team())
+        statistics.finish(Rank())
         results.append(layer.running_mean.clone())
         assert int(layer.num_batches_tracked) == 1
     torch.testing.assert_close(results[0], results[1])
@@ -264,12 +267,12 @@ def test_statistics_of_micro_batches_are_averaged_in_any_order() -> None:
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
     assert make(tmp_path, limbs, noise, changed(micro_batch=1)).places == (range(0, 1), range(1, 2))
-    shared = [share_out(changed(batch=8, micro_batch=2), Team(rank=rank, size=2)) for rank in (0, 1)]
+    shared = [share_out(changed(batch=8, micro_batch=2), Rank(number=number, world_size=2)) for number in (0, 1)]
     assert shared == [(range(0, 2), range(2, 4)), (range(4, 6), range(6, 8))]
     with pytest.raises(ConfigError, match="2 processes cannot share out evenly; set fit.micro_batch to 1"):
-        make(tmp_path, limbs, noise, team=Team(size=2))
+        make(tmp_path, limbs, noise, rank=Rank(world_size=2))
     with pytest.raises(ConfigError, match="3 processes cannot share out evenly; change fit.batch"):
-        make(tmp_path, limbs, noise, team=Team(size=3))
+        make(tmp_path, limbs, noise, rank=Rank(world_size=3))
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,11 +294,19 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert {learning_rate(FitSettings(), step, step / 100) for step in range(100)} == {1e-4}
 
 
-def test_the_average_moves_by_its_decay() -> None:
-    first, second = (ResidualDenoiser(filters=4, blocks=1, zero_init=False) for _ in range(2))
-    expected = 0.75 * first.last.weight.clone() + 0.25 * second.last.weight
-    update_average(first, second, 0.75)
-    torch.testing.assert_close(first.last.weight, expected)
+def test_the_ema_forgets_its_beginning_and_then_moves_by_its_decay() -> None:
+    network = ResidualDenoiser(filters=4, blocks=1, zero_init=False)
+    ema, weight = ema_of(network, 0.75), network.last.weight
+    expected = weight.detach().clone()
+    for update in range(1, 60):
+        torch.nn.init.normal_(weight)
+        ema.update_parameters(network)
+        decay = min(0.75, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * weight.detach()
+        torch.testing.assert_close(ema.module.last.weight, expected)
+    network.blocks[0].body[1].num_batches_tracked += 3
+    ema.update_parameters(network)
+    assert int(ema.module.blocks[0].body[1].num_batches_tracked) == 3, "what counts is copied"
 
 
 def test_tensorboard_gets_the_losses(tmp_path: Path, limbs: Images, noise: SpiralNoise) -> None:
@@ -329,12 +340,14 @@ def test_a_fit_begins_with_a_network_and_keeps_it_unless_it_gets_better(
 ) -> None:
     still = fit_config(load_config(small_run, STILL), tmp_path / "still", quiet=True, start=open_start(begun))
     kept, source = load_best(tmp_path / "still")[1], load_best(begun)[1]
-    assert still.step == 4 and still.best_epoch == 0 and same_weights(tmp_path / "still", begun)
+    assert still.step == 4 and still.best.epoch == 0 and same_weights(tmp_path / "still", begun)
     # The validation images are those of the run, and so is the loss.
-    assert still.best == still.start_loss == kept.validation_loss == pytest.approx(source.validation_loss, rel=1e-5)
+    assert (
+        still.best.loss == still.start_loss == kept.validation_loss == pytest.approx(source.validation_loss, rel=1e-5)
+    )
     assert kept.tuning == {"method": "supervised", "start": source.plain()} and kept.data == source.data
     more = fit_config(load_config(small_run, ["fit.epochs=3"]), tmp_path / "more", quiet=True, start=open_start(begun))
-    assert more.start_loss == still.start_loss and more.best < more.start_loss and more.best_epoch > 0
+    assert more.start_loss == still.start_loss and more.best.loss < more.start_loss and more.best.epoch > 0
     assert not same_weights(tmp_path / "more", begun)
 
 
@@ -346,7 +359,7 @@ def test_a_fit_from_a_network_goes_on_from_its_checkpoint_but_not_from_another_n
     for epochs in (1, 2):
         config = load_config(small_run, [*constant, f"fit.epochs={epochs}"])
         parts = fit_config(config, tmp_path / "parts", quiet=True, start=open_start(begun))
-    assert parts.step == whole.step and parts.best == whole.best
+    assert parts.step == whole.step and parts.best.loss == whole.best.loss
     same_networks(parts, whole)
     for start in (None, open_start(tmp_path / "whole")):
         with pytest.raises(DataError, match="begun from another network"):

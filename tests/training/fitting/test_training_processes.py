@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from training.config import load_config
-from training.fitting.fit import fit
+from training.fitting.supervised import fit
 from training.network.run import load_best, load_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ def straight(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def states(folder: Path) -> dict[str, Any]:
     state = load_state(folder / "checkpoint.pt")
-    named = {f"{part}.{name}": value for part in ("network", "average") for name, value in state[part].items()}
+    named = {f"{part}.{name}": value for part in ("network", "ema") for name, value in state[part].items()}
     moments = state["optimiser"]["state"].items()
     return named | {f"adam.{number}.{name}": value for number, one in moments for name, value in one.items()}
 

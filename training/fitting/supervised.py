@@ -1,0 +1,56 @@
+"""Fit the network of a configuration to the pairs that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.config import Config
+from training.data.kspace import SpiralNoise
+from training.data.pairs import make_pairs
+from training.data.prepare import load_prepared
+from training.errors import ConfigError
+from training.fitting.fit import Fit, Tuning, run_logged
+from training.fitting.loss import make_loss
+from training.fitting.ranks import distributed
+from training.network.start import Start
+
+
+def fit(config: Config, out: Path, quiet: bool = False, start: Start | None = None) -> Fit:
+    """Fit the network of a configuration, alone or with the other processes that torchrun started.
+
+    Args:
+        config: all of it; its cache must be there.
+        out: folder of the run.
+        quiet: write files only.
+        start: begin with this network, of the same layers, instead of random weights.
+
+    Raises:
+        ConfigError: the start has other layers.
+    """
+    tuning = None
+    if start is not None:
+        mine, theirs = _layers(config), _layers(start.config)
+        if different := [f"{name} is {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]:
+            raise ConfigError(f"the network to begin with has other layers: {different[0]}; set both alike")
+        described = {"method": "supervised", "start": dict(start.described)}
+        tuning = Tuning(start.weights, make_loss(config.loss), described)
+    if config.fit.threads:
+        torch.set_num_threads(config.fit.threads)
+    with distributed(config.fit.device) as rank:
+        cache = load_prepared(config.data)
+        noise = SpiralNoise(config.design)
+        training, validation = (
+            make_pairs(config.pairs, cache.parts[part], noise, config.fit.seed) for part in ("train", "validation")
+        )
+        fitted = Fit(out, config, training, validation, cache.provenance.sha256, rank, tuning)
+        run_logged(fitted, quiet)
+    return fitted
+
+
+def _layers(config: Config) -> dict[str, Any]:
+    """What the shapes of the weights depend on."""
+    network = config.network
+    return {"filters": network.filters, "blocks": network.blocks, "tail": network.tail, "channels": config.channels}
