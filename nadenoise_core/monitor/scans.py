@@ -20,6 +20,7 @@ from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import facts_of, pixel_size, pixels_of
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.leg import read_leg
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionReading, best_of
 from nadenoise_core.replay.panels import LARGEST_CONCENTRATION
 from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network
@@ -149,6 +150,7 @@ def _described(view: _View) -> dict[str, Any]:
         "images": sorted(view.images),
         "verdicts": [_worded(verdict) for verdict in (few, plain and on_network(plain, denoised)) if verdict],
         "made_by": "" if plain is None else _made_by(plain, denoised),
+        "targets": [] if atsc is None or atsc.atsc is None else [_target(part, view) for part in atsc.atsc.progress],
         "tubes": "" if atsc is None or atsc.atsc is None else _tubes(atsc.atsc),
         "remarks": [] if atsc is None else list(atsc.comments),
         "history": [dict(point) for point in list(view.history)],
@@ -178,6 +180,19 @@ def _tubes(atsc: AtscFacts) -> str:
     """The state of the reference tubes."""
     named = ", ".join(f"{tube.concentration:g}" for tube in atsc.tubes)
     return f"{len(atsc.tubes)} tubes ({named} mmol/L), R\u00b2 {atsc.line.r2:.3f}"
+
+
+def _target(part: Progress, view: _View) -> dict[str, Any]:
+    """What is still missing until a region is known as well as wanted."""
+    missing = max(part.averages * view.readouts - view.came, 0)
+    return {
+        "name": part.name,
+        "target": part.target,
+        "reached": part.reached,
+        "averages": part.averages,
+        "seconds": 0.0 if part.reached else missing * view.repetition_time,
+        "beyond": bool(view.announced) and part.averages > view.announced,
+    }
 
 
 def _estimates(image: ismrmrd.Image, facts: ImageFacts, atsc: AtscFacts) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from nadenoise_core.replay.html import render
 from nadenoise_core.replay.panels import panels_of
 from nadenoise_core.replay.places import Place
 from nadenoise_core.replay.svg import CalibrationPlot, Drawing, calibration_plot, drawing, outline_colours
-from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network, on_region
+from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network, on_precision, on_region
 
 _MOST_PLACES = 16  # with pictures; a page of more would load slowly
 _METHODS = {
@@ -43,6 +43,7 @@ class PlaceOnPage:
         regions: by the best method of each.
         others: the same regions by other methods.
         network: whether the denoised image is to be trusted.
+        precision: how near regions are to what is wanted of them.
         drawings: of its panels; none beyond the most that a page shows.
         atsc: of its map; None where there is none.
         plot: of its calibration.
@@ -53,6 +54,7 @@ class PlaceOnPage:
     regions: tuple[RegionRow, ...]
     others: tuple[RegionRow, ...]
     network: Verdict
+    precision: tuple[Verdict, ...]
     drawings: tuple[Drawing, ...]
     atsc: AtscFacts | None
     plot: CalibrationPlot | None
@@ -95,6 +97,7 @@ def _on_page(place: Place, with_pictures: bool) -> PlaceOnPage:
         regions=rows(best),
         others=rows(reading for reading in readings if reading not in best),
         network=on_network(place.facts(Kind.PLAIN), place.facts(Kind.DENOISED)),
+        precision=() if atsc is None else on_precision(atsc.progress),
         drawings=tuple(drawing(panel) for panel in panels_of(place)) if with_pictures else (),
         atsc=atsc,
         plot=None if atsc is None else calibration_plot(atsc),

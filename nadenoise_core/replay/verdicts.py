@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from nadenoise_core.mrd.facts import ImageFacts
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionReading
 
 _ENOUGH, _FEW, _VERY_FEW = 20, 10, 5  # averages
@@ -69,6 +71,20 @@ def on_network(plain: ImageFacts | None, denoised: ImageFacts | None) -> Verdict
     if faults:
         return Verdict(Level.BAD, f"The denoised image is not to be trusted: {'; '.join(faults)}.")
     return Verdict(Level.GOOD, "What the network took away has the size and the grain of noise, everywhere.")
+
+
+def on_precision(progress: Sequence[Progress]) -> tuple[Verdict, ...]:
+    """How near regions are to the precision that is wanted of them."""
+    return tuple(
+        Verdict(Level.GOOD, f"{part.name}: ± {part.reach:.2f} mmol/L by noise, as wanted (± {part.target:g}).")
+        if part.reached
+        else Verdict(
+            Level.NOTE,
+            f"{part.name}: ± {part.reach:.2f} mmol/L by noise, ± {part.target:g} wanted: {part.averages} averages "
+            "would do.",
+        )
+        for part in progress
+    )
 
 
 def on_region(region: RegionReading) -> Verdict | None:

@@ -67,7 +67,7 @@ def test_the_image_improves_while_the_scan_runs(shown, messages, page) -> None:
         for first in (0, 2, 4):
             link.sendall(averages[first] + averages[first + 1])
             page.get_by_text(f"{first + 2} of {AVERAGES}", exact=True).wait_for()
-            page.locator("#chart circle").nth(first // 2).wait_for(state="attached")
+            page.locator("#regions circle").nth(first // 2).wait_for(state="attached")
             page.locator("#regions dd").wait_for()
             widths = page.locator("figure img").evaluate_all(
                 "images => Promise.all(images.map(image => image.decode().then(() => image.naturalWidth)))"

@@ -12,6 +12,7 @@ import pytest
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.mrd.image import facts_of, put_facts
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.quantify.precision import Progress
 
 
 @pytest.fixture
@@ -60,6 +61,23 @@ def test_a_scan_tells_its_tubes_its_method_and_what_to_beware_of(scan):
     assert [verdict["level"] for verdict in state["verdicts"]] == ["bad", "note"]
     (leg,) = state["history"][0]["regions"]
     assert (leg["name"], leg["method"]) == ("leg", "mean") and 0 < leg["reach"] < 3
+
+
+def test_what_is_missing_to_a_target_is_told_in_seconds(scan):
+    header, image, atsc = scan
+    facts = facts_of(atsc)
+    progress = (Progress("leg", 1.0, 2.0, 1), Progress("skin", 3.0, 2.0, 5), Progress("muscle", 2.0, 1.0, 8))
+    put_facts(atsc, replace(facts, atsc=replace(facts.atsc, progress=progress)))
+    scans = Scans()
+    watcher = scans.watch(1)
+    watcher.begin(read_scan(header), header.encode())
+    for one in (image, atsc):
+        watcher.image(one)
+    (state,) = scans.state()
+    found = {target["name"]: target for target in state["targets"]}
+    assert found["leg"]["reached"] and found["leg"]["seconds"] == 0
+    assert found["skin"]["seconds"] == pytest.approx(5 * 40 * 0.1)  # averages, readouts, TR in s
+    assert [found[name]["beyond"] for name in ("leg", "skin", "muscle")] == [False, True, True]  # of 2 averages
 
 
 def test_what_is_kept_of_a_scan_has_an_end(scan):

@@ -17,13 +17,14 @@ from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network
 from nadenoise_core.mrd.image import image_beside, known_facts, new_image, put_labels
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.replay.page import replay_page
 from nadenoise_core.replay.panels import orientation_marks, panels_of
 from nadenoise_core.replay.places import Place, places_of
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.replay.svg import calibration_plot, drawing
-from nadenoise_core.replay.verdicts import Level, on_averages, on_network, on_region
+from nadenoise_core.replay.verdicts import Level, Verdict, on_averages, on_network, on_precision, on_region
 
 LINE = Line(2.0, 10.0, 0.99)
 TUBES = tuple(Tube(c, (c, -c), 20.0, 2 * c + 10, 1.0, 36.0) for c in (10.0, 50.0, 100.0))
@@ -150,6 +151,11 @@ class TestVerdicts:
         assert on_network(PLAIN, replace(DENOISED, residual=None)).level is Level.NOTE
         reason = on_network(PLAIN.commented("not denoised: no bundle fits"), None)
         assert (reason.level, reason.text) == (Level.NOTE, "not denoised: no bundle fits")
+
+    def test_precision_says_what_would_do(self):
+        near, far = on_precision((Progress("muscle", 0.95, 1.0, 28), Progress("skin", 4.0, 2.0, 120)))
+        assert near == Verdict(Level.GOOD, "muscle: ± 0.95 mmol/L by noise, as wanted (± 1).")
+        assert far.level is Level.NOTE and far.text.endswith("± 2 wanted: 120 averages would do.")
 
     def test_a_region_that_is_not_explained_says_so(self):
         assert on_region(MUSCLE) is None
