@@ -10,6 +10,7 @@ From a raw file to concentrations, step by step or all at once:
     print(images.tubes)
 
     results = nd.replay("scan.h5", "sodium_calf", "results")
+    print(nd.measure("scan.h5", "labels.nii.gz"))
 
 What a function needs is imported when it is called.
 """
@@ -33,6 +34,7 @@ _API = {
     "average": "raw",
     "denoise": "steps",
     "load": "raw",
+    "measure": "regions",
     "quantify": "steps",
     "read_images": "images",
     "reconstruct": "steps",
@@ -40,7 +42,7 @@ _API = {
     "simulate": "raw",
 }
 # Of these, the packages of the same name, which can be called as well as imported from.
-_ROOMS = ("denoise", "quantify", "replay", "simulate")
+_ROOMS = ("denoise", "measure", "quantify", "replay", "simulate")
 
 
 class _Room(ModuleType):

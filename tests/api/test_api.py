@@ -45,7 +45,7 @@ def test_importing_it_imports_nothing_else():
     assert {"load", "average", "reconstruct", "denoise", "quantify", "replay", "read_images", "Chain"} <= set(names)
 
 
-@pytest.mark.parametrize("name", ["denoise", "quantify", "replay", "simulate"])
+@pytest.mark.parametrize("name", ["denoise", "measure", "quantify", "replay", "simulate"])
 def test_a_package_of_the_same_name_is_called_as_the_function(name, tmp_path):
     package = importlib.import_module(f"nadenoise_core.{name}")
     assert package is getattr(nd, name) and callable(package) and package.__path__
@@ -166,6 +166,28 @@ class TestChain:
     def test_what_is_wrong_is_told(self, stages, words):
         with pytest.raises(ChainError, match=words):
             nd.Chain(stages)
+
+
+class TestMeasure:
+    QUIET = {"seed": 5, "averages": 4, "noise": 4.0}
+
+    def test_regions_of_several_scans_are_one_table(self, scan_file, measured, label_file, names_file):
+        raw, labels = scan_file(**self.QUIET), label_file(measured(**self.QUIET)[0])
+        table = nd.measure([str(raw), raw], str(labels), names=names_file, averages=[4, 2], methods=["fit", "mean"])
+        calf = measured(**self.QUIET)[0].calf()
+        muscle = [row for row in table if row["region"] == "muscle" and row["method"] == "fit"]
+        assert [row["averages"] for row in muscle] == [2, 4, 2, 4]
+        for row in muscle:
+            assert abs(row["atsc"] - calf.muscle) < 3 * row["standard_error"] + 0.3
+            assert row["low"] < row["atsc"] < row["high"]
+        assert str(table).splitlines()[0].startswith("scan  averages  region")
+
+    @pytest.mark.parametrize(("options", "words"), [({"pose": "bent"}, "bent"), ({"methods": ["guess"]}, "guess")])
+    def test_what_is_wrong_is_told(self, options, words, raw, tmp_path):
+        with pytest.raises(BadInputError, match=words):
+            nd.measure(raw, tmp_path / "no.nii", **options)
+        with pytest.raises(BadInputError, match="no such label map"):
+            nd.measure(raw, tmp_path / "no.nii")
 
 
 def test_simulate_writes_what_the_settings_say(tmp_path):
