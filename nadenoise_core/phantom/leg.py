@@ -225,4 +225,5 @@ def _blood(rng: Generator) -> float:
 
 
 def clipped_normal(rng: Generator, mean_sd: tuple[float, float], limits: tuple[float, float]) -> float:
+    """A normal number of mean and standard deviation, held within limits."""
     return float(np.clip(rng.normal(*mean_sd), *limits))

@@ -106,6 +106,8 @@ class Published:
 
 @dataclass(frozen=True)
 class Table1Row:
+    """Table 1 at one number of averages: quality before and after the network, and the tests of its change."""
+
     averages: int
     noisy: Quality
     denoised: Quality

@@ -122,6 +122,7 @@ def count_parameters(network: nn.Module) -> tuple[int, int]:
 
 
 def normalisation_layers(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """The layers whose statistics a fit estimates."""
     return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
 
 
