@@ -19,6 +19,7 @@ import pytest
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import read_chain
 from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label, labels
@@ -129,9 +130,9 @@ def chain_file(tmp_path) -> Callable[..., Path]:
 def run_chain(chain_file) -> Callable[..., list[Any]]:
     """Run stages in this process: the items that come out."""
 
-    def run_stages(stages: Iterable[Stage], header_xml: str, items: Iterable[Any]) -> list[Any]:
+    def run_stages(stages: Iterable[Stage], header_xml: str, items: Iterable[Any], budget: Budget = USUAL) -> list[Any]:
         chain = read_chain(chain_file(stages))
-        return list(run(build(chain, read_scan(header_xml)), items))
+        return list(run(build(chain, read_scan(header_xml, budget)), items))
 
     return run_stages
 

@@ -16,3 +16,7 @@ Assignments: TypeAlias = Annotated[
     ),
 ]
 ChainName: TypeAlias = Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")]
+MaxMatrix: TypeAlias = Annotated[int, typer.Option(min=16, max=4096, help="Largest matrix of a scan, pixels.")]
+MaxMemory: TypeAlias = Annotated[
+    int, typer.Option(min=64, max=1 << 20, help="Most memory of a scan, for sums and for images each, MiB.")
+]

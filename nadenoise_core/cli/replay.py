@@ -9,10 +9,11 @@ import typer
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import Assignments, ChainName
+from nadenoise_core.cli.options import Assignments, ChainName, MaxMatrix, MaxMemory
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.replay.replay import ReplayResult
 from nadenoise_core.replay.replay import replay as replay_file
 
@@ -28,6 +29,8 @@ def command(
     ),
     group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    max_matrix: MaxMatrix = USUAL.matrix,
+    max_memory: MaxMemory = USUAL.memory >> 20,
 ) -> None:
     """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
     chosen = read_chain(find_chain(chain))
@@ -40,7 +43,9 @@ def command(
     worst = 0
     for raw in raws:
         try:
-            result = replay_with_progress(raw, chosen, out, group=group, overwrite=overwrite)
+            result = replay_with_progress(
+                raw, chosen, out, group=group, overwrite=overwrite, budget=Budget(max_matrix, max_memory << 20)
+            )
         except Exception as error:
             if len(raws) == 1:
                 raise
@@ -55,7 +60,13 @@ def command(
 
 
 def replay_with_progress(
-    raw: Path, chain: Chain, out: Path, *, group: str | None = None, overwrite: bool = False
+    raw: Path,
+    chain: Chain,
+    out: Path,
+    *,
+    group: str | None = None,
+    overwrite: bool = False,
+    budget: Budget = USUAL,
 ) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
     with progress_bar() as progress:
@@ -66,6 +77,7 @@ def replay_with_progress(
             out,
             group=group,
             overwrite=overwrite,
+            budget=budget,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
 

@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from nadenoise_core.cli.console import show_log, when_stopped
+from nadenoise_core.cli.options import MaxMatrix, MaxMemory
 from nadenoise_core.console import note
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream.capture import Captures
 from nadenoise_core.stream.observers import Observer
@@ -44,6 +46,8 @@ def command(
         float, typer.Option(min=0, help="Seconds for which scans that run may go on after SIGTERM or Ctrl-C.")
     ] = 600.0,
     max_message: Annotated[int, typer.Option(min=1, max=4096, help="Largest array of a message, MiB.")] = 256,
+    max_matrix: MaxMatrix = USUAL.matrix,
+    max_memory: MaxMemory = USUAL.memory >> 20,
     capture: Annotated[Path | None, typer.Option(help="Folder to write the raw data of every scan to.")] = None,
     monitor: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of a web page, on this machine only, that shows scans.")
@@ -67,7 +71,7 @@ def command(
     def observers(number: int) -> list[Observer]:
         return [looking.watch(number) for looking in (captures, scans) if looking is not None]
 
-    limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20)
+    limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20, budget=Budget(max_matrix, max_memory << 20))
     folders = ChainFolders(chains or ())
     server = Server((host, port), folders, limits, observers)
     signals = count(1)

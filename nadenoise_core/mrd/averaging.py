@@ -43,6 +43,8 @@ class ScanAverager:
 
     def __init__(self, settings: AveragingSettings, scan: Scan) -> None:
         self._settings = settings
+        self._held = 0
+        self._made = 0
         self._scan = scan
         self._gradients = gradient_correction(settings, scan)
         self._images: dict[tuple[int, ...], ImageAverager] = {}
@@ -63,7 +65,11 @@ class ScanAverager:
         image = self._images.get(place)
         if image is None:
             image = self._images[place] = ImageAverager(self._settings, self._scan, self._gradients)
-        yield from image.add(acquisition, number)
+        before = image.held
+        given = image.add(acquisition, number)
+        yield from self._counted(given)
+        self._held += image.held - before
+        self._scan.budget.check_sums(self._held)
 
     def finish(self) -> Iterator[ReconData]:
         """What is left of every image; one that cannot be made does not take the others with it.
@@ -80,7 +86,7 @@ class ScanAverager:
         failures = []
         for place, image in self._images.items():
             try:
-                yield from image.finish()
+                yield from self._counted(image.finish())
             except RawDataError as error:
                 named = zip(self._settings.image_counters, place, strict=True)
                 name = ", ".join(f"{counter} {value}" for counter, value in named)
@@ -89,6 +95,13 @@ class ScanAverager:
             raise failures[0]
         for failure in failures:
             _log.warning("%s", failure)
+
+    def _counted(self, given: Iterable[ReconData]) -> Iterator[ReconData]:
+        """The same data of images, whose number the budget limits."""
+        for data in given:
+            self._made += sum(bit.data.data.shape[4] for bit in data)
+            self._scan.budget.check_images(self._scan.encoding, self._made)
+            yield data
 
     def _check_partition(self, acquisition: ismrmrd.Acquisition, number: int) -> None:
         if Counter.KSPACE_ENCODE_STEP_2 in self._settings.used_counters:
@@ -129,6 +142,11 @@ class ImageAverager:
         self._levels = list(settings.emit_at or ([self._announced] if self._announced > 1 else []))
         self._averager: KspaceAverager | None = None
         self._emitted = 0  # averages in the last image
+
+    @property
+    def held(self) -> int:
+        """Bytes of the sums."""
+        return 0 if self._averager is None else self._averager.held
 
     @property
     def averages(self) -> int:

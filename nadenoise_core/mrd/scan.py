@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import Section, parse_header
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
@@ -112,6 +113,7 @@ class Scan:
         noise_bandwidth: of the receiver against its sampling bandwidth (relativeReceiverNoiseBandwidth).
         measurement_id: that of the header, which need not be unique.
         fingerprint: 16 digits that tell one header from another, before and after Gadgetron passed it on.
+        budget: what the scan may need.
     """
 
     encoding: Encoding
@@ -125,6 +127,7 @@ class Scan:
     noise_bandwidth: float
     measurement_id: str
     fingerprint: str
+    budget: Budget = USUAL
 
     def count(self, counter: str) -> int | None:
         """How many values of a counter the header announces; None if it does not say."""
@@ -143,16 +146,17 @@ class Scan:
         return self.words.model == VIRTUAL_SYSTEM
 
 
-def read_scan(header_xml: bytes | str) -> Scan:
+def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
     """Read an ISMRMRD header, and check what the chain needs of it.
 
     Raises:
-        RawDataError: no header, no encoding, a trajectory that is said to be no spiral, or a matrix or field of view
-            that is not above 0.
+        RawDataError: no header, no encoding, a trajectory that is said to be no spiral, a matrix or field of view that
+            is not above 0, or a matrix beyond the budget.
     """
     header = parse_header(header_xml)
     number, imaged = _choose_encoding(header.sections("encoding"))
     encoding, slice_thickness = _read_encoding(imaged)
+    budget.check_matrix(encoding)
     limits = _read_limits(imaged.section("encodingLimits"))
     sequence = _read_sequence(header.section("sequenceParameters"))
     words, measurement = _read_words(header, sequence), header.section("measurementInformation")
@@ -171,6 +175,7 @@ def read_scan(header_xml: bytes | str) -> Scan:
         noise_bandwidth=_above_0(header.section("acquisitionSystemInformation"), "relativeReceiverNoiseBandwidth", 1.0),
         measurement_id=identified["measurement"],
         fingerprint=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
+        budget=budget,
     )
 
 

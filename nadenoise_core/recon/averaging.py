@@ -117,6 +117,7 @@ class KspaceAverager:
     _products: dict[int, dict[int, complex]] = field(default_factory=dict)
     _energies: dict[int, dict[int, float]] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=list)
+    held: int = 0  # bytes of the sums
 
     def __post_init__(self) -> None:
         self._counted = [0] * (len(self.levels) + 1)
@@ -231,6 +232,7 @@ class KspaceAverager:
         readout = self._sums.get(key)
         if readout is None:
             readout = self._sums[key] = _Sum.of(*samples.shape)
+            self.held += readout.total.nbytes + readout.power.nbytes
         return readout
 
     def _change(self, readout: _Sum, samples: NDArray[np.complex64], sign: int) -> None:
@@ -241,6 +243,8 @@ class KspaceAverager:
 
     def _compare(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> None:
         """Keep how a readout agrees with the first of its kind, for the phases of averages."""
+        if (interleaf, half) not in self._first:
+            self.held += samples.nbytes
         reference, first = self._first.setdefault((interleaf, half), (average, samples))
         if reference == average:
             return

@@ -14,6 +14,7 @@ from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
 from nadenoise_core.log import recorded_warnings
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.overview import draw_overview
@@ -44,6 +45,7 @@ def replay(
     *,
     group: str | None = None,
     overwrite: bool = False,
+    budget: Budget = USUAL,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReplayResult:
     """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
@@ -56,6 +58,7 @@ def replay(
         out: folder of the results of all raw files.
         group: of the measurement in the raw file; None takes the only one.
         overwrite: replace the results of an earlier replay.
+        budget: what the scan may need.
         progress: called with (acquisitions read, acquisitions in all).
 
     Raises:
@@ -71,7 +74,7 @@ def replay(
         named_in_errors(raw),
         recorded_warnings() as warnings,
     ):
-        scan = read_scan(file.header_xml)
+        scan = read_scan(file.header_xml, budget)
         gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
         clock = StageClock()
         with ImagesFile(folder / "images.h5", file.header_xml) as stored:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nadenoise_core.errors import NadenoiseError, OutputError, reason_of
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.stream.connection import ScanConnection, failures_reported
 from nadenoise_core.stream.observers import Observer
 from nadenoise_core.stream.places import Places
@@ -37,6 +38,7 @@ class Limits:
         stalled: seconds without a whole message after which a scan gives its place to another that waits for one.
         longest: seconds that a whole scan may take.
         largest: bytes of one array of a message.
+        budget: of each scan.
     """
 
     scans: int = 8
@@ -45,6 +47,7 @@ class Limits:
     stalled: float = 60.0
     longest: float = 4 * 3600.0
     largest: int = LARGEST_MESSAGE
+    budget: Budget = USUAL
 
 
 @dataclass(eq=False)
@@ -202,7 +205,7 @@ class Server:
                 if opening is not None:
                     with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
                         visit.waiting = False
-                        serve_scan(connection, opening, self._folders, self._observers(number))
+                        serve_scan(connection, opening, self._folders, self._observers(number), self._limits.budget)
                     _log.info("scan %d is done", number)
         except NadenoiseError as error:
             # Who connects and says nothing looks whether the server is there.

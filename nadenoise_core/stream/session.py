@@ -19,6 +19,7 @@ from nadenoise_core.configuration import suggestion
 from nadenoise_core.denoise.bundle import listed_checksum
 from nadenoise_core.errors import ChainError, ConnectionFailed
 from nadenoise_core.log import warnings_told
+from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.stream.connection import Opening, ScanConnection
 from nadenoise_core.stream.observers import Observer, Observers
@@ -82,7 +83,11 @@ class ChainFolders:
 
 
 def serve_scan(
-    connection: ScanConnection, opening: Opening, folders: ChainFolders, observers: Sequence[Observer] = ()
+    connection: ScanConnection,
+    opening: Opening,
+    folders: ChainFolders,
+    observers: Sequence[Observer] = (),
+    budget: Budget = USUAL,
 ) -> None:
     """Run one scan of a peer: Gadgetron with a node's configuration, or a client with that of a whole chain.
 
@@ -91,14 +96,20 @@ def serve_scan(
     """
     if connection.peer == "gadgetron":
         chain = folders.confined(read_node(opening.configuration.encode()))
-        run_scan(connection, chain, opening.header_xml, observers)
+        run_scan(connection, chain, opening.header_xml, observers, budget)
     else:
         with _warnings_to(connection):
             chain = _chain_of_client(connection, opening, folders)
-            run_scan(connection, chain, opening.header_xml, observers)
+            run_scan(connection, chain, opening.header_xml, observers, budget)
 
 
-def run_scan(connection: ScanConnection, chain: Chain, header_xml: bytes, observers: Sequence[Observer] = ()) -> None:
+def run_scan(
+    connection: ScanConnection,
+    chain: Chain,
+    header_xml: bytes,
+    observers: Sequence[Observer] = (),
+    budget: Budget = USUAL,
+) -> None:
     """Run a chain over the items of a connection; what comes out is sent as it becomes ready.
 
     A client is sent images and files alone: Gadgetron's ends at whatever else comes, and keeps nothing.
@@ -107,7 +118,7 @@ def run_scan(connection: ScanConnection, chain: Chain, header_xml: bytes, observ
         Exception: whatever went wrong.
     """
     check_runs_here(chain)
-    scan = read_scan(header_xml)
+    scan = read_scan(header_xml, budget)
     gadgets = build(chain, scan)
     watching = Observers(observers)
     failure: Exception | None = None

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import resource
 import socket
 import struct
@@ -564,6 +565,19 @@ def test_a_fault_of_ours_is_named_as_one(serve, scan, monkeypatch) -> None:
     monkeypatch.setattr("nadenoise_core.stream.session.build", fail)
     with pytest.raises(ScanFailed, match=r"KeyError: 'no one thought of this' \(a fault of nadenoise"):
         images(address, scan)
+
+
+def test_a_header_beyond_the_budget_takes_no_one_with_it(serve, scan) -> None:
+    header, acquisitions = scan
+    address = serve()
+    huge = re.sub(r"<x>80</x>(\s*)<y>80</y>", r"<x>1000000000</x>\1<y>1000000000</y>", header)
+    with opened(address, named("all.xml"), text(HEADER, header), bytes_of(acquisitions[:5])) as good:
+        with pytest.raises(ScanFailed, match="matrix of 1e[+]09 pixels, and the limit is 512"):
+            images(address, (huge, acquisitions))
+        good.sendall(bytes_of(acquisitions[5:]) + struct.pack("<H", CLOSE))
+        with good.makefile("rb") as stream:
+            for kind in ALL_KINDS:
+                assert known_facts(next_image(stream)).kind.value == kind
 
 
 class TestObservers:
