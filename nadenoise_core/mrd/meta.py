@@ -37,6 +37,7 @@ _TUBE_NUMBERS = ("concentration", "signal", "std", "pixels", "diameter")
 _REGION_NUMBERS = {
     **{"label": "label", "mean": "atsc", "std": "std", "pixels": "pixels", "standard_error": "standard_error"},
     **{"area": "area", "residual": "residual", "residual_limit": "residual_limit", "label_error": "label_error"},
+    "freedom": "freedom",
 }
 
 _PROGRESS = ("name", "reach", "target", "averages")

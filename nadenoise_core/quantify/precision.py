@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.quantify.readings import QUANTILE, RegionReading
+from nadenoise_core.quantify.readings import RegionReading
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,6 @@ def progress(readings: Iterable[RegionReading], averages: int, targets: Mapping[
     found = []
     for name, target in targets.items():
         if name in known:
-            reach = QUANTILE * known[name].standard_error
+            reach = known[name].quantile * known[name].standard_error
             found.append(Progress(name, reach, target, math.ceil(averages * (reach / target) ** 2)))
     return tuple(found)

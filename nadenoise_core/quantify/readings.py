@@ -63,6 +63,7 @@ class RegionReading:
         residual: what the method left unexplained in the region, in units of noise.
         residual_limit: of `residual`, which a model that is right exceeds once in a thousand scans.
         label_error: standard error of `atsc` by outlines that lie off by their uncertainty, mmol/L.
+        freedom: degrees of freedom that `standard_error` is told by; NaN: as good as infinite.
     """
 
     label: int
@@ -76,6 +77,7 @@ class RegionReading:
     residual: float = nan
     residual_limit: float = nan
     label_error: float = nan
+    freedom: float = nan
 
     @property
     def title(self) -> str:
@@ -88,9 +90,18 @@ class RegionReading:
         return self.standard_error if isnan(self.label_error) else hypot(self.standard_error, self.label_error)
 
     @property
+    def quantile(self) -> float:
+        """Standard errors within which 95 % lie."""
+        if isnan(self.freedom):
+            return QUANTILE
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.freedom, 0.975))
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of `total_error`."""
-        reach = QUANTILE * self.total_error
+        """95 % interval of `total_error`; Student's, where few degrees of freedom tell it."""
+        reach = self.quantile * self.total_error
         return self.atsc - reach, self.atsc + reach
 
     @property

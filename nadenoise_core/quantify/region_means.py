@@ -54,6 +54,7 @@ def region_means(
             area=float(areas[index]),
         )
         if jackknife is not None:
-            reading = replace(reading, standard_error=jackknife.error_of_mean(region.mean, weights))
+            error = jackknife.error_of_mean(region.mean, weights)
+            reading = replace(reading, standard_error=error, freedom=float(len(jackknife.left) - 1))
         found.append(reading)
     return tuple(found)

@@ -48,4 +48,26 @@ def test_errors_are_those_of_the_means() -> None:
     jackknife = Jackknife(without, np.zeros((2, 0)), 4, (2, 2))
     both = regions(LABELS == 2, LABELS == 7)
     for region in region_means(VALUES, both, PLANE, RegionMethod.DENOISED_MEAN, jackknife):
-        assert region.standard_error == pytest.approx(1.0)
+        assert region.standard_error == pytest.approx(1.0) and region.freedom == 1
+        assert region.interval == pytest.approx((region.atsc - 12.706, region.atsc + 12.706), abs=1e-3)  # Student's t
+
+
+@pytest.mark.parametrize("groups", [3, 5, 10])
+def test_intervals_of_few_groups_hold_the_truth(groups) -> None:
+    """Normal averages, in groups that are left out in turn."""
+    random = np.random.default_rng(groups)
+    held = 0
+    for _ in range(2000):
+        averages = random.normal(20.0, 4.0, (groups, 6))
+        whole = averages.mean()
+        left = np.array([np.delete(averages, group, axis=0).mean() for group in range(groups)])
+        jackknife = Jackknife(left[:, None, None], np.zeros((groups, 0)), 6 * groups, (6 * (groups - 1),) * groups)
+        values, everywhere = (
+            np.array([[whole]]),
+            Regions(("muscle",), ((1,),), np.ones((1, 1, 1), np.float32), (0.0, 0.0), 1.0),
+        )
+        plane = SlicePlane(np.zeros(3), np.eye(3), (1.0, 1.0), (1, 1), 5.0)
+        (reading,) = region_means(values, everywhere, plane, RegionMethod.MEAN, jackknife)
+        low, high = reading.interval
+        held += low < 20.0 < high
+    assert 0.935 < held / 2000 < 0.965
