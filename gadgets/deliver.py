@@ -16,6 +16,7 @@ from nadenoise_core.mrd.scale import Scale
 
 if TYPE_CHECKING:
     import ismrmrd
+    from pydicom.dataset import Dataset
 
     from nadenoise_core.mrd.scan import Scan
 
@@ -43,6 +44,11 @@ class Deliver(Gadget):
         laterality: Annotated[Literal["", "L", "R", "B"], CONSOLE] = Field(
             "", description="which leg: L, R, B for both, empty for unknown"
         )
+        regions: bool = Field(
+            True,
+            description="deliver the regions of a map, too: their outlines as a DICOM Segmentation, what they read as "
+            "a structured report (TID 1500)",
+        )
         incomplete: bool = Field(
             True, description="deliver images of a scan, too, that ended far before what its header announces"
         )
@@ -69,28 +75,34 @@ class Deliver(Gadget):
                 yield item
                 continue
             wanted = given.incomplete or not facts.announced
-            file = self._deliver(item) if wanted and (given.folder or given.outbox or given.send) else None
+            files = self._deliver(item) if wanted and (given.folder or given.outbox or given.send) else []
             yield self._scale.for_console(item) if given.pixels == "12 bit" else item
-            if file is not None:
-                yield file
+            yield from files
         if self._undelivered:
             raise OutputError(
                 f"{len(self._undelivered)} images are not in the outbox and will not be delivered: "
                 f"{self._undelivered[0]}"
             )
 
-    def _deliver(self, image: ismrmrd.Image) -> DicomFile | None:
-        """Write an image as DICOM to the folder and the outbox, if there are any; the file, if it is to be sent."""
+    def _deliver(self, image: ismrmrd.Image) -> list[DicomFile]:
+        """Write what is made of an image to folder and outbox, if there are any; the files that are to be sent."""
         from nadenoise_core.dicom import encode, write
         from nadenoise_core.dicom.outbox import Outbox
 
         name, dataset = self._measurement.dataset(image)
-        if self.parameters.folder:
-            write(dataset, Path(self.parameters.folder), name)
-        if self.parameters.outbox:
-            try:
-                Outbox(Path(self.parameters.outbox)).put(dataset)
-            except OutputError as error:  # which must not end the scan before its last image
-                self.log.warning("an image will not be delivered: %s", error)
-                self._undelivered.append(str(error))
-        return DicomFile(name, encode(dataset)) if self.parameters.send else None
+        made: list[tuple[str, Dataset]] = [(name, dataset)]
+        if self.parameters.regions:
+            made += self._measurement.region_objects(image, dataset)
+        files = []
+        for name, part in made:
+            if self.parameters.folder:
+                write(part, Path(self.parameters.folder), name)
+            if self.parameters.outbox:
+                try:
+                    Outbox(Path(self.parameters.outbox)).put(part)
+                except OutputError as error:  # which must not end the scan before its last image
+                    self.log.warning("an image will not be delivered: %s", error)
+                    self._undelivered.append(str(error))
+            if self.parameters.send:
+                files.append(DicomFile(name, encode(part)))
+        return files

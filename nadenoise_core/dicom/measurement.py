@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import ismrmrd
 import numpy as np
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
 from nadenoise_core.dicom.mr_image import to_dataset
 from nadenoise_core.dicom.product import Geometry, Product, Study
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import known_facts, pixels_of
+from nadenoise_core.mrd.image import known_facts, pixels_of, plane_of, regions_of
 from nadenoise_core.mrd.scale import Scale
 from nadenoise_core.mrd.scan import Scan
 
@@ -43,6 +44,25 @@ class Measurement:
         dataset = to_dataset(product, self._geometry(head), study)
         self._made[head.image_index, product.facts.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
         return product.file_name, dataset
+
+    def region_objects(self, image: ismrmrd.Image, dataset: FileDataset) -> Iterator[tuple[str, Dataset]]:
+        """Names of files, and the objects in them: outlines of the regions of a map, and what they read.
+
+        Args:
+            dataset: of the map.
+        """
+        from nadenoise_core.dicom.region_report import region_report
+        from nadenoise_core.dicom.segmentation import segmentation
+
+        atsc, outlined = known_facts(image).atsc, regions_of(image)
+        if atsc is None or not atsc.regions:
+            return
+        name = self._product(image).file_name
+        outlines, segments = None, None
+        if outlined is not None:
+            outlines, segments = segmentation(dataset, outlined, plane_of(image))
+            yield f"regions_{name}", outlines
+        yield f"report_{name}", region_report(dataset, atsc.regions, outlines, segments)
 
     def _product(self, image: ismrmrd.Image) -> Product:
         facts, head, pixels = known_facts(image), image.getHead(), pixels_of(image)

@@ -68,3 +68,8 @@ def _given_or_made(given: str, what: str, study: Study) -> UID:
 def _make(*parts: object) -> UID:
     # pydicom ignores the entropy when the prefix is None, and joins the sources without a separator.
     return generate_uid(entropy_srcs=[repr([str(part) for part in parts])])
+
+
+def derived_uid(uid: str, *what: object) -> UID:
+    """The identifier of what was made of an object with this one."""
+    return _make("derived", uid, *what)

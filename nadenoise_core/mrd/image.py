@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import ismrmrd
 
     from nadenoise_core.mrd.buffer import AveragedReadouts
+    from nadenoise_core.quantify.regions import Regions
 
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
@@ -141,6 +142,16 @@ def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64]) -> None:
 def labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
     """The label map of the regions of an image, (rows, columns), if a stage of this process read any."""
     return getattr(image, "labels", None)
+
+
+def put_regions(image: ismrmrd.Image, regions: Regions) -> None:
+    """Let the outlines of the regions that were read in an image ride on it within this process."""
+    image.regions = regions
+
+
+def regions_of(image: ismrmrd.Image) -> Regions | None:
+    """The outlines of the regions of an image, if a stage of this process read any."""
+    return getattr(image, "regions", None)
 
 
 def keep_readouts(image: ismrmrd.Image, readouts: AveragedReadouts, off_resonance: NDArray[np.floating] | None) -> None:

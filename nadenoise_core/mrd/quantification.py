@@ -11,7 +11,16 @@ import numpy as np
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
-from nadenoise_core.mrd.image import image_beside, known_facts, pixel_size, pixels_of, put_labels, replicas_of
+from nadenoise_core.mrd.image import (
+    image_beside,
+    known_facts,
+    pixel_size,
+    pixels_of,
+    plane_of,
+    put_labels,
+    put_regions,
+    replicas_of,
+)
 from nadenoise_core.mrd.placement import Placement
 from nadenoise_core.mrd.region_readings import ReadRegions, RegionsOfImages
 from nadenoise_core.quantify.atsc import ConcentrationMap, TubeSetup, concentration_map, concentrations_again, found_in
@@ -81,7 +90,9 @@ class Quantification:
                 _log.warning(remark.text)
         made = image_beside(image, result.values, of_map.after(*stage))
         if self.regions is not None:
-            put_labels(made, self.regions.labels(image))
+            outlined = self.regions.outlined(image, read.pose)
+            put_labels(made, outlined.labels_on_pixels(plane_of(image)))
+            put_regions(made, outlined)
         return made
 
     def _map(self, image: ismrmrd.Image, facts: ImageFacts, plain: ismrmrd.Image | None) -> ConcentrationMap:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nadenoise_core.errors import CalibrationError, RegionError
 from nadenoise_core.mrd.facts import Kind, known
@@ -21,6 +20,7 @@ from nadenoise_core.quantify.region_fit import FitSettings
 from nadenoise_core.quantify.region_means import region_means
 from nadenoise_core.quantify.region_reader import RegionReader
 from nadenoise_core.quantify.region_values import RegionResult
+from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.relaxation import readout_decay
 from nadenoise_core.quantify.remarks import Remark
 from nadenoise_core.quantify.sensitivity import SignalCorrection
@@ -79,13 +79,10 @@ class RegionsOfImages:
     settings: FitSettings
     decay: ReadoutDecay | None = None
 
-    def labels(self, image: ismrmrd.Image) -> NDArray[np.int64]:
-        """(rows, columns) number of the label that fills half of a pixel or more; 0 for none."""
-        plane = plane_of(image)
-        regions = self.reader.regions(plane)
-        shares = regions.on_pixels(plane)
-        numbers = np.array([labels[0] if labels else 0 for labels in regions.numbers])
-        return np.where(shares.max(axis=0) >= 0.5 - 1e-6, numbers[shares.argmax(axis=0)], 0)
+    def outlined(self, image: ismrmrd.Image, pose: Pose | None) -> Regions:
+        """The regions in the slice of an image, where their pose puts them."""
+        regions = self.reader.regions(plane_of(image))
+        return regions if pose is None else regions.moved(pose)
 
     def read(
         self,

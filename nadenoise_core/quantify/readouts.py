@@ -168,7 +168,7 @@ class Transform:
     A cell holds the mean over its square; what that mean takes from high frequencies is given back.
     """
 
-    def __init__(self, k: Floats, shape: tuple[int, int], cell: float, corner: Sequence[float]) -> None:
+    def __init__(self, k: Floats, shape: tuple[int, int], cell: float, corner: Sequence[float] | Floats) -> None:
         rows, columns = shape
         centre = np.asarray(corner) + cell * np.array([columns // 2, rows // 2])
         turn = turns(-(k @ centre)) / (np.sinc(cell * k[:, 0]) * np.sinc(cell * k[:, 1]))

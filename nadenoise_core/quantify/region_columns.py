@@ -32,8 +32,7 @@ class RegionColumns:
         shares = readouts.shares if decay is None else readouts.shares * decay
         self._shares = np.tile(shares, (1, interleaves)).astype(np.complex64)  # (segments, interleaves * samples)
         self._x, self._y = np.meshgrid(*regions.axes())
-        total = regions.fractions.sum(axis=0, dtype=np.float64)
-        self.middle = np.array([np.sum(self._x * total), np.sum(self._y * total)]) / total.sum()
+        self.middle: Floats = np.array(regions.middle)
 
     def columns(self, pose: Pose) -> Complexes:
         """(regions, samples) of amplitude 1."""

@@ -12,6 +12,7 @@ from scipy import ndimage
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.label_names import name_of
 from nadenoise_core.quantify.plane import SlicePlane
+from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.volume import Volume
 
 CELLS = 4
@@ -74,6 +75,39 @@ class Regions:
                 for mask in self.fractions
             ]
         )
+
+    def labels_on_pixels(self, plane: SlicePlane) -> NDArray[np.int64]:
+        """(rows, columns) number of the label that fills half of a pixel or more; 0 for none."""
+        shares = self.on_pixels(plane)
+        numbers = np.array([labels[0] if labels else 0 for labels in self.numbers], np.int64)
+        return np.where(shares.max(axis=0) >= 0.5 - 1e-6, numbers[shares.argmax(axis=0)], 0)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """(x, y) of the centre of all regions together, about which a pose turns them, mm."""
+        total = self.fractions.sum(axis=0, dtype=np.float64)
+        x, y = self.axes()
+        weight = total.sum()
+        return float(x @ total.sum(axis=0) / weight), float(y @ total.sum(axis=1) / weight)
+
+    def moved(self, pose: Pose) -> Regions:
+        """The regions where a pose puts them, on cells of the same size."""
+        middle, matrix = np.array(self.middle), pose.matrix
+        x, y = self.axes()
+        ends = np.array([[a, b] for a in (x[0], x[-1]) for b in (y[0], y[-1])])
+        placed = middle + pose.shift + (ends - middle) @ matrix.T
+        low = np.floor((placed.min(axis=0) - self.corner) / self.cell)
+        high = np.ceil((placed.max(axis=0) - self.corner) / self.cell)
+        columns, rows = (high - low).astype(int) + 1
+        corner = np.array(self.corner) + low * self.cell
+        back = np.linalg.inv(matrix)
+        # From cells of the result, (row, column), to cells of these regions.
+        offset = (back @ (corner - middle - pose.shift) + middle - self.corner)[::-1] / self.cell
+        masks = [
+            ndimage.affine_transform(mask, back[::-1, ::-1], offset, (int(rows), int(columns)), order=1)
+            for mask in self.fractions
+        ]
+        return replace(self, fractions=np.stack(masks), corner=(float(corner[0]), float(corner[1])))
 
     def mask(self, name: str) -> Fractions:
         """(y, x) of one region."""

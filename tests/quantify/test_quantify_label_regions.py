@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.plane import SlicePlane
+from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.regions import regions_in_slice
 from nadenoise_core.quantify.volume import Volume, read_volume
 
@@ -153,3 +154,17 @@ def test_shares_of_pixels_add_up_to_areas_and_hold_the_labels() -> None:
     assert shares[1, 40 - 4, 40 + 2] == pytest.approx(1)  # the middle of the discs
     own = regions_in_slice(drawn(aligned(2.25, 80), (80, 80, 1)), PLANE, NAMES).on_pixels(PLANE)
     np.testing.assert_array_equal(np.unique(own.round(6)), [0, 1])  # labels drawn on the image itself
+
+
+def test_a_pose_moves_regions_about_their_middle() -> None:
+    regions = regions_in_slice(drawn(aligned(0.5, 360), (360, 360, 1)), PLANE, NAMES)
+    moved = regions.moved(Pose((3.0, -2.0), 30.0, 1.1))
+    np.testing.assert_allclose(moved.areas, 1.21 * regions.areas, rtol=0.01)
+    np.testing.assert_allclose(moved.middle, np.array(regions.middle) + (3.0, -2.0), atol=0.05)
+    x, y = moved.axes()
+    bone = moved.mask("bone")
+    turn = np.radians(30.0)
+    arm = np.array([17.0, -8.0]) - regions.middle  # of the bone, which turns from x towards y
+    expected = np.array([np.cos(turn) * arm[0] - np.sin(turn) * arm[1], np.sin(turn) * arm[0] + np.cos(turn) * arm[1]])
+    place = np.array([np.average(x, weights=bone.sum(0)), np.average(y, weights=bone.sum(1))])
+    np.testing.assert_allclose(place, np.array(moved.middle) + 1.1 * expected, atol=0.1)
