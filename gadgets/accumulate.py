@@ -57,7 +57,7 @@ class Accumulate(Gadget):
         correct_half_pulse_phase: Annotated[bool, CONSOLE] = Field(
             False, description="turn the second half-pulse back by its bulk phase before the sum"
         )
-        correct_average_phase: Annotated[bool, CONSOLE] = Field(
+        correct_average_phase: bool = Field(
             False, description="turn every average back to the phase of the first, where the frequency drifts"
         )
         conjugate_kspace: Annotated[bool, CONSOLE] = Field(
