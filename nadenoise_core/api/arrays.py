@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
+from nadenoise_core.mrd.header_words import HeaderWords, Sequence
 from nadenoise_core.mrd.image import new_image
-from nadenoise_core.mrd.scan import HeaderWords, Scan, Sequence
+from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.sampling.trajectory import Encoding
 
 if TYPE_CHECKING:
