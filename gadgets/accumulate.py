@@ -65,11 +65,17 @@ class Accumulate(Gadget):
             description="take the complex conjugate of the samples, where vendor and converter count phase the other "
             "way round; the sign that it is needed is an image turned by 180 degrees",
         )
-        trajectory: Literal["acquisition", "spiral"] = Field(
-            "acquisition", description="sample positions: from the acquisitions, or designed as a uniform spiral"
+        trajectory: Literal["acquisition", "spiral", "file"] = Field(
+            "acquisition",
+            description="sample positions: from the acquisitions, a designed uniform spiral, or trajectory_file",
+        )
+        trajectory_file: Annotated[str, PATH] = Field(
+            "",
+            description="trajectory that was measured or designed elsewhere: NumPy (.npy, .npz), HDF5 (.h5, a dataset "
+            "trajectory) of shape interleaves x samples x 2, or Pulseq (.seq)",
         )
         trajectory_unit: TrajectoryUnit | Literal["auto"] = Field(
-            "auto", description="unit of the acquisitions' trajectory"
+            "auto", description="unit of the trajectory of acquisitions or file"
         )
         max_gradient: Annotated[float, Unit("mT/m")] = Field(
             PAPER_SPIRAL.max_gradient, ge=0.1, le=500, description="designed spiral: gradient limit"
@@ -87,8 +93,8 @@ class Accumulate(Gadget):
             0,
             ge=-100,
             le=100,
-            description="trajectory of the acquisitions: lag of the gradients behind the samples; the sample placed at "
-            "k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
+            description="trajectory of acquisitions or file: lag of the gradients behind the samples; the sample "
+            "placed at k(t) was taken at k(t - delay). A designed spiral has gradient_delay instead",
         )
         girf: Annotated[str, PATH] = Field(
             "",
@@ -121,7 +127,9 @@ class Accumulate(Gadget):
         @model_validator(mode="after")
         def _one_delay(self) -> Self:
             if self.trajectory == "spiral" and self.trajectory_delay:
-                raise ValueError("trajectory_delay is for trajectories of the acquisitions; set gradient_delay")
+                raise ValueError("trajectory_delay is not for designed spirals; set gradient_delay")
+            if (self.trajectory == "file") != bool(self.trajectory_file):
+                raise ValueError("trajectory 'file' and trajectory_file go together; set both or neither")
             return self
 
     parameters: Parameters

@@ -17,7 +17,7 @@ from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted
-from nadenoise_core.mrd.trajectory import gradient_correction
+from nadenoise_core.mrd.trajectory import open_positions
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
 
 _Key = tuple[int, int, int]  # average, interleaf, half-pulse
@@ -51,7 +51,7 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
     Raises:
         RawDataError: no readable raw file, several slices, contrasts or repetitions, readouts that do not belong
             together, or no complete average.
-        BadInputError: see `gradient_correction`.
+        BadInputError: see `open_positions`.
     """
     settings = settings or AveragingSettings()
     places: set[tuple[int, ...]] = set()
@@ -59,7 +59,7 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
     copies: dict[_Key, NDArray[np.complex64]] = {}
     with RawFile(path, group) as file, named_in_errors(path):
         scan = read_scan(file.header_xml)
-        collector = ReadoutCollector(settings, scan, gradient_correction(settings, scan))
+        collector = ReadoutCollector(settings, scan, open_positions(settings, scan))
         for number, acquisition in enumerate(file.acquisitions()):
             if not is_image_data(acquisition, scan):
                 continue

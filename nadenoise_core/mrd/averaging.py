@@ -22,9 +22,8 @@ from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted
-from nadenoise_core.mrd.trajectory import gradient_correction
+from nadenoise_core.mrd.trajectory import Positions, open_positions
 from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
-from nadenoise_core.sampling.gradients import GradientCorrection
 
 _FAR = 0.8  # of the averages that the header announces: a scan that ends before was broken off
 _log = logging.getLogger("nadenoise.accumulate")
@@ -38,7 +37,7 @@ class ScanAverager:
         scan: of the header.
 
     Raises:
-        BadInputError: see `gradient_correction`.
+        BadInputError: see `open_positions`.
     """
 
     def __init__(self, settings: AveragingSettings, scan: Scan) -> None:
@@ -46,7 +45,7 @@ class ScanAverager:
         self._held = 0
         self._made = 0
         self._scan = scan
-        self._gradients = gradient_correction(settings, scan)
+        self._positions = open_positions(settings, scan)
         self._images: dict[tuple[int, ...], ImageAverager] = {}
         self._partition: int | None = None
 
@@ -64,7 +63,7 @@ class ScanAverager:
         place = image_of(acquisition, self._settings.image_counters)
         image = self._images.get(place)
         if image is None:
-            image = self._images[place] = ImageAverager(self._settings, self._scan, self._gradients)
+            image = self._images[place] = ImageAverager(self._settings, self._scan, self._positions)
         before = image.held
         given = image.add(acquisition, number)
         yield from self._counted(given)
@@ -132,10 +131,10 @@ class ScanAverager:
 class ImageAverager:
     """The running average of one slice, contrast and repetition; arguments as of `ScanAverager`."""
 
-    def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
+    def __init__(self, settings: AveragingSettings, scan: Scan, positions: Positions) -> None:
         self._settings = settings
         self._encoding = scan.encoding
-        self._collector = ReadoutCollector(settings, scan, gradients)
+        self._collector = ReadoutCollector(settings, scan, positions)
         # A limit of one average is what converters write that do not know it.
         counted = settings.average_counter != ARRIVAL
         self._announced = (scan.count(settings.average_counter) if counted else None) or 1

@@ -12,7 +12,7 @@ from nadenoise_core.mrd.readouts import ReadoutReader
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted, Sorter
-from nadenoise_core.sampling.gradients import GradientCorrection
+from nadenoise_core.mrd.trajectory import Positions
 
 
 class ReadoutCollector:
@@ -21,7 +21,7 @@ class ReadoutCollector:
     Args:
         settings: of the averaging.
         scan: of the header.
-        gradients: see `gradient_correction`.
+        positions: see `open_positions`.
 
     Attributes:
         expected: which readouts there must be.
@@ -29,8 +29,8 @@ class ReadoutCollector:
         beyond: whether the last acquisition was none of those that were expected before it.
     """
 
-    def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
-        self.reader = ReadoutReader(settings, scan, gradients)
+    def __init__(self, settings: AveragingSettings, scan: Scan, positions: Positions) -> None:
+        self.reader = ReadoutReader(settings, scan, positions)
         self.expected = Expected(settings, scan, self.reader.trajectories)
         self.beyond = False
         self._sorter = Sorter(self.expected.readouts, settings.average_counter == ARRIVAL)

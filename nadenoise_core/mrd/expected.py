@@ -30,7 +30,7 @@ class Expected:
     """
 
     def __init__(self, settings: AveragingSettings, scan: Scan, trajectories: Trajectories) -> None:
-        self._given = settings.interleaves
+        self._given = settings.interleaves or trajectories.interleaves or 0
         self._announced = scan.limits.get(settings.interleaf_counter)
         halves = range(1) if settings.half_pulse_counter == NONE else scan.limits.get(settings.half_pulse_counter)
         self._announced_halves = halves
@@ -90,7 +90,10 @@ class Expected:
 
     def _as_given(self) -> tuple[int, ...]:
         if len(self._came) != self._given:
-            raise RawDataError(f"{len(self._came)} interleaves came, interleaves is {self._given} in 'accumulate'")
+            where = "" if self._trajectories.interleaves is None else " by the trajectory_file"
+            raise RawDataError(
+                f"{len(self._came)} interleaves came, interleaves is {self._given} in 'accumulate'{where}"
+            )
         return tuple(sorted(self._came))
 
     def _interleaves_at_end(self) -> tuple[int, ...]:

@@ -13,8 +13,7 @@ from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.acquisitions import kept_samples
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, NONE, AveragingSettings
-from nadenoise_core.mrd.trajectory import Trajectories
-from nadenoise_core.sampling.gradients import GradientCorrection
+from nadenoise_core.mrd.trajectory import Positions, Trajectories
 
 _log = logging.getLogger("nadenoise.accumulate")
 _LEAST_SAMPLES = 3  # of a readout
@@ -45,18 +44,18 @@ class ReadoutReader:
     Args:
         settings: which counters count what, and how trajectory and samples are to be taken.
         scan: of the header.
-        gradients: see `gradient_correction`.
+        positions: see `open_positions`.
 
     Attributes:
         trajectories: of the interleaves that came.
     """
 
-    def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
+    def __init__(self, settings: AveragingSettings, scan: Scan, positions: Positions) -> None:
         self._settings = settings
         self._shape: tuple[int, ...] | None = None
         counter = settings.average_counter
         self._first_average = scan.limits[counter].start if counter in scan.limits else 0
-        self.trajectories = Trajectories(settings, scan, gradients)
+        self.trajectories = Trajectories(settings, scan, positions)
         self._left_out: dict[str, int] = {}
 
     @property

@@ -16,6 +16,7 @@ from nadenoise_core.sampling.trajectory import TrajectoryUnit
 
 ARRIVAL: Final = "arrival"
 NONE: Final = "none"
+TrajectorySource = Literal["acquisition", "spiral", "file"]
 AverageCounter = Counter | Literal["arrival"]
 HalfPulseCounter = Counter | Literal["none"]
 
@@ -34,10 +35,11 @@ class AveragingSettings:
         correct_half_pulse_phase: turn the second half-pulse back by its bulk phase before the sum.
         correct_average_phase: turn every average back to the phase of the first.
         conjugate_kspace: take the complex conjugate of the samples.
-        trajectory: sample positions from the acquisitions, or of a designed spiral.
-        trajectory_unit: of the acquisitions' trajectory; "auto" finds out.
+        trajectory: sample positions from the acquisitions, of a designed spiral, or from a file.
+        trajectory_file: path of that file, see `read_trajectory`.
+        trajectory_unit: of the acquisitions' trajectory or the file's; "auto" finds out.
         max_gradient, rise_time, oversampling, gradient_delay: of a designed spiral, see `SpiralDesign`.
-        trajectory_delay: us by which the gradients lag behind the samples of the acquisitions' trajectory.
+        trajectory_delay: us by which the gradients lag behind the samples; not for a designed spiral.
         girf: path of the gradient impulse response function; empty: none.
     """
 
@@ -50,7 +52,8 @@ class AveragingSettings:
     correct_half_pulse_phase: bool = False
     correct_average_phase: bool = False
     conjugate_kspace: bool = False
-    trajectory: Literal["acquisition", "spiral"] = "acquisition"
+    trajectory: TrajectorySource = "acquisition"
+    trajectory_file: str = ""
     trajectory_unit: TrajectoryUnit | Literal["auto"] = "auto"
     max_gradient: float = PAPER_SPIRAL.max_gradient
     rise_time: float = PAPER_SPIRAL.rise_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ismrmrd
@@ -17,10 +18,24 @@ from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.sampling.arms import is_spiral
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import SpiralDesign
-from nadenoise_core.sampling.trajectory import normalise_trajectory
+from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_trajectory
+from nadenoise_core.sampling.trajectory_file import TrajectoryFile, read_trajectory
 
 _log = logging.getLogger("nadenoise.accumulate")
 _SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
+
+
+@dataclass(frozen=True)
+class Positions:
+    """What places samples beside the acquisitions themselves.
+
+    Attributes:
+        gradients: how the gradients differ from what was asked for.
+        file: trajectories from elsewhere.
+    """
+
+    gradients: GradientCorrection
+    file: TrajectoryFile | None
 
 
 class Trajectories:
@@ -29,17 +44,23 @@ class Trajectories:
     Args:
         settings: of the averaging.
         scan: of the header.
-        gradients: see `gradient_correction`.
+        positions: see `open_positions`.
     """
 
-    def __init__(self, settings: AveragingSettings, scan: Scan, gradients: GradientCorrection) -> None:
+    def __init__(self, settings: AveragingSettings, scan: Scan, positions: Positions) -> None:
         self.headers: dict[int, ismrmrd.AcquisitionHeader] = {}  # of the first acquisition of every interleaf
         self._settings = settings
         self._encoding = scan.encoding
         self._says_spiral = scan.says_spiral
-        self._gradients = gradients
+        self._gradients = positions.gradients
         self._given: dict[int, NDArray[np.float32]] = {}
         self._corrected: dict[int, NDArray[np.float32]] = {}
+        self._file = positions.file
+
+    @property
+    def interleaves(self) -> int | None:
+        """How many interleaves there are, where a file says so."""
+        return None if self._file is None else len(self._file.k)
 
     def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int) -> None:
         """Keep trajectory and header of an interleaf when it first comes; later ones must have the same trajectory.
@@ -48,16 +69,15 @@ class Trajectories:
             TrajectoryError: no trajectory, another one than that of the interleaf before, or one that cannot be read.
         """
         given = acquisition.traj[kept_samples(acquisition)]
-        designed = self._settings.trajectory == "spiral"
+        elsewhere = self._settings.trajectory != "acquisition"
         if interleaf in self.headers:
-            if not designed and not _is_same(given, self._given[interleaf]):
+            if not elsewhere and not _is_same(given, self._given[interleaf]):
                 raise TrajectoryError("its trajectory differs from that of the same interleaf before")
             return
         self.headers[interleaf] = _placed(acquisition.getHead())
-        if designed:
+        if elsewhere:
             return
-        unit = None if self._settings.trajectory_unit == "auto" else self._settings.trajectory_unit
-        k, found = normalise_trajectory(given, self._encoding, unit)
+        k, found = normalise_trajectory(given, self._encoding, self._unit)
         if not self._says_spiral and not is_spiral(k):
             raise TrajectoryError("the header says that its trajectory is no spiral, and it is none")
         k = self._correct(k, interleaf)
@@ -66,8 +86,8 @@ class Trajectories:
         self._corrected[interleaf], self._given[interleaf] = k, given
 
     def given(self, interleaves: Sequence[int]) -> NDArray[np.float32] | None:
-        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it is to be designed."""
-        if self._settings.trajectory == "spiral":
+        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it comes from elsewhere."""
+        if self._settings.trajectory != "acquisition":
             return None
         return np.stack([self._corrected[interleaf] for interleaf in interleaves])
 
@@ -75,11 +95,13 @@ class Trajectories:
         """(interleaves, samples, 2) in cycles/pixel.
 
         Raises:
-            TrajectoryError: a designed spiral has another number of samples.
+            TrajectoryError: a designed spiral or the file has another number of samples.
         """
         given = self.given(interleaves)
         if given is not None:
             return given
+        if self._file is not None:
+            return self._from_file(self._file, interleaves, samples)
         k = self._design(len(interleaves), self.headers[interleaves[0]].sample_time_us).trajectory()
         if k.shape[1] != samples:
             raise TrajectoryError(
@@ -88,6 +110,27 @@ class Trajectories:
             )
         k = k * self._encoding.pixel[::-1]
         return np.stack([self._correct(arm, interleaf) for interleaf, arm in zip(interleaves, k, strict=True)])
+
+    def _from_file(self, file: TrajectoryFile, interleaves: Sequence[int], samples: int) -> NDArray[np.float32]:
+        """The arms of a file, in the order of the interleaves; it may hold the samples that are discarded, too."""
+        path, (arms, length, _) = self._settings.trajectory_file, file.k.shape
+        if arms != len(interleaves):
+            raise TrajectoryError(f"{path}: has {arms} interleaves, the scan has {len(interleaves)}")
+        head = self.headers[interleaves[0]]
+        kept = slice(head.discard_pre, head.discard_pre + samples) if length == head.number_of_samples else slice(None)
+        if len(range(length)[kept]) != samples:
+            raise TrajectoryError(f"{path}: has {length} samples a readout, the acquisitions have {samples}")
+        try:
+            k, found = normalise_trajectory(file.k[:, kept], self._encoding, file.unit or self._unit)
+            corrected = [self._correct(arm, interleaf) for interleaf, arm in zip(interleaves, k, strict=True)]
+        except TrajectoryError as error:
+            raise TrajectoryError(f"{path}: {error}") from None
+        _log.info("trajectory of the file in %s", found)
+        return np.stack(corrected)
+
+    @property
+    def _unit(self) -> TrajectoryUnit | None:
+        return None if self._settings.trajectory_unit == "auto" else self._settings.trajectory_unit
 
     def _design(self, interleaves: int, dwell_time: float) -> SpiralDesign:
         return SpiralDesign(
@@ -107,14 +150,15 @@ class Trajectories:
         return self._gradients.apply(k, head.sample_time_us, self._encoding.pixel, head.read_dir, head.phase_dir)
 
 
-def gradient_correction(settings: AveragingSettings, scan: Scan) -> GradientCorrection:
-    """What the settings tell of the gradients.
+def open_positions(settings: AveragingSettings, scan: Scan) -> Positions:
+    """Read the files that the settings name.
 
     Raises:
-        BadInputError: the file of the gradient response cannot be read, or the header has no patient position for it.
+        BadInputError: a file cannot be read, or the header has no patient position for a gradient response.
     """
     response = read_response(Path(settings.girf)) if settings.girf else None
-    return GradientCorrection(settings.trajectory_delay, response, scan.patient_position)
+    file = read_trajectory(Path(settings.trajectory_file)) if settings.trajectory == "file" else None
+    return Positions(GradientCorrection(settings.trajectory_delay, response, scan.patient_position), file)
 
 
 def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
