@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 import nadenoise_core
 from nadenoise_core.denoise.bundle import SUFFIXES, Archive
 from nadenoise_core.errors import OutputError
+from nadenoise_core.files import write_whole
 from training.bundling.card import SOURCE_WORDS, card
 from training.data.cache import Cache, Provenance
 from training.data.kspace import SpiralNoise
@@ -149,8 +149,8 @@ def write_bundle(
     paths = [folder / f"{metadata['name']}{SUFFIXES[archive]}" for archive in archives]
     channels = 1 if metadata["input"]["channels"] == "magnitude" else 2
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    # The name inside the archive is that of the file, so a partial file needs a folder rather than a suffix.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+    # The name inside the archive is that of the file, so a partial file needs a folder of its own.
+    with tempfile.TemporaryDirectory() as partial:
         for archive, path in zip(archives, paths, strict=True):
             written = Path(partial) / path.name
             save = _save_exported if archive == "exported" else _save_torchscript
@@ -162,7 +162,7 @@ def write_bundle(
                     f"{PARITY_TOLERANCE:g}; nothing was written"
                 )
         for path in paths:
-            os.replace(Path(partial) / path.name, path)
+            write_whole(path, (Path(partial) / path.name).read_bytes())
     for path in paths:
         _list_checksum(path)
     return paths
@@ -217,6 +217,4 @@ def _list_checksum(bundle: Path) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     known = {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
     known[bundle.name] = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())))
-    os.replace(partial, path)
+    write_whole(path, "".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())).encode())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.files import whole_file
 from training.config import DataSettings
 from training.errors import DataError
 
@@ -107,23 +105,12 @@ def write_cache(path: Path, cache: Cache) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial, "w") as file:
-            for part, images in cache.parts.items():
-                for name in _ARRAYS:
-                    if (array := getattr(images, name)) is not None:
-                        file.create_dataset(f"{part}/{name}", data=array, compression=1, shuffle=True)
-            file.attrs["provenance"] = cache.provenance.model_dump_json()
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; check the folder and its free space"
-        ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+        for part, images in cache.parts.items():
+            for name in _ARRAYS:
+                if (array := getattr(images, name)) is not None:
+                    file.create_dataset(f"{part}/{name}", data=array, compression=1, shuffle=True)
+        file.attrs["provenance"] = cache.provenance.model_dump_json()
 
 
 def read_provenance(path: Path) -> Provenance:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from nadenoise_core.errors import OutputError
+from nadenoise_core.files import write_whole
 from training.data.cache import Images
 from training.data.kspace import SpiralNoise
 from training.evaluation.evaluate import evaluation_pair, evaluation_pairs
@@ -59,15 +60,9 @@ def draw_examples(
     for axis, name in zip(axes[0], NAMES, strict=True):
         axis.set_title(name)
     figure.colorbar(shown, ax=axes, label="magnitude, of the clean maximum", extend="max", shrink=0.7)
-    partial = path.with_name(f".partial-{path.name}")
+    drawing = BytesIO()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, bbox_inches="tight")
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror})") from None
+        figure.savefig(drawing, format=path.suffix.removeprefix(".") or "png", bbox_inches="tight")
     except ValueError as error:  # a suffix that matplotlib does not know
         raise OutputError(f"cannot write {path} ({error})") from None
-    finally:
-        if partial.is_file():
-            partial.unlink()
+    write_whole(path, drawing.getvalue())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from nadenoise_core.console import errors, progress_bar, say
+from nadenoise_core.files import whole_file
 
 LOG = "log.csv"
 
@@ -42,7 +42,6 @@ class RunLog:
 
     def __init__(self, folder: Path, step: int, steps: int, quiet: bool = False) -> None:
         self._path = folder / LOG
-        self._quiet = quiet
         self._start(step)
         self._board = _tensorboard(folder / "tensorboard", step)
         self._bar: Progress | None = None
@@ -96,10 +95,8 @@ class RunLog:
         if self._path.exists():
             with self._path.open(newline="") as file:
                 rows = [row for row in list(csv.reader(file))[1:] if len(row) == len(names) and int(row[1]) <= step]
-        partial = self._path.with_suffix(".part")
-        with partial.open("w", newline="") as file:
+        with whole_file(self._path) as unfinished, unfinished.open("w", newline="") as file:
             csv.writer(file).writerows([names, *rows])
-        os.replace(partial, self._path)
 
 
 def _cells(row: Row) -> list[str]:

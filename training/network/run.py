@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.errors import OutputError, reason_of
+from nadenoise_core.files import whole_file
 from training.config import Config, config_from_plain
 from training.errors import DataError
 from training.network.residual import ResidualDenoiser
@@ -129,13 +128,8 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        torch.save(state, partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch gives a RuntimeError where the disk is full
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise OutputError(f"cannot write {path}: {reason}; check the folder and its free space") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:  # of torch where the disc is full
+        raise OutputError(f"cannot write {path}: {reason_of(error)}; check the folder and its free space") from None

@@ -113,7 +113,7 @@ def test_nothing_is_left_of_a_cache_that_cannot_be_written(tmp_path: Path, monke
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_module.os, "replace", fail)
+    monkeypatch.setattr("nadenoise_core.files.os.replace", fail)
     with pytest.raises(OutputError, match="No space left"):
         prepare(data(tmp_path, count=3), Journal())
     assert list(tmp_path.iterdir()) == []
