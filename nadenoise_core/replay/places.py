@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind
-from nadenoise_core.mrd.image import known_facts
+from nadenoise_core.mrd.image import facts_of, known_facts
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -37,9 +37,12 @@ class Place:
 
 
 def places_of(images: Iterable[ismrmrd.Image]) -> list[Place]:
-    """The places of a scan in the order in which they came; of a live chain, the images of the most averages."""
+    """The places of a scan in the order in which they came; of a live chain, the images of the most averages.
+
+    Images that nadenoise did not make are left out.
+    """
     found: dict[tuple[int, ...], Place] = {}
-    images = list(images)
+    images = [image for image in images if facts_of(image) is not None]
     keys = [tuple(int(getattr(image, counter)) for counter in _COUNTERS) for image in images]
     for key, image in zip(keys, images, strict=True):
         facts = known_facts(image)

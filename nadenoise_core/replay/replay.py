@@ -15,6 +15,7 @@ from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.budget import USUAL, Budget
+from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.overview import draw_overview
@@ -89,7 +90,7 @@ def replay(
             "versions": versions(),
             "chain": {"name": chain.name, "stages": chain.describe()},
             "scan": described_scan(scan),
-            "images": [described_image(image) for image in images],
+            "images": [described_image(image) for image in images if facts_of(image) is not None],
             "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
             "warnings": warnings,
         }

@@ -56,6 +56,9 @@ class TestPlaces:
         assert names == ["slice 1, echo 1", "slice 1, echo 2", "slice 3, echo 1", "slice 3, echo 2"]
         assert [place.name for place in places_of(images[:1])] == [""]
 
+    def test_images_of_others_have_none(self):
+        assert places_of([ismrmrd.Image(image(PLAIN).getHead())]) == []
+
     def test_hold_the_images_of_the_most_averages(self):
         few = [replace(facts, averages=5) for facts in (PLAIN, DENOISED)]
         maps = [replace(PLAIN, kind=Kind.ATSC, atsc=MAP), replace(DENOISED, kind=Kind.ATSC, atsc=MAP)]
