@@ -90,7 +90,7 @@ class ReadoutReader:
         samples: NDArray[np.complex64] = acquisition.data[:, kept_samples(acquisition)]
         self._check(samples, name)
         try:
-            self.trajectories.locate(acquisition, interleaf)
+            self.trajectories.locate(acquisition, interleaf, half)
         except TrajectoryError as error:
             raise TrajectoryError(f"{name}: {error}") from None
         samples = samples.conj() if given.conjugate_kspace else samples

@@ -22,6 +22,8 @@ from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_traject
 from nadenoise_core.sampling.trajectory_file import TrajectoryFile, read_trajectory
 
 _log = logging.getLogger("nadenoise.accumulate")
+_LARGEST_DEVIATION = 0.05  # cycles/FOV; at the edge of the field of view that costs (pi * 0.05)^2 / 2, 1.2 %
+_LARGEST_OF_HALVES = 0.01  # cycles/FOV; what lies outside the slice cancels to pi * 0.01, 3 %, at the edge
 _SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
 
 
@@ -36,6 +38,28 @@ class Positions:
 
     gradients: GradientCorrection
     file: TrajectoryFile | None
+
+
+@dataclass
+class _Arm:
+    """The trajectory of one interleaf and half-pulse: as it came first, and the sum of all if they differ."""
+
+    given: NDArray[np.float32]
+    k: NDArray[np.float32]
+    total: NDArray[np.float64] | None = None
+    count: int = 1
+
+    def add(self, k: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take another that differs, and give it back."""
+        if self.total is None:
+            self.total = np.asarray(self.k, np.float64) * self.count
+        self.total += k
+        self.count += 1
+        return k
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        return np.asarray(self.k if self.total is None else self.total / self.count, np.float64)
 
 
 class Trajectories:
@@ -53,8 +77,7 @@ class Trajectories:
         self._encoding = scan.encoding
         self._says_spiral = scan.says_spiral
         self._gradients = positions.gradients
-        self._given: dict[int, NDArray[np.float32]] = {}
-        self._corrected: dict[int, NDArray[np.float32]] = {}
+        self._arms: dict[tuple[int, int], _Arm] = {}  # by interleaf and half-pulse
         self._file = positions.file
 
     @property
@@ -62,34 +85,65 @@ class Trajectories:
         """How many interleaves there are, where a file says so."""
         return None if self._file is None else len(self._file.k)
 
-    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int) -> None:
-        """Keep trajectory and header of an interleaf when it first comes; later ones must have the same trajectory.
+    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int) -> None:
+        """Keep trajectory and header of an interleaf when it first comes.
+
+        Later ones may have a trajectory of their own, as field cameras measure it, that is close to it: averages then
+        lie where they are on the mean, but for the square of the distance.
 
         Raises:
-            TrajectoryError: no trajectory, another one than that of the interleaf before, or one that cannot be read.
+            TrajectoryError: no trajectory, one far from that of the interleaf before, or one that cannot be read.
         """
+        if interleaf not in self.headers:
+            self.headers[interleaf] = _placed(acquisition.getHead())
+        if self._settings.trajectory != "acquisition":
+            return
         given = acquisition.traj[kept_samples(acquisition)]
-        elsewhere = self._settings.trajectory != "acquisition"
-        if interleaf in self.headers:
-            if not elsewhere and not _is_same(given, self._given[interleaf]):
-                raise TrajectoryError("its trajectory differs from that of the same interleaf before")
-            return
-        self.headers[interleaf] = _placed(acquisition.getHead())
-        if elsewhere:
-            return
+        arm = self._arms.get((interleaf, half))
+        if arm is None:
+            self._arms[interleaf, half] = _Arm(given, self._read(given, acquisition.getHead()))
+        elif not _is_same(given, arm.given):
+            self._far(arm.k - arm.add(self._read(given, acquisition.getHead())), "that of the same interleaf before")
+        elif arm.total is not None:
+            arm.add(arm.k)
+        else:
+            arm.count += 1
+
+    def _read(self, given: NDArray[np.float32], head: ismrmrd.AcquisitionHeader) -> NDArray[np.float32]:
+        """Where the samples of an acquisition lie, (samples, 2) in cycles/pixel."""
         k, found = normalise_trajectory(given, self._encoding, self._unit)
         if not self._says_spiral and not is_spiral(k):
             raise TrajectoryError("the header says that its trajectory is no spiral, and it is none")
-        k = self._correct(k, interleaf)
-        if not self._corrected:
+        if not self._arms:
             _log.info("trajectory in %s", found)
-        self._corrected[interleaf], self._given[interleaf] = k, given
+        return self._correct(k, head)
+
+    def _far(self, difference: NDArray[np.floating], other: str, most: float = _LARGEST_DEVIATION) -> None:
+        """Refuse a trajectory that is far from another, by their difference in cycles/pixel."""
+        furthest = float(np.abs(difference * self._encoding.matrix[::-1]).max())
+        if furthest > most:
+            raise TrajectoryError(
+                f"its trajectory differs from {other} by {furthest:.2g} cycles/FOV, and may by {most:g}"
+            )
 
     def given(self, interleaves: Sequence[int]) -> NDArray[np.float32] | None:
-        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it comes from elsewhere."""
+        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it comes from elsewhere.
+
+        Raises:
+            TrajectoryError: half-pulses were taken at different places, so that what lies outside does not cancel.
+        """
         if self._settings.trajectory != "acquisition":
             return None
-        return np.stack([self._corrected[interleaf] for interleaf in interleaves])
+        return np.stack([self._mean(interleaf) for interleaf in interleaves])
+
+    def _mean(self, interleaf: int) -> NDArray[np.float32]:
+        first, *others = [arm for (number, _), arm in self._arms.items() if number == interleaf]
+        for other in others:
+            name = f"that of the other half-pulse of interleaf {interleaf}"
+            self._far(other.mean - first.mean, name, _LARGEST_OF_HALVES)
+        if all(arm.total is None for arm in (first, *others)):
+            return first.k
+        return np.asarray(np.mean([arm.mean for arm in (first, *others)], axis=0), np.float32)
 
     def stacked(self, interleaves: Sequence[int], samples: int) -> NDArray[np.float32]:
         """(interleaves, samples, 2) in cycles/pixel.
@@ -109,7 +163,9 @@ class Trajectories:
                 "rise_time and oversampling in the chain"
             )
         k = k * self._encoding.pixel[::-1]
-        return np.stack([self._correct(arm, interleaf) for interleaf, arm in zip(interleaves, k, strict=True)])
+        return np.stack(
+            [self._correct(arm, self.headers[interleaf]) for interleaf, arm in zip(interleaves, k, strict=True)]
+        )
 
     def _from_file(self, file: TrajectoryFile, interleaves: Sequence[int], samples: int) -> NDArray[np.float32]:
         """The arms of a file, in the order of the interleaves; it may hold the samples that are discarded, too."""
@@ -122,7 +178,9 @@ class Trajectories:
             raise TrajectoryError(f"{path}: has {length} samples a readout, the acquisitions have {samples}")
         try:
             k, found = normalise_trajectory(file.k[:, kept], self._encoding, file.unit or self._unit)
-            corrected = [self._correct(arm, interleaf) for interleaf, arm in zip(interleaves, k, strict=True)]
+            corrected = [
+                self._correct(arm, self.headers[interleaf]) for interleaf, arm in zip(interleaves, k, strict=True)
+            ]
         except TrajectoryError as error:
             raise TrajectoryError(f"{path}: {error}") from None
         _log.info("trajectory of the file in %s", found)
@@ -144,9 +202,8 @@ class Trajectories:
             delay=self._settings.gradient_delay,
         )
 
-    def _correct(self, k: NDArray[np.floating], interleaf: int) -> NDArray[np.float32]:
+    def _correct(self, k: NDArray[np.floating], head: ismrmrd.AcquisitionHeader) -> NDArray[np.float32]:
         """Where the samples of an interleaf really lie, (samples, 2) in cycles/pixel."""
-        head = self.headers[interleaf]
         return self._gradients.apply(k, head.sample_time_us, self._encoding.pixel, head.read_dir, head.phase_dir)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from nadenoise_core.errors import BadInputError, ChainError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
+from nadenoise_core.phantom import kspace, random_calf
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,43 @@ def test_it_is_opened_before_the_first_sample(scan, run_chain, tmp_path):
     for alone in ({"trajectory": "file"}, {"trajectory_file": "k.npy"}):
         with pytest.raises(ChainError, match="go together"):
             run_chain([("accumulate", alone)], scan[0], never())
+
+
+class TestTrajectoriesOfTheirOwn:
+    """Averages that a field camera places each: closed-form k-space at every place."""
+
+    PIXEL = 2.25
+
+    def averages(self, scan, changed, deviations):
+        """The scan without noise, average n taken at (1 + deviations[n]) times the trajectory."""
+        _, items, k = scan
+        calf = random_calf(3)
+        made = []
+        for average, deviation in enumerate(deviations):
+            for interleaf in range(20):
+                moved = (k[interleaf].astype(np.float64) * (1 + deviation)).astype(np.float32)
+                samples = kspace(calf, moved / self.PIXEL, self.PIXEL)[None].astype(np.complex64)
+                made.append(changed(items[interleaf], samples, moved, average=average))
+        return made
+
+    def test_average_where_they_are(self, scan, accumulate, run_chain, changed):
+        deviations = 0.05 / 40 * np.array([0.45, -0.35, 0.15, -0.25])  # of k, which reaches 40 cycles/FOV
+        header = scan[0].replace("<maximum>1</maximum>", "<maximum>3</maximum>")
+        (item,) = run_chain(["accumulate"], header, self.averages(scan, changed, deviations))
+        readouts, (_, _, k) = unpack(item[0].data), scan
+        np.testing.assert_allclose(readouts.trajectory, k * (1 + deviations.mean()), rtol=0, atol=1e-6)
+        exact = kspace(random_calf(3), readouts.trajectory.astype(np.float64) / self.PIXEL, self.PIXEL)
+        first = kspace(random_calf(3), k * (1 + deviations[0]) / self.PIXEL, self.PIXEL)
+        error, before = (np.linalg.norm(readouts.kspace[0] - truth) for truth in (exact, first))
+        assert error < 0.005 * np.linalg.norm(exact) and error < before / 10
+
+    def test_those_that_are_far_apart_are_refused(self, scan, run_chain, changed):
+        far = self.averages(scan, changed, [0.0, 0.06 / 39])
+        with pytest.raises(TrajectoryError, match=r"acquisition \d+ .*same interleaf before by 0.06 cycles/FOV"):
+            run_chain(["accumulate"], scan[0], far)
+
+    def test_half_pulses_must_lie_together(self, measured, run_chain, changed):
+        measurement, items = measured(averages=2)
+        apart = [changed(a, trajectory=a.traj * np.float32(1 + 0.02 / 39 * a.idx.set)) for a in items]
+        with pytest.raises(TrajectoryError, match="of the other half-pulse of interleaf 0 by 0.02"):
+            run_chain(["accumulate"], measurement.header_xml(), apart)
