@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -235,13 +236,18 @@ class TestBundle:
         command("model", "describe", path).is_refused(sha256)
 
     def test_that_is_none(self, chain_file, scan_file, command, tmp_path):
-        (tmp_path / "text.pt").write_text("no network")
-        for name, words in {
-            "text.pt": "not a TorchScript bundle", "no.pt": "no such bundle", "denoyser": "unknown bundle 'denoyser'"
-        }.items():  # fmt: skip
+        for name, words in {"no.pt": "no such bundle", "denoyser": "unknown bundle 'denoyser'"}.items():
             bundle = tmp_path / name if name.endswith(".pt") else name
             self.check(command, chain_file(with_bundle(bundle)), scan_file(averages=2), tmp_path / "out", words)
             command("model", "describe", bundle).is_refused(words)
+
+    def test_that_is_no_network(self, chain_file, scan_file, command, tmp_path):
+        text = tmp_path / "text.pt"
+        text.write_text("no network")
+        sha256 = hashlib.sha256(text.read_bytes()).hexdigest()
+        chain = chain_file(with_bundle(text, bundle_sha256=sha256))
+        self.check(command, chain, scan_file(averages=2), tmp_path / "out", "not a TorchScript bundle")
+        command("model", "describe", text, "--sha256", sha256).is_refused("not a TorchScript bundle")
 
     def test_that_is_not_trained_for_what_the_chain_emits(self, bundle_file, chain_file, command):
         path, sha256 = bundle_file("return x", averages=[5, 150])
