@@ -10,7 +10,19 @@ import pytest
 from nadenoise_core.cli.main import COMMANDS, program
 from nadenoise_core.commands import Commands, Group
 
-HEAVY = {"torch", "matplotlib", "scipy", "finufft", "ismrmrd", "gadgetron", "h5py", "pydicom", "nibabel", "requests"}
+HEAVY = {
+    "torch",
+    "matplotlib",
+    "scipy",
+    "finufft",
+    "ismrmrd",
+    "gadgetron",
+    "h5py",
+    "pydicom",
+    "nibabel",
+    "requests",
+    "yaml",
+}
 
 
 def entries(commands: Commands, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
