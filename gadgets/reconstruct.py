@@ -57,6 +57,13 @@ class Reconstruct(Gadget):
             le=5,
             description="how often total variation gives back the contrast that it took (Bregman iterations)",
         )
+        tv_edge: float = Field(
+            0.0,
+            ge=0,
+            le=100,
+            description="slope, in noise standard deviations a pixel, that halves the weight of total variation, so "
+            "that thin structures keep their contrast; 0: the weight is the same everywhere",
+        )
         b0_map: Annotated[str, PATH] = Field(
             "",
             description="map of off-resonance in Hz, to be corrected: NIfTI or NRRD, of any resolution and "
@@ -83,6 +90,7 @@ class Reconstruct(Gadget):
             weight=given.tv_weight,
             isotropic=given.tv_norm == "isotropic",
             refinements=given.tv_refinements,
+            edge=given.tv_edge,
         )
         self._b0 = read_field_map(Path(given.b0_map)) if given.b0_map else None
 

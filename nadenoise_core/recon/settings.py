@@ -35,6 +35,8 @@ class Settings:
         weight: of total variation, in standard deviations of the gridded image's noise.
         isotropic: which total variation.
         refinements: how often total variation gives contrast back.
+        edge: slope, in standard deviations of the gridded image's noise a pixel, that halves the weight of total
+            variation; 0: the weight is the same everywhere.
     """
 
     method: Method = Method.GRIDDING
@@ -42,6 +44,7 @@ class Settings:
     weight: float = 3.0
     isotropic: bool = True
     refinements: int = 1
+    edge: float = 0.0
 
     def __post_init__(self) -> None:
         try:
