@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -93,3 +93,16 @@ def show_images(result: ReplayResult) -> None:
         rows.append((image["series"], str(image["averages"]), noise, words))
     columns = ("series", "averages", "noise (1 SD)", "calibration")
     show_table(columns, rows, title=result.report["raw"]["file"])
+    regions = [
+        (image["series"], region["name"], region["method"], *_numbers_of(region))
+        for image in result.report["images"]
+        for region in image.get("regions", [])
+    ]
+    if regions:
+        show_table(("map", "region", "method", "aTSC, mmol/L", "95 % interval"), regions)
+
+
+def _numbers_of(region: dict[str, Any]) -> tuple[str, str]:
+    """Concentration and interval of a region of the report; the interval is empty where it is not known."""
+    interval = region.get("interval_95")
+    return f"{region['atsc']:.2f}", f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""

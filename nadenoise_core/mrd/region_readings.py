@@ -111,13 +111,13 @@ class RegionsOfImages:
             found = _together(found, self._fitted(plain, result, method, correction))
         unread = bool(wanted) and not found.readings
         mean = RegionMethod.DENOISED_MEAN if source is Kind.DENOISED else RegionMethod.MEAN
-        shares = self.reader.regions(plane_of(plain))
+        plane, regions = plane_of(plain), self.outlined(plain, found.pose)
         if mean in self.methods:
-            found = _together(found, ReadRegions(region_means(result.values, shares, plane_of(plain), mean, jackknife)))
+            found = _together(found, ReadRegions(region_means(result.values, regions, plane, mean, jackknife)))
         elif unread:
             # Never of a denoised image that nobody asked for.
             values = (result if source is Kind.PLAIN else plain_map()).values
-            found = _together(found, ReadRegions(region_means(values, shares, plane_of(plain), RegionMethod.MEAN)))
+            found = _together(found, ReadRegions(region_means(values, regions, plane, RegionMethod.MEAN)))
         return found
 
     def _fitted(

@@ -53,6 +53,8 @@ def described_image(image: ismrmrd.Image) -> dict[str, Any]:
     if facts.atsc is not None:
         described["source"] = facts.atsc.source.value
         described["calibration"] = _calibration(facts.atsc)
+        if facts.atsc.pose is not None:
+            described["pose"] = asdict(facts.atsc.pose)
         if facts.atsc.regions:
             described["regions"] = [_region(region) for region in facts.atsc.regions]
     return described

@@ -100,6 +100,19 @@ class TestReplay:
             assert words in outcome.out
         assert f"results in {tmp_path / 'out' / 'scan'}" in outcome.out
 
+    def test_regions_are_told_by_name(self, scan_file, measured, label_file, names_file, command, tmp_path):
+        scan = {"seed": 5, "averages": 4, "noise": 4.0}
+        given = {"roi_map": label_file(measured(**scan)[0]), "roi_names": names_file, "pose": "shift"}
+        sets = [part for name, value in given.items() for part in ("--set", f"quantify.{name}={value}")]
+        outcome = command("replay", scan_file(**scan), *sets, "--out", tmp_path / "out")
+        assert outcome.status == 0
+        lines = [line.split() for line in outcome.out.splitlines()]
+        (muscle,) = [line for line in lines if "muscle" in line]
+        assert muscle[muscle.index("muscle") + 1] == "fit" and muscle[-2] == "to"
+        report = json.loads((tmp_path / "out" / "scan" / "report.json").read_text())
+        (posed,) = [image["pose"] for image in report["images"] if "pose" in image]
+        assert posed["shift"] == pytest.approx([0, 0], abs=0.3) and posed["standard_error"][0] > 0
+
     def test_warnings_go_to_stderr(self, scan_file, bundle_file, chain_file, command, tmp_path):
         path, sha256 = bundle_file("return x", averages=[100, 150])
         stages = ["accumulate", "reconstruct", ("denoise", {"bundle": str(path), "bundle_sha256": sha256})]
