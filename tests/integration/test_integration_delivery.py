@@ -20,6 +20,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import highdicom as hd
 import pydicom
 import pytest
 
@@ -222,6 +223,24 @@ def test_orthanc_holds_what_the_chain_made_once_however_often_it_is_sent(way, st
     assert deliver("--once", *peer_options(orthanc, way)).process.returncode == 0
     check_arrived(orthanc.stored(), made)
     assert not waiting(outbox) and not list((outbox / "sent").iterdir())
+
+
+@needs_orthanc
+def test_orthanc_holds_outlines_and_concentrations_of_regions(
+    start, deliver, outbox, run_chain, measured, label_file
+) -> None:
+    measurement, acquisitions = measured(averages=4)
+    quantify = {"tube_diameter": "20", "roi_map": str(label_file(measurement))}
+    stages = ["accumulate", "reconstruct", ("quantify", quantify), ("deliver", {"outbox": str(outbox)})]
+    run_chain(stages, measurement.header_xml(), acquisitions)
+    orthanc = start(Orthanc)
+    assert deliver("--once", *peer_options(orthanc, "pacs")).process.returncode == 0
+    stored = {dataset.SOPClassUID.name: dataset for dataset in orthanc.stored()}
+    outlines = hd.seg.Segmentation.from_dataset(stored["Segmentation Storage"])
+    report = hd.sr.Comprehensive3DSR.from_dataset(stored["Comprehensive 3D SR Storage"])
+    groups = report.content.get_volumetric_roi_measurement_groups()
+    assert len(groups) == outlines.number_of_segments == 5
+    assert {group.referenced_segment.referenced_sop_instance_uid for group in groups} == {outlines.SOPInstanceUID}
 
 
 @needs_storescp
