@@ -134,14 +134,24 @@ def on_device(image: ismrmrd.Image) -> Any | None:
     return getattr(image, "on_device", None)
 
 
-def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64]) -> None:
-    """Let the label map of the regions that were read in an image, (rows, columns), ride on it within this process."""
-    image.labels = labels
+def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64], drawn: NDArray[np.int64] | None = None) -> None:
+    """Let the label map of the regions that were read in an image, (rows, columns), ride on it within this process.
+
+    Args:
+        labels: as they were read.
+        drawn: as they were drawn, where a pose has moved them since.
+    """
+    image.labels, image.drawn_labels = labels, drawn
 
 
 def labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
     """The label map of the regions of an image, (rows, columns), if a stage of this process read any."""
     return getattr(image, "labels", None)
+
+
+def drawn_labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
+    """The label map as it was drawn, (rows, columns), if a pose has moved it since."""
+    return getattr(image, "drawn_labels", None)
 
 
 def put_regions(image: ismrmrd.Image, regions: Regions) -> None:

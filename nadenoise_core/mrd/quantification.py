@@ -90,8 +90,9 @@ class Quantification:
                 _log.warning(remark.text)
         made = image_beside(image, result.values, of_map.after(*stage))
         if self.regions is not None:
-            outlined = self.regions.outlined(image, read.pose)
-            put_labels(made, outlined.labels_on_pixels(plane_of(image)))
+            plane, outlined = plane_of(image), self.regions.outlined(image, read.pose)
+            drawn = self.regions.outlined(image, None).labels_on_pixels(plane) if read.pose is not None else None
+            put_labels(made, outlined.labels_on_pixels(plane), drawn)
             put_regions(made, outlined)
         return made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nadenoise_core.mrd.facts import AtscFacts, Kind
 from nadenoise_core.replay.panels import Panel, panels_of
@@ -24,6 +25,7 @@ _EDGES = (  # where the letters of the patient stand: left, right, top, bottom
     (0.5, 0.02, "center", "bottom"),
 )
 _OUTLINES = ("white", "tab:orange", "tab:pink", "tab:cyan", "tab:red", "tab:olive")
+_BEFORE = "lightgray"  # outlines before their pose was fitted
 
 
 def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
@@ -79,19 +81,20 @@ def _draw_panel(axis: Any, panel: Panel, title: str) -> None:
         axis.text(x, y, letters, transform=axis.transAxes, **look)
     for x, y, diameter in panel.tubes:
         axis.add_patch(Circle((x, y), diameter / 2, fill=False, edgecolor="white", linewidth=0.8))
+    if panel.drawn is not None:
+        _draw_outlines(axis, panel, panel.drawn, ":", (_BEFORE,))
     if panel.labels is not None:
-        _draw_outlines(axis, panel)
+        _draw_outlines(axis, panel, panel.labels, "-", _OUTLINES)
 
 
-def _draw_outlines(axis: Any, panel: Panel) -> None:
-    assert panel.labels is not None
+def _draw_outlines(axis: Any, panel: Panel, labels: NDArray[np.int64], line: str, colours: Sequence[str]) -> None:
     left, right, bottom, top = panel.extent
-    rows, columns = panel.labels.shape
+    rows, columns = labels.shape
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
     y = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
-    for number, label in enumerate(label for label in np.unique(panel.labels) if label > 0):
-        colour = _OUTLINES[number % len(_OUTLINES)]
-        axis.contour(x, y, panel.labels == label, levels=[0.5], colors=colour, linewidths=1.0)
+    for number, label in enumerate(label for label in np.unique(labels) if label > 0):
+        colour = colours[number % len(colours)]
+        axis.contour(x, y, labels == label, levels=[0.5], colors=colour, linewidths=1.0, linestyles=line)
 
 
 def _draw_calibration(axis: Any, atsc: AtscFacts) -> None:

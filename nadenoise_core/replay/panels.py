@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import known_facts, labels_of, pixel_size, pixels_of
+from nadenoise_core.mrd.image import drawn_labels_of, known_facts, labels_of, pixel_size, pixels_of
 from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.replay.places import Place
 
@@ -37,6 +37,7 @@ class Panel:
         marks: letters of the patient at the left, right, top and bottom edge.
         tubes: (x, y, diameter) in mm.
         labels: (rows, columns) label map of regions; None: no regions.
+        drawn: the same before its pose was fitted; None: it was not.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Panel:
     marks: tuple[str, str, str, str]
     tubes: tuple[tuple[float, float, float], ...] = ()
     labels: NDArray[np.int64] | None = None
+    drawn: NDArray[np.int64] | None = None
 
 
 def panels_of(place: Place) -> list[Panel]:
@@ -73,9 +75,8 @@ def _panels(place: Place) -> Iterator[Panel]:
         atsc = known_facts(image).atsc
         tubes = () if atsc is None else tuple((*tube.centre, tube.diameter) for tube in atsc.tubes)
         values = np.asarray(pixels_of(image), np.float32)
-        yield Panel(
-            "aTSC", values, 0.0, LARGEST_CONCENTRATION, "viridis", "mmol/L", *_geometry(image), tubes, labels_of(image)
-        )
+        labels = labels_of(image), drawn_labels_of(image)
+        yield Panel("aTSC", values, 0.0, LARGEST_CONCENTRATION, "viridis", "mmol/L", *_geometry(image), tubes, *labels)
 
 
 def _brightest(place: Place) -> float:

@@ -14,6 +14,7 @@ from nadenoise_core.replay.html import embedded
 from nadenoise_core.replay.panels import Panel
 
 OUTLINES = ("#ffffff", "#ff9d3c", "#ff7fd0", "#5fe3ff", "#ff5a4d", "#d6e04a")
+BEFORE = "#a8a8a8"  # outlines before their pose was fitted
 _BAR_STEPS = 64
 _PLOT = (300.0, 220.0)  # width and height of a calibration plot
 _MARGINS = (46.0, 14.0, 16.0, 36.0)  # left, right, top, bottom
@@ -129,19 +130,24 @@ def _png(values: NDArray[np.float32], panel: Panel) -> str:
 
 
 def _outlines(panel: Panel) -> list[tuple[str, str]]:
-    """The edges of the pixels of every region, as SVG paths in mm."""
-    if panel.labels is None:
-        return []
-    left, right, bottom, top = panel.extent
-    rows, columns = panel.labels.shape
-    width, height = (right - left) / columns, (bottom - top) / rows
-    colours = outline_colours(int(label) for label in np.unique(panel.labels) if label > 0)
+    """The edges of the pixels of every region, as SVG paths in mm; first, in grey, as they were drawn before a pose."""
     found = []
-    for label, colour in colours.items():
-        inside = np.pad(panel.labels == label, 1).astype(np.int8)
-        across = np.argwhere(np.diff(inside, axis=0)[:, 1:-1])  # edges that run along a row, above row r
-        down = np.argwhere(np.diff(inside, axis=1)[1:-1])
-        parts = [f"M{left + c * width:.2f} {top + r * height:.2f}h{width:.2f}" for r, c in across.tolist()]
-        parts += [f"M{left + c * width:.2f} {top + r * height:.2f}v{height:.2f}" for r, c in down.tolist()]
-        found.append(("".join(parts), colour))
+    if panel.drawn is not None:
+        found.append((_edges(panel.drawn, panel), BEFORE))
+    if panel.labels is not None:
+        colours = outline_colours(int(label) for label in np.unique(panel.labels) if label > 0)
+        found += [(_edges(np.where(panel.labels == label, 1, 0), panel), colour) for label, colour in colours.items()]
     return found
+
+
+def _edges(labels: NDArray[np.int64], panel: Panel) -> str:
+    """The edges between the labels of a map, as an SVG path in mm."""
+    left, right, bottom, top = panel.extent
+    rows, columns = labels.shape
+    width, height = (right - left) / columns, (bottom - top) / rows
+    padded = np.pad(labels, 1)
+    across = np.argwhere(np.diff(padded, axis=0)[:, 1:-1])  # edges that run along a row, above row r
+    down = np.argwhere(np.diff(padded, axis=1)[1:-1])
+    parts = [f"M{left + c * width:.2f} {top + r * height:.2f}h{width:.2f}" for r, c in across.tolist()]
+    parts += [f"M{left + c * width:.2f} {top + r * height:.2f}v{height:.2f}" for r, c in down.tolist()]
+    return "".join(parts)

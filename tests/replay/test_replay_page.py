@@ -229,6 +229,25 @@ class TestPage:
         assert replay_page(REPORT, places, ()).count("<svg") == 16
 
 
+def test_labels_are_drawn_before_and_after_their_pose(scan_file, measured, label_file, chain_file, tmp_path):
+    scan = {"seed": 5, "averages": 4, "noise": 4.0}
+    drawn = nibabel.load(label_file(measured(**scan)[0]))
+    affine = drawn.affine.copy()
+    affine[0, 3] -= 4.5  # two pixels along the columns
+    nibabel.save(nibabel.Nifti1Image(np.asarray(drawn.dataobj), affine), tmp_path / "moved.nii")
+    given = {"tube_diameter": "20", "roi_map": str(tmp_path / "moved.nii"), "pose": "shift"}
+    chain = read_chain(chain_file(["accumulate", "reconstruct", ("quantify", given), "deliver"]))
+    result = replay(scan_file(**scan), chain, tmp_path / "out")
+    page = (result.folder / "report.html").read_text()
+    before, *after = re.findall(r'<path d="(M[^"]*)" fill="none" stroke="(#[0-9a-f]*)" stroke-width', page)
+    assert before[1] == "#a8a8a8" and len(after) == 5
+
+    def middle(path: str) -> float:
+        return float(np.mean([float(x) for x in re.findall(r"M(-?[0-9.]+) ", path)]))
+
+    assert middle("".join(path for path, _ in after)) == pytest.approx(middle(before[0]) - 4.5, abs=1)
+
+
 def test_a_replay_links_and_draws_everything(scan_file, chain_file, smoothing_chain, tmp_path):
     labels = np.zeros((80, 80), np.int16)
     labels[30:50, 30:50], labels[20, 20] = 1, 5
