@@ -32,6 +32,8 @@ class Prewhiten(Gadget):
                     self.log.warning("a noise scan came after image data and is left out")
                 else:
                     whitening.learn(item.data, item.sample_time_us)
+            elif passed and not whitening.known:
+                yield item
             elif isinstance(item, ismrmrd.Acquisition) and is_image_data(item, self.scan):
                 passed = True
                 yield with_samples(item, whitening(item.data, item.sample_time_us)) if whitening.known else item

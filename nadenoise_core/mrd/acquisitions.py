@@ -57,7 +57,7 @@ def image_of(
     head: ismrmrd.Acquisition | ismrmrd.AcquisitionHeader, counters: Sequence[Counter] = IMAGE_COUNTERS
 ) -> tuple[int, ...]:
     """Which image a readout belongs to: the values of the counters that tell images apart."""
-    return tuple(getattr(head.idx, counter.value) for counter in counters)
+    return tuple(getattr(head.idx, counter) for counter in counters)
 
 
 def with_samples(acquisition: ismrmrd.Acquisition, samples: NDArray[np.complex64]) -> ismrmrd.Acquisition:

@@ -48,6 +48,8 @@ class ScanAverager:
         self._positions = open_positions(settings, scan)
         self._images: dict[tuple[int, ...], ImageAverager] = {}
         self._partition: int | None = None
+        self._image_counters = settings.image_counters
+        self._is_one_slice = Counter.KSPACE_ENCODE_STEP_2 not in settings.used_counters
 
     def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
         """Take a readout of an image; give the data of each image that is complete with it.
@@ -59,8 +61,9 @@ class ScanAverager:
         Raises:
             RawDataError: see `ReadoutReader.read`.
         """
-        self._check_partition(acquisition, number)
-        place = image_of(acquisition, self._settings.image_counters)
+        if self._is_one_slice:
+            self._check_partition(acquisition, number)
+        place = image_of(acquisition, self._image_counters)
         image = self._images.get(place)
         if image is None:
             image = self._images[place] = ImageAverager(self._settings, self._scan, self._positions)
@@ -103,8 +106,6 @@ class ScanAverager:
             yield data
 
     def _check_partition(self, acquisition: ismrmrd.Acquisition, number: int) -> None:
-        if Counter.KSPACE_ENCODE_STEP_2 in self._settings.used_counters:
-            return
         partition = acquisition.idx.kspace_encode_step_2
         if self._partition is None:
             self._partition = partition

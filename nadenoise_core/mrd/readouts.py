@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import ismrmrd
@@ -28,14 +29,19 @@ class Readout:
         interleaf, half: as they are counted.
         average: counted from 0.
         samples: (coils, samples) complex64, without those that the receiver discards.
-        name: of the acquisition, for messages.
+        number: of the acquisition on the stream.
     """
 
     interleaf: int
     average: int
     half: int
     samples: NDArray[np.complex64]
-    name: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Of the acquisition, for messages."""
+        return f"acquisition {self.number} (interleaf {self.interleaf}, average {self.average}, half-pulse {self.half})"
 
 
 class ReadoutReader:
@@ -55,6 +61,9 @@ class ReadoutReader:
         self._shape: tuple[int, ...] | None = None
         counter = settings.average_counter
         self._first_average = scan.limits[counter].start if counter in scan.limits else 0
+        # As plain text, which is quicker to look up; empty where nothing is counted.
+        counters = (settings.interleaf_counter, settings.average_counter, settings.half_pulse_counter)
+        self._counters = ["" if name in (ARRIVAL, NONE) else str(name) for name in counters]
         self.trajectories = Trajectories(settings, scan, positions)
         self._left_out: dict[str, int] = {}
 
@@ -74,27 +83,26 @@ class ReadoutReader:
             RawDataError: another shape than that of the first readout, or values that are not finite.
             TrajectoryError: see `Trajectories.locate`.
         """
-        given, idx = self._settings, acquisition.idx
-        interleaf = int(getattr(idx, given.interleaf_counter.value))
-        average = 0 if given.average_counter == ARRIVAL else int(getattr(idx, given.average_counter.value))
-        half = 0 if given.half_pulse_counter == NONE else int(getattr(idx, given.half_pulse_counter.value))
-        nothing = self._nothing_in(acquisition)
+        samples: NDArray[np.complex64] = acquisition.data[:, kept_samples(acquisition)]
+        energy = float(np.vdot(samples, samples).real)
+        nothing = self._nothing_in(acquisition, energy)
         if nothing:
             self._left_out[nothing] = self._left_out.get(nothing, 0) + 1
             if self._shape is None and self._left_out[nothing] > _LEAST_HOPE:
                 raise self._without_readouts()
             return None
-        name = f"acquisition {number} (interleaf {interleaf}, average {average}, half-pulse {half})"
+        idx = acquisition.idx
+        interleaf, average, half = (int(getattr(idx, name)) if name else 0 for name in self._counters)
         if average < self._first_average:  # the header's minimum is wrong
             self._first_average = 0
-        samples: NDArray[np.complex64] = acquisition.data[:, kept_samples(acquisition)]
-        self._check(samples, name)
+        samples = samples.conj() if self._settings.conjugate_kspace else samples
+        readout = Readout(interleaf, average - self._first_average, half, samples, number)
+        self._check(readout, energy)
         try:
             self.trajectories.locate(acquisition, interleaf, half)
         except TrajectoryError as error:
-            raise TrajectoryError(f"{name}: {error}") from None
-        samples = samples.conj() if given.conjugate_kspace else samples
-        return Readout(interleaf, average - self._first_average, half, samples, name)
+            raise TrajectoryError(f"{readout.name}: {error}") from None
+        return readout
 
     def finish(self) -> None:
         """Say what was left out.
@@ -107,11 +115,11 @@ class ReadoutReader:
         for reason, count in self._left_out.items():
             _log.warning("%d acquisitions have %s and were left out", count, reason)
 
-    def _nothing_in(self, acquisition: ismrmrd.Acquisition) -> str:
+    def _nothing_in(self, acquisition: ismrmrd.Acquisition, energy: float) -> str:
         """Why an acquisition cannot be a readout of the image; empty if it can."""
         if acquisition.number_of_samples < _LEAST_SAMPLES:
             return f"less than {_LEAST_SAMPLES} samples"
-        if not acquisition.data.any():
+        if energy == 0 and not acquisition.data.any():
             return "nothing but zeros"
         from_acquisitions = self._settings.trajectory == "acquisition"
         return "no trajectory" if from_acquisitions and acquisition.trajectory_dimensions < 2 else ""
@@ -123,13 +131,16 @@ class ReadoutReader:
             )
         return RawDataError(f"all acquisitions have {' or '.join(self._left_out)}; the scan is empty")
 
-    def _check(self, samples: NDArray[np.complex64], name: str) -> None:
+    def _check(self, readout: Readout, energy: float) -> None:
+        samples = readout.samples
         if self._shape is None:
             self._shape = samples.shape
         if samples.shape != self._shape or samples.shape[1] < _LEAST_SAMPLES:
+            coils, count = samples.shape
             raise RawDataError(
-                f"{name}: {samples.shape[1]} samples of {samples.shape[0]} coils, the scan has {self._shape[1]} of "
-                f"{self._shape[0]}; the raw file is damaged or holds another scan"
+                f"{readout.name}: {count} samples of {coils} coils, the scan has {self._shape[1]} of {self._shape[0]}; "
+                "the raw file is damaged or holds another scan"
             )
-        if not np.isfinite(samples).all():
-            raise RawDataError(f"{name}: holds NaN or infinite samples; the raw file is damaged")
+        # The energy is finite where all samples are, and quicker to get; it may overflow where they are.
+        if not (math.isfinite(energy) or np.isfinite(samples).all()):
+            raise RawDataError(f"{readout.name}: holds NaN or infinite samples; the raw file is damaged")

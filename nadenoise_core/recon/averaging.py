@@ -96,6 +96,19 @@ class _Sum:
         self.copies += other.copies
 
 
+@dataclass(frozen=True)
+class _First:
+    """The first readout of an interleaf and half-pulse."""
+
+    average: int
+    samples: NDArray[np.complex64]
+    energy: float
+
+
+def _energy(samples: NDArray[np.complex64]) -> float:
+    return float(np.vdot(samples, samples).real)
+
+
 @dataclass
 class KspaceAverager:
     """Running sums of interleaves (and their half-pulses) over averages.
@@ -113,7 +126,7 @@ class KspaceAverager:
     groups: int = 1
     _sums: dict[tuple[int, int, int, int], _Sum] = field(default_factory=dict)
     _seen: dict[_Key, int] = field(default_factory=dict)
-    _first: dict[_Key, tuple[int, NDArray[np.complex64]]] = field(default_factory=dict)
+    _first: dict[_Key, _First] = field(default_factory=dict)
     _products: dict[int, dict[int, complex]] = field(default_factory=dict)
     _energies: dict[int, dict[int, float]] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=list)
@@ -139,7 +152,7 @@ class KspaceAverager:
         if is_copy:
             readout.copies += 1
             return True
-        self._change(readout, samples, 1)
+        self._put(readout, samples)
         self._compare(average, interleaf, half, samples)
         return True
 
@@ -148,9 +161,9 @@ class KspaceAverager:
     ) -> None:
         """Put other samples in the place of a readout that was added, the first of its interleaf and half-pulse."""
         readout = self._sum_of(average, interleaf, half, old)
-        self._change(readout, old, -1)
-        self._change(readout, new, 1)
-        self._first[interleaf, half] = average, new
+        self._put(readout, old, np.subtract, -1)
+        self._put(readout, new)
+        self._first[interleaf, half] = _First(average, new, _energy(new))
 
     def is_complete(self, level: int, readouts: int) -> bool:
         """Whether all of `readouts` (interleaves times half-pulses) have all averages below `level`."""
@@ -235,23 +248,24 @@ class KspaceAverager:
             self.held += readout.total.nbytes + readout.power.nbytes
         return readout
 
-    def _change(self, readout: _Sum, samples: NDArray[np.complex64], sign: int) -> None:
-        readout.total += sign * samples
+    def _put(self, readout: _Sum, samples: NDArray[np.complex64], change: np.ufunc = np.add, count: int = 1) -> None:
+        """Add a readout to a sum, or take it out again."""
+        change(readout.total, samples, out=readout.total)
         outer = samples[:, self.noise_samples].astype(np.complex128)
-        readout.power += sign * (outer @ outer.conj().T)
-        readout.count += sign
+        change(readout.power, outer @ outer.conj().T, out=readout.power)
+        readout.count += count
 
     def _compare(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> None:
         """Keep how a readout agrees with the first of its kind, for the phases of averages."""
-        if (interleaf, half) not in self._first:
+        first = self._first.get((interleaf, half))
+        if first is None:
+            self._first[interleaf, half] = _First(average, samples, _energy(samples))
             self.held += samples.nbytes
-        reference, first = self._first.setdefault((interleaf, half), (average, samples))
-        if reference == average:
-            return
-        products, energies = self._products.setdefault(reference, {}), self._energies.setdefault(reference, {})
-        products[average] = products.get(average, 0j) + complex(np.vdot(first, samples))
-        energy = float(np.vdot(first, first).real + np.vdot(samples, samples).real)
-        energies[average] = energies.get(average, 0.0) + energy
+        elif first.average != average:
+            products = self._products.setdefault(first.average, {})
+            energies = self._energies.setdefault(first.average, {})
+            products[average] = products.get(average, 0j) + complex(np.vdot(first.samples, samples))
+            energies[average] = energies.get(average, 0.0) + 2 * first.energy  # repeats are equally strong
 
     def _phase_loss(self, level: int, variance: float) -> PhaseLoss:
         """By the average that most readouts have come first of."""

@@ -16,7 +16,7 @@ def readout(interleaf: int, average: int, seed: int, scale: float = 1.0) -> Read
     rng = np.random.default_rng((interleaf, seed))
     signal = 10 * np.exp(1j * np.arange(50) * (1 + interleaf))
     samples = scale * (signal + rng.standard_normal(50) + 1j * rng.standard_normal(50))
-    return Readout(interleaf, average, 0, samples[None].astype(np.complex64), f"acquisition of seed {seed}")
+    return Readout(interleaf, average, 0, samples[None].astype(np.complex64), seed)
 
 
 def scan(averages: int, counted: bool = True) -> list[Readout]:
@@ -73,7 +73,9 @@ def test_so_they_are_when_asked_for(caplog):
 
 def test_a_counter_that_stood_still_and_goes_on_is_told():
     given = [*scan(3, counted=False), readout(0, 1, 9)]
-    with pytest.raises(RawDataError, match="acquisition of seed 9: averages were counted by nothing"):
+    with pytest.raises(
+        RawDataError, match=r"acquisition 9 \(interleaf 0, average 1, half-pulse 0\): averages were counted by nothing"
+    ):
         sort(given)
 
 
