@@ -15,6 +15,7 @@ LARGEST_MESSAGE = 1 << 28  # bytes; 100 coils of a whole scan's buffer take less
 CLOSE = 4
 
 _LINGER = 1.0  # s
+_LEAST = 1 << 16  # bytes to ask for at once: small messages come many at a time
 _PART = 1 << 20  # memory grows as bytes come, not as the peer announces them
 
 
@@ -55,6 +56,7 @@ class Wire:
         self.deadline: float | None = None
         self.fire = False
         self.silent = True
+        self._held, self._at = bytearray(), 0  # what has come, and how much of it was read
         self._ended = False  # nothing more comes
         self._deaf = ""  # why nothing more is taken
 
@@ -86,18 +88,26 @@ class Wire:
             ConnectionFailed: the stream ended or stalled, or more is asked for than one message may hold.
         """
         self.check(count)
-        parts = bytearray()
-        give_up = self._until(self.idle)
-        while len(parts) < count:
-            parts += self._part(count - len(parts), give_up)
-        return bytes(parts)
+        if len(self._held) - self._at < count:
+            self._fill(count)
+        start, self._at = self._at, self._at + count
+        return bytes(memoryview(self._held)[start : self._at])
 
     def skip(self, silence: float) -> None:
         """Take what comes, until nothing has come for so many seconds or the time that one part may take is over."""
+        self._held, self._at = bytearray(), 0
         give_up = self._until(self.idle)
         with suppress(ConnectionFailed):
             while not self._ended and (give_up is None or time.monotonic() < give_up):
                 self._part(_PART, self._until(silence))
+
+    def _fill(self, count: int) -> None:
+        """Have so many bytes at hand; what comes with them stays there for the next read."""
+        held = self._held[self._at :]
+        give_up = self._until(self.idle)
+        while len(held) < count:
+            held += self._part(max(count - len(held), _LEAST), give_up)
+        self._held, self._at = held, 0
 
     def _until(self, seconds: float | None) -> float | None:
         """The end of so many seconds, or of all time where that comes first."""
