@@ -55,8 +55,8 @@ $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
 
-fuzz: env  ## Try ten thousand inputs on each reader of messages; for the night.
-	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest tests/stream/test_stream_fuzz.py
+fuzz: env  ## Try ten thousand inputs on each reader of messages, headers and bundles; for the night.
+	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)
 
 clean:  ## Remove the environment and all results.
 	rm -rf $(VENV) demo study results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

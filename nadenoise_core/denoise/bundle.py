@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Iterable
 from importlib import resources
 from io import BytesIO
@@ -222,11 +221,13 @@ def _read(path: Path, content: bytes) -> tuple[Metadata, Archive]:
             # torch.export marks its archives with this file.
             exported = any(name.endswith("/archive_format") for name in names)
             return metadata, "exported" if exported else "torchscript"
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, RecursionError, zlib.error, EOFError):
-        raise BundleError(
-            f"{path}: not a TorchScript bundle nor one of torch.export, or damaged; export or copy it anew"
-        ) from None
+    except BundleError:
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{path}: metadata.json, {place}: {first['msg'].lower()}; export the bundle anew") from None
+    except Exception:  # what zipfile raises for a damaged archive depends on where the damage is
+        raise BundleError(
+            f"{path}: not a TorchScript bundle nor one of torch.export, or damaged; export or copy it anew"
+        ) from None

@@ -123,7 +123,7 @@ def _choose_encoding(encodings: list[Section]) -> tuple[int, Section]:
                     "the header has %d encodings; number %d (from 0) is used, '%s'", len(kinds), number, wanted
                 )
             return number, encodings[number]
-    said = ", ".join(f"'{kind}'" for kind in kinds)
+    said = ", ".join(f"'{kind[:40]}'" for kind in kinds[:4])
     raise RawDataError(f"the header says trajectory {said}; nadenoise reconstructs 'spiral' scans")
 
 
