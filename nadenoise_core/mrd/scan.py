@@ -166,7 +166,7 @@ def _read_space(section: Section, name: str) -> tuple[tuple[int, int], tuple[flo
     """Matrix and field of view (mm) of an encoding space, (rows, columns) = (y, x); None if it is not there."""
     space = section.section(name)
     matrix, size = space.section("matrixSize"), space.section("fieldOfView_mm")
-    texts = [part.text(axis) for part in (matrix, size) for axis in "yx"]
+    texts = [part.text(axis)[:20] for part in (matrix, size) for axis in "yx"]
     if not all(texts):
         return None
     rows, columns, height, width = (part.number(axis) or 0.0 for part in (matrix, size) for axis in "yx")
