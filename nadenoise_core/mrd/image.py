@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
 
+_SINGLE_PRECISION = 1e-6
+_LARGEST_ROUNDING = 0.02  # of the cosine between directions, which two digits leave
+
 
 def facts_of(item: Any) -> ImageFacts | None:
     """The facts of an image of ours; None of any other item of a stream.
@@ -101,14 +104,19 @@ def new_image(
 
 
 def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
-    """A copy of a header whose directions are unit vectors, and whether the raw data say how the slice lies.
+    """A copy of a header whose directions are orthonormal, and whether the raw data say how the slice lies.
 
-    Many converters leave the directions 0, or round them; a slice without usable directions is taken as transverse.
+    Many converters leave the directions 0, or round them to a few digits: then the nearest directions at right angles are
+    taken. A slice without usable directions is taken as transverse.
     """
     given = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], dtype=np.float64)
     lengths = np.linalg.norm(given, axis=1, keepdims=True)
     directions = given / np.where(lengths > 0, lengths, 1)
-    known = bool(np.allclose(directions @ directions.T, np.eye(3), atol=1e-3))
+    error = np.abs(directions @ directions.T - np.eye(3)).max()
+    known = bool(error <= _LARGEST_ROUNDING)
+    if known and error > _SINGLE_PRECISION:
+        left, _, right = np.linalg.svd(directions)
+        directions = left @ right
     copy = type(header).from_buffer_copy(header)
     copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = directions if known else np.eye(3)
     return copy, known

@@ -22,6 +22,7 @@ from nadenoise_core.mrd.image import (
     pixels_of,
     put_facts,
     replicas_of,
+    with_directions,
     without_replicas,
 )
 from nadenoise_core.quantify.calibration import Line
@@ -154,3 +155,22 @@ def test_meta_is_the_xml_that_ismrmrd_defines(image):
     root = ElementTree.fromstring(image.attribute_string)
     assert root.tag == "ismrmrdMeta"
     assert {child.tag for child in root} == {"meta"}
+
+
+@pytest.mark.parametrize("digits", [2, 3, 6])
+def test_rounded_directions_become_the_nearest_at_right_angles(digits):
+    rotation = np.linalg.qr(np.random.default_rng(digits).standard_normal((3, 3)))[0]
+    header = ismrmrd.AcquisitionHeader()
+    header.read_dir[:], header.phase_dir[:], header.slice_dir[:] = np.round(rotation, digits)
+    made, known = with_directions(header)
+    directions = np.array([made.read_dir[:], made.phase_dir[:], made.slice_dir[:]], np.float64)
+    assert known
+    np.testing.assert_allclose(directions @ directions.T, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(directions, rotation, atol=1.5 * 10.0**-digits)
+
+
+def test_directions_that_are_skew_are_not_known():
+    header = ismrmrd.AcquisitionHeader()
+    header.read_dir[:], header.phase_dir[:], header.slice_dir[:] = (1, 0, 0), (0.1, 0.995, 0), (0, 0, 1)
+    made, known = with_directions(header)
+    assert not known and list(made.phase_dir) == [0, 1, 0]
