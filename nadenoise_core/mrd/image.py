@@ -106,8 +106,8 @@ def new_image(
 def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
     """A copy of a header whose directions are orthonormal, and whether the raw data say how the slice lies.
 
-    Many converters leave the directions 0, or round them to a few digits: then the nearest directions at right angles are
-    taken. A slice without usable directions is taken as transverse.
+    Many converters leave the directions 0, or round them to a few digits: then the nearest directions at right angles
+    are taken. A slice without usable directions is taken as transverse.
     """
     given = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], dtype=np.float64)
     lengths = np.linalg.norm(given, axis=1, keepdims=True)

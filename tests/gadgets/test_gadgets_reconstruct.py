@@ -159,7 +159,7 @@ class TestLiveImages:
         images_of({"method": method}, {"emit_at": "2, 4"}, averages=4, noise=58.0)
         assert starts == [False, False]
 
-    @pytest.mark.parametrize("counter", ["slice", "contrast", "repetition", "phase", "kspace_encode_step_2"])
+    @pytest.mark.parametrize("counter", ["slice", "contrast", "repetition", "phase"])
     def test_images_of_two_places_share_no_start(self, counter, images_of, measured, changed, starts):
         _, items = measured(averages=4, noise=58.0)
         _, others = measured(averages=4, noise=58.0, seed=9)
