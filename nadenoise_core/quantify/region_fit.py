@@ -37,6 +37,7 @@ class FitSettings:
         factor: by which tissue is multiplied for its relaxation against that of the tubes.
         tissue_decay, tube_decay: (samples,) signal that is left at every sample, 1 at the echo time; None: all.
         tube_gain: (tubes,) signal of tube solution over that of tissue where a tube stands; None: 1.
+        thickness: of the slice, mm, in which tubes may lean; None: they stand upright.
         diameter_is_known: whether the diameter of the tubes is as given, else it is fitted.
     """
 
@@ -47,6 +48,7 @@ class FitSettings:
     tissue_decay: Floats | None = None
     tube_decay: Floats | None = None
     tube_gain: Floats | None = None
+    thickness: float | None = None
     diameter_is_known: bool = True
 
 
@@ -81,7 +83,7 @@ def fit_regions(
     """
     settings = settings or FitSettings()
     columns = RegionColumns(readouts, regions, settings.tissue_decay)
-    discs = TubeColumns(readouts, settings.tube_gain, settings.tube_decay)
+    discs = TubeColumns(readouts, settings.tube_gain, settings.tube_decay, settings.thickness)
     fit = fit_amplitudes(readouts, columns, discs, tubes, settings.pose, settings.diameter_is_known)
     known = np.asarray(concentrations, np.float64)
     line = calibrate(fit.amplitudes, fit.covariance, known, settings.factor)
@@ -90,6 +92,8 @@ def fit_regions(
         sensitivity = columns.sensitivity(line.linear.astype(np.float32) @ fit.estimator, fit.pose)
         amplitudes = fit.amplitudes[: len(regions.names)]
         off = boundary_errors(regions, amplitudes, sensitivity, settings.label_uncertainty)
+    tilts = [discs.tilt(fit.discs, index) for index in range(len(known))]
+    leaning = [f"the tubes lean by up to {max(tilts):.0f} degrees, which is fitted"] if any(tilts) else []
     noise = readouts.noise_std if fit.noise_is_known else _residual_noise(readouts, fit)
     check = check_residual(readouts, regions, columns.middle, fit.residual, noise, fit.pose, fit.discs)
     method = RegionMethod.GTM if readouts.of_image else RegionMethod.FIT
@@ -104,7 +108,7 @@ def fit_regions(
         pose_gain=fit.gain,
         chi_squared=fit.chi_squared / fit.freedom if fit.noise_is_known else float("nan"),
         residual=check.image,
-        remarks=(*regions.remarks, *line.remarks, *_sentences(values, len(regions.names), check, fit)),
+        remarks=(*regions.remarks, *leaning, *line.remarks, *_sentences(values, len(regions.names), check, fit)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,8 @@ class RegionReader:
         discs = TubeDiscs(
             np.array([tube.centre for tube in tubes], np.float64), float(np.median([tube.diameter for tube in tubes]))
         )
-        return fit_regions(readouts, self.regions(plane), [tube.concentration for tube in tubes], discs, settings)
+        known = [tube.concentration for tube in tubes]
+        return fit_regions(readouts, self.regions(plane), known, discs, replace(settings, thickness=plane.thickness))
 
 
 def labels_on_pixels(volume: Volume, plane: SlicePlane) -> NDArray[np.int64]:

@@ -14,6 +14,8 @@ from nadenoise_core.quantify.readouts import Readouts, turns
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex64]
 _STEP = 2.0  # mm, over which the slope of a field is taken
+_SOFT = 4 / 3
+"""Variance of a slice's profile over that of a box: half-pulses of few lobes have edges of a sixth of the thickness."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +25,13 @@ class TubeDiscs:
     Attributes:
         centres: (tubes, 2) as (x, y), mm from the centre of the field of view.
         diameter: of all of them, mm.
+        spread: (tubes, 3) xx, xy and yy of what the lean of a tube adds to its image: the square of the line along
+            which the layers of the slice see it, mm^2; None: they stand upright.
     """
 
     centres: Floats
     diameter: float
+    spread: Floats | None = None
 
 
 class TubeColumns:
@@ -36,12 +41,19 @@ class TubeColumns:
         readouts: of the scan.
         gain: signal of tube solution relative to that of tissue under the scan's fields, (tubes,); None: 1.
         decay: (samples,) signal that is left at every sample; None: all of it.
+        thickness: of the slice, mm; without it tubes cannot lean.
 
     Within a tube a field is taken as its value in the middle, times a phase that changes evenly: a shift in k-space.
     """
 
-    def __init__(self, readouts: Readouts, gain: Floats | None = None, decay: Floats | None = None) -> None:
-        self._scan, self._gain = readouts, gain
+    def __init__(
+        self,
+        readouts: Readouts,
+        gain: Floats | None = None,
+        decay: Floats | None = None,
+        thickness: float | None = None,
+    ) -> None:
+        self._scan, self._gain, self.thickness = readouts, gain, thickness
         coils, interleaves, samples = readouts.kspace.shape
         self._shape = (coils, interleaves * samples)
         shares = readouts.shares if decay is None else readouts.shares * decay
@@ -67,11 +79,56 @@ class TubeColumns:
             gain = 1.0 if self._gain is None else float(self._gain[index])
             place = (gain / self._scan.pixel_area) * turns(-(k @ centre))
             columns[index] = (self._discs(k, discs.diameter, fields, slopes, _area) * place).reshape(-1)
+            if discs.spread is not None:
+                columns[index] *= self._lean(discs, index)[0]
             if with_diameter:
                 wider[index] = (self._discs(k, discs.diameter, fields, slopes, _rim) * place).reshape(-1)
+                if discs.spread is not None:
+                    wider[index] *= self._lean(discs, index)[0]
             for axis in range(2):
                 np.multiply(columns[index], self._slopes[axis], out=moved[index, axis])
         return columns, moved, wider
+
+    def leaning(self, discs: TubeDiscs, columns: Complexes) -> Complexes:
+        """(tubes, 3, samples) change of the columns per mm^2 of `TubeDiscs.spread`."""
+        out = np.empty((len(columns), 3, columns.shape[1]), np.complex64)
+        for index, column in enumerate(columns):
+            factor, slopes = self._lean(discs, index)
+            # Where a leaning tube has a zero, its change has none that matters.
+            plain = column / np.where(np.abs(factor) > 1e-3, factor, 1e-3)
+            out[index] = plain * slopes
+        return out
+
+    def tilt(self, discs: TubeDiscs, index: int) -> float:
+        """By how much a tube leans against the normal of the slice, degrees."""
+        if discs.spread is None or self.thickness is None:
+            return 0.0
+        return float(np.degrees(np.arctan(np.sqrt(max(self._tangent_squared(discs, index), 0.0)))))
+
+    def _tangent_squared(self, discs: TubeDiscs, index: int) -> float:
+        assert discs.spread is not None and self.thickness is not None
+        return float(discs.spread[index, 0] + discs.spread[index, 2]) / self._depth_squared(discs)
+
+    def _depth_squared(self, discs: TubeDiscs) -> float:
+        """Square of the depth that spreads a tube by its tangent: of the slice, and of the longer section."""
+        assert self.thickness is not None
+        return _SOFT * self.thickness**2 + 3 * (discs.diameter / 2) ** 2
+
+    def _lean(self, discs: TubeDiscs, index: int) -> tuple[Floats, Floats]:
+        """(samples,) factor of a tube that leans, and its change (3, samples) with the spread.
+
+        A cylinder that leans is seen a little further on by each layer, and cut in a longer section, of larger area.
+        """
+        spread = np.zeros(3) if discs.spread is None else discs.spread[index]
+        x, y = self._scan.k.T
+        forms = np.stack([x**2, 2 * x * y, y**2])
+        blur, change = _line(spread @ forms)
+        depth = self._depth_squared(discs)
+        area = np.sqrt(1 + max(spread[0] + spread[2], 0.0) / depth)
+        slopes = area * change * forms
+        slopes[[0, 2]] += blur / (2 * area * depth)
+        coils = self._shape[0]
+        return np.tile(area * blur, coils), np.tile(slopes, (1, coils))
 
     def _discs(
         self,
@@ -96,6 +153,16 @@ class TubeColumns:
         at = self._scan.fields_at(x, y).astype(np.complex128)
         turns = [np.angle(at[..., 1 + 2 * axis] * at[..., 2 + 2 * axis].conj()) for axis in range(2)]
         return at[..., 0], np.stack(turns, axis=-1) / (2 * np.pi * 2 * _STEP)
+
+
+def _line(squared: Floats) -> tuple[Floats, Floats]:
+    """sin(pi q) / (pi q) of q^2, which may be below 0, and its change with q^2."""
+    root = np.pi * np.sqrt(np.maximum(np.abs(squared), 1e-6))
+    positive = squared >= 0
+    root_of_negative = np.minimum(root, 3.0)
+    value = np.where(positive, np.sin(root) / root, np.sinh(root_of_negative) / root_of_negative)
+    even = np.where(positive, np.cos(root), np.cosh(root_of_negative))
+    return value, (even - value) / (2 * np.where(positive, 1, -1) * root**2 / np.pi**2)
 
 
 def _area(radius: Floats, diameter: float) -> Floats:

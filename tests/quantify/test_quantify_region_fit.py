@@ -316,3 +316,33 @@ def test_decay_during_the_readout_that_is_known_costs_nothing(phantom_scan) -> N
     assert ignored["skin"] < -2
     for name in plain:
         assert corrected[name] == pytest.approx(plain[name], abs=0.15), name
+
+
+@pytest.mark.parametrize("tilt", [0.0, 10.0, 22.0])
+def test_tubes_that_lean_in_a_thick_slice_give_the_right_slope(tilt, leg_regions, noise_of) -> None:
+    calf = random_calf(3, tube_tilt=tilt, tube_wall=1.0)
+    drawn = labels(calf, 360, 180.0, None)
+    names = ("background", "muscle", "skin", "fat", "bone", "vessel")
+    regions = leg_regions(np.where((drawn > 1) & (drawn < 10), drawn, 0), names)
+    level = noise_of(30)
+    clean = VirtualScan(calf, K, 2.25, half_pulses=False).kspace
+    noise = np.random.default_rng(2).normal(0, level, (*clean.shape, 2)).view(complex)[..., 0]
+    scan = readouts(clean + noise, K * 2.25, np.full(20, level), (80, 80), PIXEL)
+    known, discs = tubes_of(PolygonTubes(tuple((tube.concentration, tube.centre) for tube in calf.tubes)))
+    upright, leaning = (
+        fit_regions(scan, regions, known, discs, FitSettings(label_uncertainty=0.0, thickness=thickness))
+        for thickness in (None, 30.0)
+    )
+    value = leaning.value("muscle")
+    assert abs(leaning.slope - 1) < 3 * leaning.slope_error < 0.04
+    assert abs(value.atsc - calf.muscle) < 3 * value.standard_error
+    assert any("the tubes lean" in words for words in leaning.remarks) == (tilt > 0)
+    if tilt > 20:
+        assert upright.slope < 0.98
+
+
+@dataclass(frozen=True)
+class PolygonTubes:
+    """Tubes alone: concentration and centre."""
+
+    tubes: tuple[tuple[float, tuple[float, float]], ...]
