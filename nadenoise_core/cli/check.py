@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import AsJson, Assignments, ChainName
+from nadenoise_core.cli.options import AsJson, Assignments, ChainName, Group, Raws
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, say, show_json, show_table, tell
 from nadenoise_core.errors import as_ours
@@ -18,12 +18,10 @@ from nadenoise_core.replay.check import RawCheck, check_raw
 
 
 def command(
-    raws: Annotated[
-        list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
-    ],
+    raws: Raws,
     chain: ChainName = "sodium_calf",
     assignments: Assignments = None,
-    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    group: Group = None,
     as_json: AsJson = False,
 ) -> None:
     """Check raw files against a chain: what was found, what was assumed, and what is to be done.

@@ -52,11 +52,7 @@ def command(
     What the peer refuses goes to OUTBOX/refused, each file with the reason in a text beside it. When the peer cannot be
     reached, the files wait and are tried again, after 5 seconds, then less and less often, up to every five minutes.
     """
-    if not tls and (tls_ca or tls_certificate or tls_key):
-        raise BadInputError("certificates are given, and no --tls; add it")
-    if tls and pacs is None:
-        raise BadInputError("--tls is of --pacs; for DICOMweb give a URL with https")
-    sender = _sender(pacs, dicomweb, aet, timeout, (tls_ca, tls_certificate, tls_key) if tls else None)
+    sender = _sender(pacs, dicomweb, aet, timeout, tls, (tls_ca, tls_certificate, tls_key))
     show_log(logging.WARNING)
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         for library in _LIBRARIES:  # what they log of a failure is told in our words
@@ -88,15 +84,20 @@ def _sender(
     dicomweb: str | None,
     aet: str,
     timeout: float,
-    tls: tuple[Path | None, Path | None, Path | None] | None,
+    tls: bool,
+    certificates: tuple[Path | None, Path | None, Path | None],
 ) -> Sender:
     """The peer; its library is loaded only where it is wanted."""
+    if not tls and any(certificates):
+        raise BadInputError("certificates are given, and no --tls; add it")
+    if tls and pacs is None:
+        raise BadInputError("--tls is of --pacs; for DICOMweb give a URL with https")
     if (pacs is None) == (dicomweb is None):
         raise BadInputError("say where to deliver: either --pacs AET@host:port or --dicomweb URL")
     if pacs is not None:
         from nadenoise_core.dicom.pacs import Pacs, tls_context
 
-        return Pacs.at(pacs, aet, timeout, tls_context(*tls) if tls is not None else None)
+        return Pacs.at(pacs, aet, timeout, tls_context(*certificates) if tls else None)
     from nadenoise_core.dicom.dicomweb import DicomWeb
 
     return DicomWeb.at(dicomweb or "", timeout)

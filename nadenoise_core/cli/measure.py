@@ -10,7 +10,7 @@ import typer
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import Assignments, ChainName
+from nadenoise_core.cli.options import Assignments, ChainName, Group, Raws
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError, OutputError
@@ -24,9 +24,7 @@ _SHOWN = ("scan", "averages", "region", "method", "atsc", "standard_error", "lab
 
 
 def command(
-    raws: Annotated[
-        list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
-    ],
+    raws: Raws,
     labels: Annotated[
         str,
         typer.Option(
@@ -51,7 +49,7 @@ def command(
     ] = "fit",
     chain: ChainName = "sodium_calf",
     assignments: Assignments = None,
-    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    group: Group = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier table.")] = False,
 ) -> None:
     """Measure the regions of a label map in raw files, and write them as one table."""

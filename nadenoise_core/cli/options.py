@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -15,6 +16,10 @@ Assignments: TypeAlias = Annotated[
         metavar="GADGET.PROPERTY=VALUE",
     ),
 ]
+Raws: TypeAlias = Annotated[
+    list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
+]
+Group: TypeAlias = Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")]
 ChainName: TypeAlias = Annotated[str, typer.Option(help="Name of a chain, or path of a chain file.")]
 MaxMatrix: TypeAlias = Annotated[int, typer.Option(min=16, max=4096, help="Largest matrix of a scan, pixels.")]
 MaxMemory: TypeAlias = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import Assignments, ChainName, MaxMatrix, MaxMemory
+from nadenoise_core.cli.options import Assignments, ChainName, Group, MaxMatrix, MaxMemory, Raws
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
@@ -19,15 +19,13 @@ from nadenoise_core.replay.replay import replay as replay_file
 
 
 def command(
-    raws: Annotated[
-        list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
-    ],
+    raws: Raws,
     chain: ChainName = "sodium_calf",
     assignments: Assignments = None,
     out: Annotated[Path, typer.Option(help="Folder of the results; a folder in it for each raw file.")] = Path(
         "results"
     ),
-    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    group: Group = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
     max_matrix: MaxMatrix = USUAL.matrix,
     max_memory: MaxMemory = USUAL.memory >> 20,

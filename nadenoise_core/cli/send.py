@@ -9,6 +9,7 @@ import ismrmrd
 import typer
 
 from nadenoise_core.chain.gadget import DicomFile
+from nadenoise_core.cli.options import Group
 from nadenoise_core.console import note, progress_bar, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
 from nadenoise_core.mrd.image import facts_of
@@ -26,7 +27,7 @@ def command(
         "sodium_calf"
     ),
     out: Annotated[Path, typer.Option(help="Folder of what returns; a folder in it for each raw file.")] = Path("sent"),
-    group: Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")] = None,
+    group: Group = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="As fast as it was measured: one acquisition a TR.")] = (
         False
     ),

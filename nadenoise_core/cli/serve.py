@@ -60,9 +60,7 @@ def command(
     SIGTERM and Ctrl-C take no more scans and let those that run come to their end, within the grace; a second one ends
     them at once.
     """
-    for folder in chains or []:
-        if not folder.is_dir():
-            raise BadInputError(f"{folder}: no such folder of chain files")
+    folders = _folders(chains or [])
     show_log(logging.INFO)
 
     scans = Scans() if monitor is not None else None
@@ -72,7 +70,6 @@ def command(
         return [looking.watch(number) for looking in (captures, scans) if looking is not None]
 
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20, budget=Budget(max_matrix, max_memory << 20))
-    folders = ChainFolders(chains or ())
     server = Server((host, port), folders, limits, observers)
     signals = count(1)
     when_stopped(lambda: server.stop() if next(signals) == 1 else server.cut())
@@ -90,3 +87,10 @@ def command(
     if not done:  # a thread that is deep in a library would hold up the end
         sys.stderr.flush()
         os._exit(1)
+
+
+def _folders(chains: list[Path]) -> ChainFolders:
+    for folder in chains:
+        if not folder.is_dir():
+            raise BadInputError(f"{folder}: no such folder of chain files")
+    return ChainFolders(chains)

@@ -16,6 +16,7 @@ from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 
 def command(
+    context: typer.Context,
     raw: Annotated[Path, typer.Argument(help="ISMRMRD file to write.")],
     averages: Annotated[int, typer.Option(min=1, max=65535, help="Averages; 30 take two minutes, 150 ten.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Makes the individual, and the noise.")] = 1,
@@ -61,31 +62,10 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
-    measurement = VirtualMeasurement(
-        seed=seed,
-        averages=averages,
-        noise=noise,
-        coils=coils,
-        order=order,
-        half_pulses=half_pulses,
-        half_pulse_phase=half_pulse_phase,
-        position=_triple(position, "--position"),
-        angles=_triple(angles, "--angles"),
-        trajectory_unit=trajectory_unit,
-        muscle=muscle,
-        skin=skin,
-        skin_thickness=skin_thickness,
-        tube_diameter=tube_diameter,
-        tube_radius=tube_radius,
-        tube_wall=tube_wall,
-        tube_tilt=tube_tilt,
-        trajectory_delay=trajectory_delay,
-        off_resonance=off_resonance,
-        frequency_offset=frequency_offset,
-        relaxation=relaxation,
-        tube_gel=tube_gel,
-        conjugate=conjugate,
-    )
+    # All other options are settings of a measurement, under their names.
+    settings = {name: value for name, value in context.params.items() if name not in ("raw", "truth", "overwrite")}
+    settings |= {"position": _triple(position, "--position"), "angles": _triple(angles, "--angles")}
+    measurement = VirtualMeasurement(**settings)
     write_with_progress(measurement, raw, truth, overwrite)
     say(f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}")
 
