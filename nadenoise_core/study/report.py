@@ -6,29 +6,28 @@ import dataclasses
 import json
 import math
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from nadenoise_core import __version__, paper
 from nadenoise_core.denoise.bundle import Bundle
-from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
-from nadenoise_core.replay.html import embedded, render
+from nadenoise_core.replay.html import render
 from nadenoise_core.study.config import StudyConfig
-from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
 from nadenoise_core.study.measures import METHODS
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import methods_text, subjects_line, warnings_of
 from nadenoise_core.study.run import StudyRun
-from nadenoise_core.study.tables import QUALITIES, REGIONS, Tables, compute_tables
+from nadenoise_core.study.shown import figures_of
+from nadenoise_core.study.tables import QUALITIES, Tables, compute_tables
 
 _ROOM = "nadenoise_core.study"
+_IN_RESULTS = ("images", "maps", "muscle", "skin")
 
 
 @dataclass(frozen=True)
@@ -84,18 +83,27 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
         NadenoiseError: an image cannot be read, or a file not be written.
     """
     page, data = folder / "report.html", folder / "report.json"
-    write_whole(page, render(_ROOM, "study.html.j2", **_context(report), figures=list(_figures(report))).encode())
+    write_whole(
+        page,
+        render(
+            _ROOM, "study.html.j2", **_context(report), figures=list(figures_of(report.run, report.config.report))
+        ).encode(),
+    )
     write_whole(data, (json.dumps(report_data(report), indent=2, allow_nan=False) + "\n").encode())
     return page, data
 
 
 def write_results(report: Report, path: Path, command: str) -> None:
-    """Write the figures as Markdown, with date, commit and command.
+    """Write the tables as Markdown, with date, commit and command, and figures beside it, such as `results_maps.png`.
 
     Raises:
-        OutputError: the file cannot be written.
+        NadenoiseError: an image cannot be read, or a file not be written.
     """
-    write_whole(path, render(_ROOM, "results.md.j2", **_context(report), command=command).encode())
+    figures = [figure for figure in figures_of(report.run, report.config.report) if figure.name in _IN_RESULTS]
+    for figure in figures:
+        write_whole(path.with_name(f"{path.stem}_{figure.name}.{figure.form}"), figure.content)
+    context = _context(report) | {"command": command, "figures": figures, "stem": path.stem}
+    write_whole(path, render(_ROOM, "results.md.j2", **context).encode())
 
 
 def report_data(report: Report) -> dict[str, Any]:
@@ -164,55 +172,6 @@ def _context(report: Report) -> dict[str, Any]:
         "volunteers": [_volunteer(record) for record in report.run.records],
         "warnings": warnings_of(report.run, report.tables),
     }
-
-
-def _figures(report: Report) -> Iterator[dict[str, str]]:
-    run, shown = report.run, report.config.report
-    names = run.measures.volunteers
-    example = shown.example or names[0]
-    if example not in names:
-        raise BadInputError(f"report.example is '{example}'; there are {', '.join(names)}")
-    record = next(record for record in run.records if record["volunteer"] == example)
-    reference, averages = int(record["averages"]), run.measures.averages
-    folder = run.folder / "volunteers" / example
-    magnitudes = read_images(folder, reference, averages, "")
-    top = float(np.percentile(magnitudes["reference", reference], 99.8))
-    seconds = record["seconds_per_average"]
-    timed = " (acquisition time, min:s)" if seconds else ""
-    yield _figure(
-        "Figure 2: images",
-        f"{example}: magnitudes of NUFFT, compressed sensing (CS) and network (CNN) by number of averages{timed}, all "
-        "in one window.",
-        draw_grid(magnitudes, reference, averages, (0, top), "signal", "gray", seconds),
-        "png",
-    )
-    maps = read_images(folder, reference, averages, "_atsc")
-    yield _figure(
-        "Figure 3: aTSC maps",
-        f"{example}: apparent tissue sodium concentration, of the same images, all in one window.",
-        draw_grid(maps, reference, averages, shown.map_window, "aTSC, mmol/L", "viridis", seconds),
-        "png",
-    )
-    count = shown.figure_averages if shown.figure_averages in averages else averages[0]
-    for region, letter in zip(REGIONS, "ab", strict=True):
-        yield _figure(
-            f"Figure 4{letter}: {region} aTSC at {count} averages",
-            "Above: correlation with the reference, and the line of identity. Below: Bland-Altman plot with bias "
-            "(solid), limits of agreement (dashed) and their 95 % confidence intervals (grey, at the right).",
-            draw_agreement(run.measures, region, count),
-            "svg",
-        )
-    yield _figure(
-        "Calibration",
-        "What the reference tubes of every volunteer read after calibration, against their concentration.",
-        draw_calibration(run.measures, count),
-        "svg",
-    )
-
-
-def _figure(title: str, caption: str, content: bytes, form: Literal["png", "svg"]) -> dict[str, str]:
-    mime = {"png": "image/png", "svg": "image/svg+xml"}[form]
-    return {"title": title, "caption": caption, "mime": mime, "data": embedded(content)}
 
 
 def _seconds(report: Report) -> dict[str, float]:

@@ -146,6 +146,9 @@ def test_results_are_markdown_tables_of_one_width_each(made, tmp_path: Path) -> 
     lines = (tmp_path / "docs" / "results.md").read_text().splitlines()
     assert lines[0] == "# Results" and lines[2].startswith("These 3 subjects are virtual")
     assert "    nadenoise study run paper" in lines
+    pictures = [line.split("](")[1].rstrip(")") for line in lines if line.startswith("![")]
+    assert pictures == ["results_images.png", "results_maps.png", "results_muscle.svg", "results_skin.svg"]
+    assert all((tmp_path / "docs" / name).stat().st_size > 1000 for name in pictures)
     tables: list[list[str]] = [[]]
     for line in lines:
         if line.startswith("|"):
@@ -222,7 +225,7 @@ def test_a_replay_has_its_page(scan_file, tmp_path: Path) -> None:
     result = replay(scan_file(averages=10, noise=20.0, seed=11), read_chain(find_chain("sodium_calf")), tmp_path)
     page = Page((result.folder / "report.html").read_text())
     assert page.words[0] == "The subject is virtual: this scan was simulated, not taken of a person."
-    assert len(page.links) == 1 and page.links[0].startswith("data:image/png;base64,")
+    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
     (line,) = [image["calibration"] for image in result.report["images"] if image["kind"] == "atsc"]
     tubes = {row[0]: row[1] for row in page.rows if len(row) == 4}
     for tube in line["tubes"]:
