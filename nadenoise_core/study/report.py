@@ -83,12 +83,8 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
         NadenoiseError: an image cannot be read, or a file not be written.
     """
     page, data = folder / "report.html", folder / "report.json"
-    write_whole(
-        page,
-        render(
-            _ROOM, "study.html.j2", **_context(report), figures=list(figures_of(report.run, report.config.report))
-        ).encode(),
-    )
+    context = _context(report) | {"figures": list(figures_of(report.run, report.config.report))}
+    write_whole(page, render(_ROOM, "study.html.j2", **context).encode())
     write_whole(data, (json.dumps(report_data(report), indent=2, allow_nan=False) + "\n").encode())
     return page, data
 

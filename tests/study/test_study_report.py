@@ -216,18 +216,3 @@ def test_numbers_are_written_as_people_read_them(value: float | None, digits: in
 
 def test_p_values_are_written_as_in_the_paper() -> None:
     assert [p_value(p) for p in (0.0004, 0.01171875, 1.0, None)] == ["< 0.001", "0.012", "1.000", "–"]
-
-
-def test_a_replay_has_its_page(scan_file, tmp_path: Path) -> None:
-    from nadenoise_core.chain.files import find_chain, read_chain
-    from nadenoise_core.replay.replay import replay
-
-    result = replay(scan_file(averages=10, noise=20.0, seed=11), read_chain(find_chain("sodium_calf")), tmp_path)
-    page = Page((result.folder / "report.html").read_text())
-    assert page.words[0] == "The subject is virtual: this scan was simulated, not taken of a person."
-    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
-    (line,) = [image["calibration"] for image in result.report["images"] if image["kind"] == "atsc"]
-    tubes = {row[0]: row[1] for row in page.rows if len(row) == 4}
-    for tube in line["tubes"]:
-        assert tubes[f"{tube['concentration']:g}"] == number(tube["measured"])
-    assert "23Na CNN 10 avg (AI denoised)" in " ".join(page.words)
