@@ -18,7 +18,8 @@ from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted
 from nadenoise_core.mrd.trajectory import open_positions
-from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
+from nadenoise_core.recon.averaged import AveragedKspace
+from nadenoise_core.recon.averaging import KspaceAverager
 
 _Key = tuple[int, int, int]  # average, interleaf, half-pulse
 

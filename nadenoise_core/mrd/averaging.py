@@ -23,7 +23,8 @@ from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted
 from nadenoise_core.mrd.trajectory import Positions, open_positions
-from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
+from nadenoise_core.recon.averaged import AveragedKspace
+from nadenoise_core.recon.averaging import KspaceAverager
 
 _FAR = 0.8  # of the averages that the header announces: a scan that ends before was broken off
 _log = logging.getLogger("nadenoise.accumulate")

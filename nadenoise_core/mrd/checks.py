@@ -6,7 +6,7 @@ import logging
 import math
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.recon.averaging import AveragedKspace
+from nadenoise_core.recon.averaged import AveragedKspace
 
 _log = logging.getLogger("nadenoise.accumulate")
 _LARGE_HALF_PULSE_PHASE = 10.0  # degrees; costs 0.4 % of the signal

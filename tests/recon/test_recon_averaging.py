@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.recon.averaging import AveragedKspace, KspaceAverager
+from nadenoise_core.recon.averaged import AveragedKspace
+from nadenoise_core.recon.averaging import KspaceAverager
 
 ALL = slice(None)
 
