@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib.util
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from nadenoise_core.errors import BadInputError
 
 NAMES = r"^(auto|cpu|cuda(:[0-9]{1,3})?)$"
 """What a device may be called; "auto" is a GPU if there is one."""
+
+DeviceArray: TypeAlias = NDArray[Any]
+"""An array on a device: numpy's, or cupy's, which has the same methods; `Device.put` and `to_host` lead to and fro."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,19 @@ class Device:
         """Within it arrays are made on this device: cupy makes them on the current GPU, which is cuda:0 at first."""
         return self.array_module.cuda.Device(self.index) if self.is_gpu else nullcontext()
 
-    def put(self, array: Any, dtype: Any = None) -> Any:
+    def put(self, array: DeviceArray, dtype: DTypeLike | None = None) -> DeviceArray:
         """The array on this device, contiguous; not copied if it is there already."""
         if not self.is_gpu:
             array = to_host(array)
         with self.selected():  # cupy's ascontiguousarray refuses arrays of numpy, its asarray takes both
-            return self.array_module.asarray(array, dtype=dtype, order="C")
+            placed: DeviceArray = self.array_module.asarray(array, dtype=dtype, order="C")
+        return placed
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
         """An uninitialised array on this device."""
         with self.selected():
-            return self.array_module.empty(shape, dtype)
+            made: DeviceArray = self.array_module.empty(shape, dtype)
+        return made
 
     def __str__(self) -> str:
         return f"cuda:{self.index}" if self.is_gpu else "cpu"
@@ -84,7 +90,7 @@ def choose_device(name: str = "auto") -> Device:
     return Device(int(index or 0))
 
 
-def to_host(array: Any) -> Any:
+def to_host(array: DeviceArray) -> NDArray[Any]:
     """The array as numpy, copied from the GPU if need be."""
     return array.get() if hasattr(array, "get") and not isinstance(array, np.ndarray) else array
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nadenoise_core.device import DeviceArray
 from nadenoise_core.errors import RawDataError
 
 _log = logging.getLogger("nadenoise.coils")
@@ -170,7 +170,7 @@ def sensitivities(images: NDArray[np.complexfloating], smoothing: float = SMOOTH
     return np.asarray(smooth / np.maximum(length, np.finfo(np.float32).tiny) * reference.conj(), dtype=np.complex64)
 
 
-def combine(images: Any, sensitivity: Any) -> Any:
+def combine(images: DeviceArray, sensitivity: DeviceArray) -> DeviceArray:
     """One image of the images of whitened coils, of the best signal-to-noise ratio (Roemer et al., MRM 16:192, 1990).
 
     The noise keeps its standard deviation. The signal is the object times the root of the sum of squares of the true
@@ -183,7 +183,8 @@ def combine(images: Any, sensitivity: Any) -> Any:
     Returns:
         (rows, columns) complex64, on that device.
     """
-    return (sensitivity.conj() * images).sum(axis=0)
+    combined: DeviceArray = (sensitivity.conj() * images).sum(axis=0)
+    return combined
 
 
 def _smooth(image: NDArray[np.complexfloating], width: float) -> NDArray[np.complexfloating]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nadenoise_core.device import DeviceArray
+
 
 def conjugate_gradients(
-    normal: Callable[[Any], Any], gridded: Any, expected: Any, array_module: Any
-) -> Iterator[tuple[Any, Any]]:
+    normal: Callable[[DeviceArray], DeviceArray], gridded: DeviceArray, expected: DeviceArray, array_module: Any
+) -> Iterator[tuple[DeviceArray, DeviceArray]]:
     """Solve `normal(x) = gridded` from 0, for an image and for images that are carried along.
 
     All images go through the very steps that the first one takes, so that each iterate is the same linear function of
@@ -25,7 +27,7 @@ def conjugate_gradients(
         (images, residuals) after each iteration, both (images, rows, columns).
     """
 
-    def inner(a: Any, b: Any) -> float:
+    def inner(a: DeviceArray, b: DeviceArray) -> float:
         return float(array_module.vdot(a[0], b[0]).real)
 
     images = array_module.zeros_like(gridded)

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nadenoise_core.device import Device, to_host
+from nadenoise_core.device import Device, DeviceArray, to_host
 from nadenoise_core.recon.conjugate_gradients import conjugate_gradients
 from nadenoise_core.recon.model import SignalModel
 
@@ -42,7 +41,7 @@ class LeastSquares:
         beyond: whether there is signal beyond the disc of the field of view.
     """
 
-    image: Any
+    image: DeviceArray
     noise_gain: float
     iterations: int
     beyond: bool
@@ -54,12 +53,12 @@ def finer_matrix(matrix: tuple[int, int]) -> tuple[int, int]:
 
 
 def least_squares(
-    gridded: Any,
+    gridded: DeviceArray,
     model: SignalModel,
     matrix: tuple[int, int],
     reach: tuple[float, float],
     noise_std: float,
-    sensitivities: Any | None = None,
+    sensitivities: DeviceArray | None = None,
     iterations: int = ITERATIONS,
 ) -> LeastSquares:
     """Solve the normal equations by conjugate gradients (Pruessmann et al., Magn Reson Med 46:638, 2001).
@@ -77,13 +76,13 @@ def least_squares(
     inside = field_of_view_disc(model.matrix)
     seen = device.put(field_of_view_disc(matrix), np.float32)
 
-    def noise_of(images: Any) -> float:
+    def noise_of(images: DeviceArray) -> float:
         return math.sqrt((abs(band_limit(images[1], matrix, reach, device)) ** 2 * seen).sum())
 
     gridding_noise = noise_of(gridded)
 
-    def solve(expected: NDArray[np.float32]) -> tuple[Any, Any, float, int]:
-        best: tuple[Any, Any, float, int] | None = None
+    def solve(expected: NDArray[np.float32]) -> tuple[DeviceArray, DeviceArray, float, int]:
+        best: tuple[DeviceArray, DeviceArray, float, int] | None = None
         steps = conjugate_gradients(
             lambda images: model.normal(images, sensitivities), gridded, device.put(expected), device.array_module
         )
@@ -103,7 +102,7 @@ def least_squares(
     return LeastSquares(band_limit(images[0], matrix, reach, device), gain, taken, beyond)
 
 
-def band_limit(images: Any, matrix: tuple[int, int], reach: tuple[float, float], device: Device) -> Any:
+def band_limit(images: DeviceArray, matrix: tuple[int, int], reach: tuple[float, float], device: Device) -> DeviceArray:
     """Images of one field of view on a coarser grid, with the k-space that was measured and nothing beyond.
 
     Args:
@@ -126,7 +125,8 @@ def band_limit(images: Any, matrix: tuple[int, int], reach: tuple[float, float],
     measured = np.hypot(ky[:, None] / (reach[0] + spare), kx / (reach[1] + spare)) <= 1
     scale = matrix[0] * matrix[1] / (finer[0] * finer[1])
     spectrum = spectrum * device.put(scale * measured, np.float32)
-    return fft.fftshift(fft.ifft2(fft.ifftshift(spectrum, axes=axes)), axes=axes)
+    coarser: DeviceArray = fft.fftshift(fft.ifft2(fft.ifftshift(spectrum, axes=axes)), axes=axes)
+    return coarser
 
 
 def field_of_view_disc(matrix: tuple[int, int]) -> NDArray[np.bool_]:

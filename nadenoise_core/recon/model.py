@@ -9,14 +9,14 @@ k-space, and the normal operator `A^H W A`, which is a convolution: two FFTs on 
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-from nadenoise_core.device import Device
+from nadenoise_core.device import Device, DeviceArray
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling.density import Weights
 from nadenoise_core.sampling.off_resonance import Segments
@@ -51,7 +51,7 @@ class SignalModel:
         self._nufft = Nufft(trajectory, matrix, device)
         self._segments = off_resonance
 
-    def grid(self, kspace: NDArray[np.complexfloating]) -> Any:
+    def grid(self, kspace: NDArray[np.complexfloating]) -> DeviceArray:
         """The weighted adjoint: an object of uniform value c comes out as c.
 
         Args:
@@ -65,12 +65,13 @@ class SignalModel:
         if self._segments is None:
             return self._nufft.adjoint(weighted.reshape(len(kspace), -1))
         weighted = weighted * put(self._segments.carrier, np.complex64)
-        return sum(
+        parts = (
             phase * self._nufft.adjoint((weighted * put(share, np.float32)).reshape(len(kspace), -1))
             for share, phase in zip(self._segments.shares, self._phases, strict=True)
         )
+        return reduce(add, parts)
 
-    def normal(self, images: Any, sensitivities: Any | None = None) -> Any:
+    def normal(self, images: DeviceArray, sensitivities: DeviceArray | None = None) -> DeviceArray:
         """`sum_c S_c^* A^H W A S_c` of images.
 
         Args:
@@ -81,16 +82,19 @@ class SignalModel:
             (..., rows, columns) complex64.
         """
         if sensitivities is not None:
-            return (sensitivities.conj() * self.normal(images[..., None, :, :] * sensitivities)).sum(axis=-3)
+            seen = sensitivities.conj() * self.normal(images[..., None, :, :] * sensitivities)
+            combined: DeviceArray = seen.sum(axis=-3)
+            return combined
         if self._segments is None:
             return self._convolve(images, self._kernels[0])
-        return sum(
+        parts = (
             phase * self._convolve(phase.conj() * images, kernel)
             for phase, kernel in zip(self._phases, self._kernels, strict=True)
         )
+        return reduce(add, parts)
 
     @cached_property
-    def circulant(self) -> Any:
+    def circulant(self) -> DeviceArray:
         """Eigenvalues (rows, columns) of the periodic convolution nearest to `normal` on resonance, in FFT order.
 
         T. Chan's optimal circulant (SIAM J Sci Stat Comput 9:766, 1988): the point spread function, weighted by how
@@ -103,7 +107,7 @@ class SignalModel:
         return self.device.put(np.fft.fft2(wrapped).real, np.float32)
 
     @cached_property
-    def _kernels(self) -> list[Any]:
+    def _kernels(self) -> list[DeviceArray]:
         """Transfer functions of the convolutions, one a segment; real, because the weights are."""
         rows, columns = (next_fast_len(2 * size - 1) for size in self.matrix)
         shares = [1.0] if self._segments is None else list(self._segments.shares)
@@ -111,7 +115,7 @@ class SignalModel:
         return [self.device.put(np.fft.fft2(np.fft.ifftshift(spread)).real, np.float32) for spread in spreads]
 
     @cached_property
-    def _phases(self) -> list[Any]:
+    def _phases(self) -> list[DeviceArray]:
         assert self._segments is not None
         return [self.device.put(phase, np.complex64) for phase in self._segments.phases]
 
@@ -120,7 +124,7 @@ class SignalModel:
         nufft = Nufft(self._trajectory, matrix, "cpu", _KERNEL_ACCURACY)
         return np.asarray(nufft.adjoint(weights.reshape(-1)))
 
-    def _convolve(self, images: Any, kernel: Any) -> Any:
+    def _convolve(self, images: DeviceArray, kernel: DeviceArray) -> DeviceArray:
         fft = self.device.fft
         rows, columns = self.matrix
         padded_rows, padded_columns = kernel.shape
@@ -129,7 +133,8 @@ class SignalModel:
         spectrum = fft.fft(spectrum, padded_rows, axis=-2, overwrite_x=True)
         spectrum *= kernel
         result = fft.ifft(spectrum, axis=-2, overwrite_x=True)[..., :rows, :]
-        return fft.ifft(result, axis=-1, overwrite_x=True)[..., :columns]
+        convolved: DeviceArray = fft.ifft(result, axis=-1, overwrite_x=True)[..., :columns]
+        return convolved
 
 
 def image_noise_std(noise_std: NDArray[np.floating], weights: Weights) -> float:

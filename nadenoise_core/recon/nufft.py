@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.device import Device, choose_device
+from nadenoise_core.device import Device, DeviceArray, choose_device
 
 
 class Nufft:
@@ -45,11 +45,11 @@ class Nufft:
         self._eps = eps
         self._adjoint = self._plan(1, +1)
 
-    def forward(self, image: Any) -> Any:
+    def forward(self, image: DeviceArray) -> DeviceArray:
         """Samples of images: (..., rows, columns) to (..., samples), complex64, on the device."""
         return self._execute(self._forward, image, self.matrix, (self.samples,))
 
-    def adjoint(self, samples: Any) -> Any:
+    def adjoint(self, samples: DeviceArray) -> DeviceArray:
         """Images from samples: (..., samples) to (..., rows, columns), complex64, on the device."""
         return self._execute(self._adjoint, samples, (self.samples,), self.matrix)
 
@@ -57,7 +57,7 @@ class Nufft:
     def _forward(self) -> Any:
         return self._plan(2, -1)
 
-    def _execute(self, plan: Any, data: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Any:
+    def _execute(self, plan: Any, data: DeviceArray, given: tuple[int, ...], made: tuple[int, ...]) -> DeviceArray:
         data = self.device.put(data, np.complex64)
         leading = data.shape[: data.ndim - len(given)]
         if data.shape[len(leading) :] != given:

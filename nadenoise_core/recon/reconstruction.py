@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from nadenoise_core.device import Device, to_host
+from nadenoise_core.device import Device, DeviceArray, to_host
 from nadenoise_core.recon.coils import SMOOTHING, combine, sensitivities
 from nadenoise_core.recon.least_squares import finer_matrix, least_squares
 from nadenoise_core.recon.model import SignalModel, image_noise_std
@@ -47,7 +46,7 @@ class Reconstructed:
     noise_std: float
     method: Method
     remarks: tuple[str, ...] = ()
-    on_device: Any | None = None
+    on_device: DeviceArray | None = None
     solution: TotalVariation | None = field(default=None, repr=False)
 
 
@@ -116,7 +115,7 @@ class Reconstruction:
             return self._total_variation(gridded, maps, gridding_noise, start)
 
     def _least_squares(
-        self, gridded: Any, maps: Any | None, noise_std: NDArray[np.floating], gridding_noise: float
+        self, gridded: DeviceArray, maps: DeviceArray | None, noise_std: NDArray[np.floating], gridding_noise: float
     ) -> Reconstructed:
         level = float(np.mean(noise_std))
         known = np.isfinite(level) and level > 0
@@ -136,7 +135,7 @@ class Reconstruction:
         return replace(self._finished(result.image, gridding_noise * result.noise_gain), remarks=remarks)
 
     def _total_variation(
-        self, gridded: Any, maps: Any | None, gridding_noise: float, start: TotalVariation | None
+        self, gridded: DeviceArray, maps: DeviceArray | None, gridding_noise: float, start: TotalVariation | None
     ) -> Reconstructed:
         if not (np.isfinite(gridding_noise) and gridding_noise > 0):
             why = "total variation needs the noise level, which the averages do not tell: this image is gridded"
@@ -165,7 +164,7 @@ class Reconstruction:
         )
         return replace(self._finished(solution.image, float("nan")), solution=replace(solution, pilot=pilot))
 
-    def _finished(self, image: Any, noise_std: float) -> Reconstructed:
+    def _finished(self, image: DeviceArray, noise_std: float) -> Reconstructed:
         on_host = np.asarray(to_host(image), dtype=np.complex64)
         return Reconstructed(
             on_host, noise_std, self._settings.method, on_device=image if self._device.is_gpu else None
@@ -178,7 +177,7 @@ class Reconstruction:
         return (parts.view(np.complex64)[..., 0] * strength[:, None]).astype(np.complex64)
 
 
-def _combined(images: Any, maps: Any | None) -> Any:
+def _combined(images: DeviceArray, maps: DeviceArray | None) -> DeviceArray:
     """One image of the coils'."""
     return images[0] if maps is None else combine(images, maps)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nadenoise_core.device import Device
+from nadenoise_core.device import Device, DeviceArray
 
 _RELAXATION = 1.8
 _EDGE_WIDTH = 0.7  # pixels over which the slopes of an earlier image are averaged
@@ -39,17 +39,17 @@ class TotalVariation:
         pilot: the solution that told where edges are, if one did.
     """
 
-    image: Any
+    image: DeviceArray
     iterations: int
     change: float
-    starts: tuple[tuple[Any, Any], ...]
+    starts: tuple[tuple[DeviceArray, DeviceArray], ...]
     pilot: TotalVariation | None = None
 
 
 def total_variation(
-    gridded: Any,
-    normal: Callable[[Any], Any],
-    circulant: Any,
+    gridded: DeviceArray,
+    normal: Callable[[DeviceArray], DeviceArray],
+    circulant: DeviceArray,
     weight: float,
     penalty: float,
     device: Device,
@@ -58,7 +58,7 @@ def total_variation(
     tolerance: float = 2.5e-5,
     iterations: int = 500,
     start: TotalVariation | None = None,
-    relative: Any | None = None,
+    relative: DeviceArray | None = None,
 ) -> TotalVariation:
     """Minimise by the alternating direction method of multipliers (Boyd et al., Found Trends Mach Learn 3:1, 2011).
 
@@ -80,7 +80,7 @@ def total_variation(
     """
     weight, penalty = float(weight), float(penalty)  # a numpy scalar would turn single precision into double
     data, image, taken, change = gridded, None, 0, 0.0
-    starts: list[tuple[Any, Any]] = []
+    starts: list[tuple[DeviceArray, DeviceArray]] = []
     for refinement in range(refinements + 1):
         first = starts[-1] if starts else None
         if start is not None:
@@ -92,22 +92,23 @@ def total_variation(
         )
         starts.append((image, dual / weight))
         taken += steps
+    assert image is not None  # there is a step at least
     return TotalVariation(image, taken, change, tuple(starts))
 
 
 def _minimise(
-    data: Any,
-    normal: Callable[[Any], Any],
-    circulant: Any,
+    data: DeviceArray,
+    normal: Callable[[DeviceArray], DeviceArray],
+    circulant: DeviceArray,
     weight: float,
     penalty: float,
     device: Device,
     isotropic: bool,
     tolerance: float,
     iterations: int,
-    start: tuple[Any, Any] | None,
-    relative: Any | None,
-) -> tuple[Any, Any, int, float]:
+    start: tuple[DeviceArray, DeviceArray] | None,
+    relative: DeviceArray | None,
+) -> tuple[DeviceArray, DeviceArray, int, float]:
     """Image, dual variable, iterations and last relative change of one problem."""
     xp, fft = device.array_module, device.fft
     roughness = device.put(_roughness(data.shape), np.float32)
@@ -138,7 +139,7 @@ def _minimise(
     return image, (mixed - split) * penalty, taken, change
 
 
-def edge_weights(image: Any, edge: float, device: Device) -> Any:
+def edge_weights(image: DeviceArray, edge: float, device: Device) -> DeviceArray:
     """Weights u of total variation that spare the edges of an image: 1 / (1 + (slope / edge)^2), 0.02 at least.
 
     Args:
@@ -154,12 +155,13 @@ def edge_weights(image: Any, edge: float, device: Device) -> Any:
     rows, columns = (np.fft.fftfreq(size) for size in image.shape)
     blur = np.exp(-2 * (np.pi * _EDGE_WIDTH) ** 2 * (rows[:, None] ** 2 + columns**2))
     slope = fft.ifft2(fft.fft2(slope.astype(np.complex64)) * device.put(blur, np.float32)).real
-    return xp.maximum(1 / (1 + (slope / np.float32(edge)) ** 2), np.float32(_LEAST_WEIGHT)).astype(np.float32)
+    weights: DeviceArray = xp.maximum(1 / (1 + (slope / np.float32(edge)) ** 2), np.float32(_LEAST_WEIGHT))
+    return weights.astype(np.float32)
 
 
-def _differences(image: Any, xp: Any) -> Any:
+def _differences(image: DeviceArray, xp: Any) -> DeviceArray:
     """(2, rows, columns): to the pixel below, and to the pixel to the right."""
-    slopes = xp.empty((2, *image.shape), image.dtype)
+    slopes: DeviceArray = xp.empty((2, *image.shape), image.dtype)
     xp.subtract(image[1:], image[:-1], out=slopes[0, :-1])
     xp.subtract(image[:1], image[-1:], out=slopes[0, -1:])
     xp.subtract(image[:, 1:], image[:, :-1], out=slopes[1, :, :-1])
@@ -167,8 +169,8 @@ def _differences(image: Any, xp: Any) -> Any:
     return slopes
 
 
-def _adjoint_differences(slopes: Any, xp: Any) -> Any:
-    image = -(slopes[0] + slopes[1])
+def _adjoint_differences(slopes: DeviceArray, xp: Any) -> DeviceArray:
+    image: DeviceArray = -(slopes[0] + slopes[1])
     image[1:] += slopes[0, :-1]
     image[:1] += slopes[0, -1:]
     image[:, 1:] += slopes[1, :, :-1]
@@ -176,15 +178,16 @@ def _adjoint_differences(slopes: Any, xp: Any) -> Any:
     return image
 
 
-def _roughness(matrix: tuple[int, int]) -> Any:
+def _roughness(matrix: tuple[int, int]) -> DeviceArray:
     """Eigenvalues of `D^H D`, in FFT order."""
     rows, columns = (2 - 2 * np.cos(2 * np.pi * np.arange(size) / size) for size in matrix)
-    return rows[:, None] + columns
+    return np.asarray(rows[:, None] + columns)
 
 
-def _shrink(slopes: Any, threshold: Any, isotropic: bool, xp: Any) -> Any:
+def _shrink(slopes: DeviceArray, threshold: float | DeviceArray, isotropic: bool, xp: Any) -> DeviceArray:
     """The proximal step of TV: every slope shortened by `threshold` (a number or (rows, columns)), to 0 at least."""
     squared = slopes.real**2 + slopes.imag**2
     if isotropic:
         squared = squared.sum(axis=0)
-    return slopes * (1 - threshold / xp.sqrt(xp.maximum(squared, threshold**2)))
+    shrunk: DeviceArray = slopes * (1 - threshold / xp.sqrt(xp.maximum(squared, threshold**2)))
+    return shrunk
