@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.random import Generator
@@ -54,12 +55,9 @@ def random_calf(
     Raises:
         BadInputError: a number is out of range, or the tubes leave no room for a leg or do not fit the FOV.
     """
-    _check(seed, muscle, skin, tube_diameter, tube_radius, field_of_view, skin_thickness)
-    if not (0 <= tube_wall < math.inf and 0 <= tube_tilt <= LARGEST_TILT):
-        raise BadInputError(
-            f"tube_wall must be 0 mm or more, and tube_tilt 0 to {LARGEST_TILT:g} degrees; they are {tube_wall} and "
-            f"{tube_tilt}"
-        )
+    lengths = {"tube_diameter": tube_diameter, "tube_radius": tube_radius, "field_of_view": field_of_view}
+    _check(seed, {"muscle": muscle, "skin": skin}, {**lengths, "skin_thickness": skin_thickness})
+    _check_tubes(tube_wall, tube_tilt)
     profile = SliceProfile()
     tangent = math.tan(math.radians(tube_tilt))
     margin = tube_wall + tangent * profile.thickness / 2
@@ -67,10 +65,10 @@ def random_calf(
     leg_rng, tube_rng, lean_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
 
     side = "right" if leg_rng.random() < 0.5 else "left"
-    own_muscle = clipped_normal(leg_rng, MUSCLE_MEAN_SD, MUSCLE_LIMITS)
-    own_skin = clipped_normal(leg_rng, SKIN_MEAN_SD, SKIN_LIMITS)
-    muscle = own_muscle if muscle is None else float(muscle)
-    skin = own_skin if skin is None else float(skin)
+    drawn = clipped_normal(leg_rng, MUSCLE_MEAN_SD, MUSCLE_LIMITS), clipped_normal(leg_rng, SKIN_MEAN_SD, SKIN_LIMITS)
+    muscle, skin = (own if given is None else float(given) for own, given in zip(drawn, (muscle, skin), strict=True))
+    gap = TUBE_CLEARANCE + 2 * margin
+    tubes = place_tubes(tube_rng, TUBE_CONCENTRATIONS, tube_diameter, tube_radius, field_of_view, gap)
     return Calf(
         seed=int(seed),
         side=side,
@@ -78,12 +76,7 @@ def random_calf(
         muscle=muscle,
         skin=skin,
         tissues=tuple(draw_leg(leg_rng, side, muscle, skin, skin_thickness, room)),
-        tubes=tuple(
-            dataclasses.replace(tube, lean=_lean(lean_rng, tangent))
-            for tube in place_tubes(
-                tube_rng, TUBE_CONCENTRATIONS, tube_diameter, tube_radius, field_of_view, TUBE_CLEARANCE + 2 * margin
-            )
-        ),
+        tubes=tuple(dataclasses.replace(tube, lean=_lean(lean_rng, tangent)) for tube in tubes),
         profile=profile,
     )
 
@@ -93,24 +86,18 @@ def _lean(rng: Generator, tangent: float) -> tuple[float, float]:
     return (tangent * math.cos(angle), tangent * math.sin(angle)) if tangent else (0.0, 0.0)
 
 
-def _check(
-    seed: int,
-    muscle: float | None,
-    skin: float | None,
-    diameter: float,
-    radius: float,
-    field_of_view: float,
-    skin_thickness: float | None,
-) -> None:
+def _check(seed: int, concentrations: Mapping[str, float | None], lengths: Mapping[str, float | None]) -> None:
     if seed != int(seed) or seed < 0:
         raise BadInputError(f"seed must be a whole number of 0 or more, not {seed}")
-    for name, value, unit in (
-        ("muscle", muscle, "mmol/L"),
-        ("skin", skin, "mmol/L"),
-        ("tube_diameter", diameter, "mm"),
-        ("tube_radius", radius, "mm"),
-        ("field_of_view", field_of_view, "mm"),
-        ("skin_thickness", skin_thickness, "mm"),
-    ):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise BadInputError(f"{name} must be a positive number in {unit}, not {value}")
+    for numbers, unit in ((concentrations, "mmol/L"), (lengths, "mm")):
+        for name, value in numbers.items():
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise BadInputError(f"{name} must be a positive number in {unit}, not {value}")
+
+
+def _check_tubes(tube_wall: float, tube_tilt: float) -> None:
+    if not (0 <= tube_wall < math.inf and 0 <= tube_tilt <= LARGEST_TILT):
+        raise BadInputError(
+            f"tube_wall must be 0 mm or more, and tube_tilt 0 to {LARGEST_TILT:g} degrees; they are {tube_wall} and "
+            f"{tube_tilt}"
+        )
