@@ -25,6 +25,7 @@ _log = logging.getLogger("nadenoise.accumulate")
 _LARGEST_DEVIATION = 0.05  # cycles/FOV; at the edge of the field of view that costs (pi * 0.05)^2 / 2, 1.2 %
 _LARGEST_OF_HALVES = 0.01  # cycles/FOV; what lies outside the slice cancels to pi * 0.01, 3 %, at the edge
 _SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
+_FARTHEST = 1e5  # mm that a position may lie from the isocentre
 
 
 @dataclass(frozen=True)
@@ -219,10 +220,10 @@ def open_positions(settings: AveragingSettings, scan: Scan) -> Positions:
 
 
 def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
-    """A header whose positions are numbers: what is none becomes 0, with a warning."""
+    """A header whose positions are within a hall: what is none becomes 0, with a warning."""
     for name in ("position", "patient_table_position"):
-        if not np.isfinite(getattr(head, name)[:]).all():
-            _log.warning("the %s of the acquisitions is not finite, and is taken as 0", name)
+        if not (np.abs(getattr(head, name)[:]) < _FARTHEST).all():  # NaN is not either
+            _log.warning("the %s of the acquisitions is no place in mm, and is taken as 0", name)
             getattr(head, name)[:] = (0.0, 0.0, 0.0)
     return head
 

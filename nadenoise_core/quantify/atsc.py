@@ -15,7 +15,8 @@ from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.quantify.rois import distance_from, pixel_positions
 from nadenoise_core.quantify.sensitivity import SignalCorrection
-from nadenoise_core.quantify.tubes import ROI_FRACTION, find_tubes, measure_tube
+from nadenoise_core.quantify.tube_signal import ROI_FRACTION, measure_tube
+from nadenoise_core.quantify.tubes import find_tubes
 
 _OBJECT_SMOOTHING = 4.0  # mm
 

@@ -1,4 +1,4 @@
-"""Finding the reference tubes, and their signal.
+"""Finding the reference tubes.
 
 A tube is a homogeneous disc in air beside the leg, and its signal is its concentration times one common slope. The
 brightest tube is found as a disc that stands out; the others where the image fits best what the slope then predicts
@@ -18,10 +18,10 @@ from scipy.spatial import ConvexHull
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.readings import Tube
-from nadenoise_core.quantify.rois import disc_weights, distance_from, measure
+from nadenoise_core.quantify.rois import distance_from
+from nadenoise_core.quantify.tube_signal import measure_tube
 
 SEARCHED_DIAMETERS = tuple(np.arange(12.0, 34.0, 3.0))  # mm: 10 ml to 50 ml tubes, then finer about the best
-ROI_FRACTION = 0.7  # of the tube's radius: its centre
 
 _LEAST_CORRELATION = 0.5  # of the brightest tube with a disc
 _LEAST_SNR = 8.0  # of the brightest tube as a whole; the brightest disc of mere noise reaches 5
@@ -29,43 +29,6 @@ _LEAST_SHARE = 0.5  # of the predicted signal that must be there
 _LEAST_TUBES = 3
 _BRIGHT_CANDIDATES = 8
 _WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
-
-
-def measure_tube(
-    image: NDArray[np.floating],
-    pixel: tuple[float, float],
-    concentration: float,
-    centre: tuple[float, float],
-    diameter: float,
-    k_max: float,
-) -> Tube:
-    """Signal in the centre of a tube whose place is known.
-
-    The mean over the central region is divided by what the region would read of a disc of value 1: a tube of 20 mm
-    in pixels of 2.25 mm reads up to 2 % wrong by Gibbs ringing alone.
-
-    Args:
-        image: (rows, columns), real.
-        pixel: (row, column) spacing, mm.
-        centre: (x, y), mm from the centre of the field of view.
-        diameter: mm.
-        k_max: radius of the sampled k-space, cycles/mm.
-    """
-    matrix = (image.shape[0], image.shape[1])
-    distance = distance_from(centre, matrix, pixel)
-    weights = disc_weights(distance, ROI_FRACTION * diameter / 2, pixel)
-    region = measure(image, weights)
-    recovery = measure(blurred_disc(distance, diameter, k_max), weights).mean
-    # Ringing is part of the tube's image, not of its noise: the scatter is taken about the blurred disc.
-    residual = image - region.mean / recovery * blurred_disc(distance, diameter, k_max)
-    return Tube(
-        concentration=concentration,
-        centre=centre,
-        diameter=diameter,
-        signal=region.mean / recovery,
-        std=measure(residual, weights).std,
-        pixels=region.pixels,
-    )
 
 
 def find_tubes(

@@ -54,6 +54,19 @@ def test_an_encoded_space_of_another_shape_is_left_aside(measured, run_chain, wa
     assert any("encodedSpace" in warning for warning in warnings())
 
 
+@pytest.mark.parametrize("coordinate", [np.nan, -np.inf, 1e30])
+def test_a_position_that_is_no_place_is_0_and_said(measured, run_chain, changed, warnings, coordinate) -> None:
+    measurement, items = measured()
+    lost = []
+    for item in items:
+        head = item.getHead()
+        head.position[:] = (coordinate, 5.0, 0.0)
+        lost.append(ismrmrd.Acquisition(head, data=item.data.copy(), trajectory=item.traj.copy()))
+    (image,) = image_of(run_chain, measurement, lost)
+    assert tuple(image.getHead().position) == (0.0, 0.0, 0.0)
+    assert any("position of the acquisitions is no place" in warning for warning in warnings())
+
+
 @pytest.mark.parametrize("length", [0.0, 0.99])
 def test_directions_are_made_unit_vectors_or_transverse(measured, run_chain, changed, warnings, length) -> None:
     measurement, items = measured(angles=(0.0, 30.0, 0.0))

@@ -15,7 +15,8 @@ from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, random_calf
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.quantify.readings import Tube
-from nadenoise_core.quantify.tubes import _correlations, find_tubes, measure_tube
+from nadenoise_core.quantify.tube_signal import measure_tube
+from nadenoise_core.quantify.tubes import _correlations, find_tubes
 
 PIXEL, K_MAX = (2.25, 2.25), 0.5 / 2.25
 
