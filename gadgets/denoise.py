@@ -13,7 +13,7 @@ from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundles, is_path
 from nadenoise_core.denoise.guard import Residual, residual
-from nadenoise_core.denoise.network import Denoiser, Image
+from nadenoise_core.denoise.network import Denoiser
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BundleError
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Network
@@ -21,11 +21,13 @@ from nadenoise_core.mrd.image import (
     comment,
     facts_of,
     image_beside,
+    known_facts,
     on_device,
     pixel_size,
     pixels_of,
     put_facts,
-    replicas_of,
+    wide_pixels_of,
+    without_surroundings,
 )
 from nadenoise_core.recon.settings import Method
 
@@ -85,10 +87,11 @@ class Denoise(Gadget):
             except BundleError as error:
                 self.log.warning("not denoised: %s", error)
                 comment(item, f"not denoised: {error}")
-                yield item
+                yield without_surroundings(item)
             else:
-                put_facts(item, replace(facts, denoised_beside=True))
-                yield item
+                plain = without_surroundings(item)
+                put_facts(plain, replace(known_facts(plain), denoised_beside=True))
+                yield plain
                 yield denoised
 
     def _denoise(self, image: ismrmrd.Image, facts: ImageFacts) -> ismrmrd.Image:
@@ -97,7 +100,10 @@ class Denoise(Gadget):
         pixels = pixels_of(image)
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), facts.averages)
         denoiser = self._denoiser(bundle)
-        result = denoiser(pixels if on_device(image) is None else on_device(image), facts.noise_std)
+        wide = wide_pixels_of(image)
+        on_gpu = None if denoiser.context else on_device(image)
+        width = facts.surroundings
+        result = denoiser(wide[0], facts.noise_std, width) if on_gpu is None else denoiser(on_gpu, facts.noise_std)
         left: Residual | None = None
         faults: tuple[str, ...] = ()
         if np.iscomplexobj(result) and facts.noise_std > 0:
@@ -110,17 +116,15 @@ class Denoise(Gadget):
             kind=Kind.DENOISED,
             network=Network(bundle.name, bundle.metadata.version, bundle.sha256),
             residual=left,
+            surroundings=0,
         )
         known = known.commented(f"denoised by the network {bundle.name}; not for diagnosis")
         known = known.commented(*(f"not to be trusted: {fault}" for fault in faults))
-        known = known.after(self.name(), {"bundle": bundle.name})
-        return image_beside(image, result, known, self._replicas(image, facts, denoiser))
-
-    def _replicas(self, image: ismrmrd.Image, facts: ImageFacts, denoiser: Denoiser) -> Iterable[Image]:
-        """The image's replicas, denoised as one batch."""
-        if not facts.replicas:
-            return ()
-        return denoiser.batch(replicas_of(image), [replica.noise_std for replica in facts.replicas])
+        mirrored = max(denoiser.context - width, 0)
+        known = known.after(self.name(), {"bundle": bundle.name} | ({"mirrored": mirrored} if mirrored else {}))
+        stds = [replica.noise_std for replica in facts.replicas]
+        replicas = denoiser.batch(wide[1:], stds, width) if stds else ()
+        return image_beside(image, result, known, replicas)
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:
         if bundle.sha256 not in self._denoisers:

@@ -16,6 +16,7 @@ from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
 from nadenoise_core.mrd.image import keep_on_device, keep_readouts, new_image, plane_at, with_directions
+from nadenoise_core.mrd.surroundings import widest
 from nadenoise_core.quantify.plane import SlicePlane, sample_map
 from nadenoise_core.quantify.volume import read_field_map
 from nadenoise_core.recon.settings import Method, Settings
@@ -70,6 +71,14 @@ class Reconstruct(Gadget):
             "orientation, that covers the image, without NaN; a spin at +f has the phase exp(-2 pi i f t); empty "
             "corrects nothing",
         )
+        surroundings: int = Field(
+            0,
+            ge=0,
+            le=32,
+            description="pixels around the field of view that are gridded too, on every side, for a network that sees "
+            "them, and that travel with the image as further channels (as many as these hold); of one coil without "
+            "b0_map, by gridding",
+        )
         device: str = Field("auto", pattern=NAMES, description="auto (a GPU if there is one), cpu, cuda or cuda:N")
 
         def open_inputs(self) -> None:
@@ -92,6 +101,7 @@ class Reconstruct(Gadget):
             refinements=given.tv_refinements,
             edge=given.tv_edge,
         )
+        self._surroundings = min(given.surroundings, widest(scan.encoding.matrix))
         self._b0 = read_field_map(Path(given.b0_map)) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -136,7 +146,8 @@ class Reconstruct(Gadget):
         if field_map is not None and not times.any():
             raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")
         matrix = self.scan.encoding.matrix
-        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, field_map, times)
+        wider = self._surroundings
+        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, field_map, times, wider)
 
     def _image(
         self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
@@ -157,10 +168,13 @@ class Reconstruct(Gadget):
                 for averaged, replica in zip(readouts.replicas, replicas, strict=True)
             ),
             announced=readouts.announced,
+            surroundings=0 if result.wide is None else self._surroundings,
             comments=(*remarks, *(["corrected by b0_map"] if self._b0 is not None else [])),
         ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
-        image = new_image(result.image, header, field_of_view, index, facts, [replica.image for replica in replicas])
+        planes = [replica.image for replica in replicas]
+        wide = None if result.wide is None else np.stack([made.wide for made in (result, *replicas)])
+        image = new_image(result.image, header, field_of_view, index, facts, planes, wide)
         keep_on_device(image, result.on_device)
         return image
 

@@ -35,12 +35,14 @@ class InputFormat(BaseModel):
         channels: "complex" (real and imaginary part) or "magnitude".
         normalisation: "noise" divides by the known noise standard deviation of the real part; "range" shifts and
             scales to 0..1 by the image's own minimum and maximum (paper, section 2.1).
+        context: pixels around the image that it wants to see too, on every side.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: Literal["complex", "magnitude"]
     normalisation: Literal["noise", "range"]
+    context: int = Field(0, ge=0)
 
 
 class Metadata(BaseModel):

@@ -39,37 +39,45 @@ class Denoiser:
         self.bundle = bundle
         self.device = device
         self._network = _load(bundle, device)
-        self._run(self._channels_of(np.zeros((1, *bundle.metadata.matrix), np.complex64)))  # also warms it up
+        rows, columns = (size + 2 * self.context for size in bundle.metadata.matrix)
+        self._run(self._channels_of(np.zeros((1, rows, columns), np.complex64)))  # also warms it up
+
+    @property
+    def context(self) -> int:
+        """Pixels around an image that the network sees too, on every side."""
+        return self.bundle.metadata.input.context
 
     @property
     def _channels(self) -> int:
         return 2 if self.bundle.metadata.input.channels == "complex" else 1
 
-    def __call__(self, image: Any, noise_std: float) -> Image:
+    def __call__(self, image: Any, noise_std: float, surroundings: int = 0) -> Image:
         """Denoise one image, on its own scale.
 
         Args:
             image: (rows, columns) complex64; numpy's, or one on the network's GPU that speaks DLPack, such as cupy's.
             noise_std: standard deviation of the noise in its real part.
+            surroundings: pixels around the image proper that are there on every side. Of fewer than `context` the
+                rest is mirrored, which leaves more noise at the rim.
 
         Returns:
-            (rows, columns): complex64 from a complex network, float32 magnitude from a magnitude network.
+            The image proper: complex64 from a complex network, float32 magnitude from a magnitude network.
 
         Raises:
             BundleError: the noise level is needed and unknown, the network fails, or the result is not finite.
         """
-        denoised: Image = self.batch(image[None], [noise_std])[0]
+        denoised: Image = self.batch(image[None], [noise_std], surroundings)[0]
         return denoised
 
-    def batch(self, images: Any, noise_std: Sequence[float]) -> Image:
+    def batch(self, images: Any, noise_std: Sequence[float], surroundings: int = 0) -> Image:
         """Denoise several images at once, (images, rows, columns), each with its noise; else as for one."""
         import torch
 
-        channels = self._channels_of(images)
+        channels = _surrounded(self._channels_of(images), self.context - surroundings)
         scales = [self._scale(image, std) for image, std in zip(channels, noise_std, strict=True)]
         scaling = torch.tensor(scales, dtype=channels.dtype, device=channels.device)
         offset, scale = scaling[:, :, None, None, None].unbind(1)
-        result = (self._run((channels - offset) / scale) * scale + offset).cpu().numpy()
+        result = _surrounded(self._run((channels - offset) / scale) * scale + offset, -self.context).cpu().numpy()
         if not np.all(np.isfinite(result)):
             raise BundleError("the network gave values that are not finite")
         if self._channels == 2:
@@ -120,6 +128,15 @@ class Denoiser:
                 return result
         except (RuntimeError, AssertionError, torch.jit.Error) as error:  # the guards of torch.export assert
             raise BundleError(f"{self.bundle.path}: the network does not run ({_reason(error)})") from None
+
+
+def _surrounded(images: Any, width: int) -> Any:
+    """Images (..., rows, columns) with so many mirrored pixels on every side, or without as many where negative."""
+    import torch
+
+    if width == 0:
+        return images
+    return torch.nn.functional.pad(images, [width] * 4, mode="reflect" if width > 0 else "constant")
 
 
 @contextmanager

@@ -137,6 +137,7 @@ class ImageFacts:
         residual: what that network took away.
         denoised_beside: whether a denoised image of the same data follows.
         replicas: that travel with it.
+        surroundings: pixels around the field of view, on every side, that travel with it and each replica.
         rescale: (slope, intercept) from whole numbers to the image's unit; None: the pixels are in it.
         announced: averages, where the scan ended far before them; 0: it did not.
         comments: for people, on the console and in DICOM.
@@ -154,6 +155,7 @@ class ImageFacts:
     residual: Residual | None = None
     denoised_beside: bool = False
     replicas: tuple[Replica, ...] = ()
+    surroundings: int = 0
     rescale: tuple[float, float] | None = None
     announced: int = 0
     comments: tuple[str, ...] = ()

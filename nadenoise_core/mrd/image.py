@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.errors import BadInputError
+from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
+from nadenoise_core.mrd.surroundings import folded, unfolded, widest
 from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.plane import SlicePlane
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nadenoise_core.quantify.regions import Regions
 
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
+_RIDERS = ("on_device", "readouts", "labels")  # what stays with an image within a process
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
 
 _SINGLE_PRECISION = 1e-6
@@ -76,6 +78,7 @@ def new_image(
     index: int,
     facts: ImageFacts,
     replicas: Iterable[NDArray[np.generic]] = (),
+    wide: NDArray[np.generic] | None = None,
 ) -> ismrmrd.Image:
     """An image at the place and time of an acquisition.
 
@@ -86,6 +89,8 @@ def new_image(
         index: number of the image within its series, from 1.
         facts: what is known of it.
         replicas: the image without some of its averages each; they travel with it as further channels.
+        wide: (1 + replicas, wide rows, wide columns), image and replicas with the pixels around them that the facts
+            tell of; these travel as further channels, too.
     """
     import ismrmrd
 
@@ -100,7 +105,8 @@ def new_image(
     head.acquisition_time_stamp = header.acquisition_time_stamp
     head.physiology_time_stamp[:] = header.physiology_time_stamp[:]
     head.image_index = index
-    return _made(head, {}, pixels, facts, replicas)
+    around = () if wide is None else folded(wide, facts.surroundings)
+    return _made(head, {}, pixels, facts, [*replicas, *around])
 
 
 def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
@@ -225,7 +231,17 @@ def pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:
 
 def replicas_of(image: ismrmrd.Image) -> NDArray[np.generic]:
     """The image without some of its averages each, (replicas, rows, columns)."""
-    return np.asarray(image.data[1:, 0])
+    return np.asarray(image.data[1 : 1 + len(known_facts(image).replicas), 0])
+
+
+def wide_pixels_of(image: ismrmrd.Image) -> NDArray[np.generic]:
+    """Image and replicas with what travels of their surroundings, (1 + replicas, wide rows, wide columns)."""
+    facts = known_facts(image)
+    planes, width = np.asarray(image.data[:, 0]), facts.surroundings
+    count = 1 + len(facts.replicas)
+    if len(planes) < (2 if width else 1) * count or width > widest((planes.shape[1], planes.shape[2])):
+        raise RawDataError(f"an image has {len(planes)} channels, fewer than its meta says; a stage has cut them off")
+    return unfolded(planes[:count], planes[count : 2 * count], width) if width else planes[:count]
 
 
 def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
@@ -244,11 +260,23 @@ def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
 
 
 def without_replicas(image: ismrmrd.Image) -> ismrmrd.Image:
-    """The image alone, itself if it has no replicas."""
+    """The image alone, itself if it has neither replicas nor surroundings."""
     facts = facts_of(image)
-    if facts is None or not facts.replicas:
+    if facts is None or not (facts.replicas or facts.surroundings):
         return image
-    return image_beside(image, pixels_of(image), replace(facts, replicas=()))
+    return image_beside(image, pixels_of(image), replace(facts, replicas=(), surroundings=0))
+
+
+def without_surroundings(image: ismrmrd.Image) -> ismrmrd.Image:
+    """The image with its replicas, itself if no surroundings travel with it."""
+    facts = known_facts(image)
+    if not facts.surroundings:
+        return image
+    bare = image_beside(image, pixels_of(image), replace(facts, surroundings=0), replicas_of(image))
+    for rider in _RIDERS:
+        if hasattr(image, rider):
+            setattr(bare, rider, getattr(image, rider))
+    return bare
 
 
 def _made(

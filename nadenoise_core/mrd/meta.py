@@ -105,6 +105,7 @@ def from_meta(meta: Mapping[str, Any]) -> ImageFacts | None:
         residual=None if isnan(left[0]) else Residual(*left),
         denoised_beside=bool(read.text("denoised")),
         replicas=tuple(Replica(int(averages), noise_std) for averages, noise_std in rows),
+        surroundings=read.count("surroundings", 0),
         rescale=(float(slope[0]), float(intercept[0])) if slope and intercept else None,
         announced=read.count("announced", 0),
         comments=tuple(read.shared("ImageComment")),
@@ -135,6 +136,8 @@ def _of_image(facts: ImageFacts) -> dict[str, object]:
     if facts.replicas:
         values["replica_averages"] = [replica.averages for replica in facts.replicas]
         values["replica_noise_std"] = [replica.noise_std for replica in facts.replicas]
+    if facts.surroundings:
+        values["surroundings"] = facts.surroundings
     return values
 
 

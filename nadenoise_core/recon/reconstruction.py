@@ -40,6 +40,8 @@ class Reconstructed:
         remarks: what its readers should know.
         on_device: the same image where it was made, if that is a GPU.
         solution: of total variation, for the next image to start from.
+        wide: (rows + 2 width, columns + 2 width) complex64, the image with what lies around it; None where only the
+            image was made.
     """
 
     image: NDArray[np.complex64]
@@ -48,6 +50,7 @@ class Reconstructed:
     remarks: tuple[str, ...] = ()
     on_device: DeviceArray | None = None
     solution: TotalVariation | None = field(default=None, repr=False)
+    wide: NDArray[np.complex64] | None = field(default=None, repr=False)
 
 
 class Reconstruction:
@@ -60,6 +63,7 @@ class Reconstruction:
         device: where.
         field_map: (rows, columns) off-resonance in Hz, see `time_segments`; None: on resonance.
         times: (samples,) of the samples, s; a field map needs them.
+        surroundings: pixels around the image, on every side, to grid too; of one coil on resonance alone.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Reconstruction:
         device: Device,
         field_map: NDArray[np.floating] | None = None,
         times: NDArray[np.floating] | None = None,
+        surroundings: int = 0,
     ) -> None:
         self.trajectory = trajectory
         self._matrix, self._settings, self._device = matrix, settings, device
@@ -85,6 +90,10 @@ class Reconstruction:
                 raise ValueError("a field map needs the times of the samples")
             segments = time_segments(_resample(field_map, finer), times)
         self._model = SignalModel(trajectory, self._weights / self._gain, finer, device, segments)
+        self._wide: SignalModel | None = None
+        if surroundings and settings.method is Method.GRIDDING and segments is None:
+            wide = (matrix[0] + 2 * surroundings, matrix[1] + 2 * surroundings)
+            self._wide = SignalModel(trajectory, self._weights, wide, device)
 
     def __call__(
         self,
@@ -109,10 +118,15 @@ class Reconstruction:
                 maps = self._device.put(sensitivities(to_host(images), SMOOTHING * float(self._finer.mean())))
             gridded = _combined(images, maps)
             if self._settings.method is Method.GRIDDING:
-                return self._finished(gridded, gridding_noise)
+                return replace(self._finished(gridded, gridding_noise), wide=self._surrounded(kspace))
             if self._settings.method is Method.LEAST_SQUARES:
                 return self._least_squares(gridded, maps, noise_std, gridding_noise)
             return self._total_variation(gridded, maps, gridding_noise, start)
+
+    def _surrounded(self, kspace: NDArray[np.complexfloating]) -> NDArray[np.complex64] | None:
+        if self._wide is None or len(kspace) > 1:
+            return None
+        return np.asarray(to_host(self._wide.grid(kspace)[0]), dtype=np.complex64)
 
     def _least_squares(
         self, gridded: DeviceArray, maps: DeviceArray | None, noise_std: NDArray[np.floating], gridding_noise: float

@@ -218,3 +218,17 @@ def test_nothing_of_an_archive_of_torch_export_is_unpickled(how, tmp_path) -> No
     with pytest.raises(BundleError, match=r"tiny\.pt2: cannot be loaded"):
         Denoiser(Bundle(changed))
     assert not sprung.exists()
+
+
+def test_a_network_sees_the_surroundings_of_an_image(build) -> None:
+    """Moved by two columns, an image shows what lay beside it."""
+    moved = Bundle(
+        build("return torch.roll(x, 2, 3)", input={"channels": "complex", "normalisation": "noise", "context": 3})
+    )
+    denoise = Denoiser(moved)
+    rng = np.random.default_rng(4)
+    wide = rng.standard_normal((MATRIX[0] + 10, MATRIX[1] + 10, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    proper = wide[5:-5, 5:-5]
+    np.testing.assert_allclose(denoise(wide, 1.0, surroundings=5), wide[5:-5, 3:-7], atol=1e-6)
+    np.testing.assert_allclose(denoise(proper, 1.0)[:, 2:], proper[:, :-2], atol=1e-6)
+    np.testing.assert_allclose(denoise(proper, 1.0)[:, :2], proper[:, 2:0:-1], atol=1e-6)  # mirrored

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import ChainError, RawDataError
-from nadenoise_core.mrd.image import known_facts
+from nadenoise_core.mrd.image import known_facts, pixels_of, wide_pixels_of
 
 pytestmark = [
     # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.
@@ -50,6 +50,25 @@ def test_nodes_give_the_same_as_one_process(cuts, scan, stages, run_chain, throu
     for start, end in zip((0, *cuts), (*cuts, None), strict=True):
         staged = through_node(node_xml(stages[start:end]), header, staged)
     assert exact(staged) == exact(fused)
+
+
+def test_nodes_hand_the_surroundings_on(scan, run_chain, through_node, node_xml, bundle_file) -> None:
+    measurement, items = scan
+    wider = ("reconstruct", {"surroundings": "12"})
+    header = measurement.header_xml()
+    path, sha256 = bundle_file(
+        "return x.roll(20, 3)", input={"channels": "complex", "normalisation": "noise", "context": 12}
+    )
+    network = ("denoise", {"bundle": str(path), "bundle_sha256": sha256, "device": "cpu"})
+    fused = run_chain(["accumulate", wider, network], header, items)
+    between = through_node(node_xml(["accumulate", wider]), header, items)
+    staged = through_node(node_xml([network]), header, between)
+    assert exact(staged) == exact(fused)
+    wide = wide_pixels_of(between[0])[0]
+    np.testing.assert_allclose(pixels_of(staged[1])[:, 8:20], wide[12:-12, :12], atol=1e-4)
+    assert "mirrored" not in str(known_facts(staged[1]).history)
+    mirrored = run_chain(["accumulate", "reconstruct", network], header, items)[1]
+    assert "mirrored=12" in str(known_facts(mirrored).history)
 
 
 def test_noise_scans_pass_between_nodes(measured, run_chain, through_node, node_xml):

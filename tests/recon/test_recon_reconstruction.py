@@ -133,3 +133,31 @@ def test_gpu_and_cpu_agree(method, field_map, coils, gpu, calf_scan, relative) -
     assert on_gpu.on_device.device.id == gpu.index  # cupy's
     np.testing.assert_array_equal(on_gpu.on_device.get(), on_gpu.image)
     np.testing.assert_allclose(on_gpu.noise_std, on_cpu.noise_std, rtol=1e-3)
+
+
+def test_what_lies_around_the_image_is_gridded_too() -> None:
+    """A ring of pixels beside the image, against the sum over the samples in double precision."""
+    matrix, width = (80, 80), 12
+    beyond = Ellipse((-88.0, 20.0), (9.0, 12.0), 0.3, 50.0)  # lies over the edge of the field of view
+    kspace, k = scan_of([LEG, beyond], matrix, (180.0, 180.0), PAPER_SPIRAL)
+    alone = Reconstruction(k, matrix, Settings(Method.GRIDDING), Device())
+    both = Reconstruction(k, matrix, Settings(Method.GRIDDING), Device(), surroundings=width)
+    std = np.full(PAPER_SPIRAL.interleaves, 0.1)
+    result = both(kspace, std)
+    np.testing.assert_array_equal(result.image, alone(kspace, std).image)
+    assert alone(kspace, std).wide is None
+    assert result.wide is not None and result.wide.shape == (104, 104)
+    np.testing.assert_allclose(result.wide[width:-width, width:-width], result.image, atol=2e-3)
+    weighted = (kspace[0] * alone._weights).ravel()
+    for row, column in ((-52, -52), (-45, 3), (20, -43), (51, 51)):
+        turns = k[..., 1].ravel().astype(float) * row + k[..., 0].ravel().astype(float) * column
+        assert result.wide[row + 52, column + 52] == pytest.approx(
+            np.sum(weighted * np.exp(2j * np.pi * turns)), abs=5e-3
+        )
+
+
+@pytest.mark.parametrize("method", [Method.LEAST_SQUARES, Method.TOTAL_VARIATION])
+def test_surroundings_are_of_gridding_alone(method) -> None:
+    kspace, k = scan_of([LEG], (80, 80), (180.0, 180.0), PAPER_SPIRAL)
+    made = Reconstruction(k, (80, 80), Settings(method), Device(), surroundings=12)
+    assert made(kspace, np.full(PAPER_SPIRAL.interleaves, 0.1)).wide is None
