@@ -107,7 +107,8 @@ class Denoise(Gadget):
         left: Residual | None = None
         faults: tuple[str, ...] = ()
         if np.iscomplexobj(result) and facts.noise_std > 0:
-            left = residual(pixels, result, facts.noise_std, facts.k_max * max(pixel_size(image)))
+            pixel = pixel_size(image)
+            left = residual(pixels, result, facts.noise_std, facts.k_max * max(pixel), pixel)
             faults = left.faults()
         for fault in faults:
             self.log.warning("the denoised image is not to be trusted: %s", fault)

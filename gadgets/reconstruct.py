@@ -168,12 +168,13 @@ class Reconstruct(Gadget):
                 for averaged, replica in zip(readouts.replicas, replicas, strict=True)
             ),
             announced=readouts.announced,
-            surroundings=0 if result.wide is None else self._surroundings,
+            surroundings=self._surroundings if result.wide is not None else 0,
             comments=(*remarks, *(["corrected by b0_map"] if self._b0 is not None else [])),
         ).after(self.name(), self.parameters.model_dump(exclude={"b0_map"}))
         field_of_view = (*encoding.field_of_view[::-1], self.scan.slice_thickness)
         planes = [replica.image for replica in replicas]
-        wide = None if result.wide is None else np.stack([made.wide for made in (result, *replicas)])
+        wides = [made.wide for made in (result, *replicas) if made.wide is not None]
+        wide = np.stack(wides) if wides else None
         image = new_image(result.image, header, field_of_view, index, facts, planes, wide)
         keep_on_device(image, result.on_device)
         return image
