@@ -97,6 +97,16 @@ SourceSettings = Annotated[
 ]
 
 
+class ObjectSettings(Section):
+    """What scenes are composed of, beside the images of the source."""
+
+    calves: Count = Field(1300, description="Virtual calves, none of which any evaluation uses.")
+    leaves: Count = Field(300, description="Bodies without anatomy.")
+    shapes: Count = Field(1500, description="Small structures.")
+    field_of_view: float = Field(180.0, gt=0, description="mm, in which calves are drawn.")
+    seed: int = Field(31, ge=0, description="The same seed draws the same.")
+
+
 class SplitSettings(Section):
     """Shares of the subjects."""
 
@@ -119,11 +129,13 @@ class DataSettings(Section):
     matrix: int = Field(80, ge=16, le=1024, description="Pixels a side of the images that the network is made for.")
     split: SplitSettings = SplitSettings()
     seed: int = Field(1, ge=0, description="Which subjects fall into which part of the split.")
+    objects: ObjectSettings | None = Field(None, description="For pairs of scenes; null: none.")
 
     @property
     def fingerprint(self) -> str:
         """Checksum of all that decides the content of the cache, but for the images themselves."""
-        said = self.model_dump(mode="json", exclude={"cache"})
+        # Without objects, as before there were any.
+        said = self.model_dump(mode="json", exclude={"cache"} if self.objects else {"cache", "objects"})
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -174,7 +186,33 @@ class QuantitativePairSettings(Section):
     spiral: SpiralSettings = SpiralSettings()
 
 
-PairSettings = Annotated[PaperPairSettings | QuantitativePairSettings, Field(discriminator="kind")]
+class ScenePairSettings(Section):
+    """Complex scans in units of the noise: bodies, tubes and laid-in structures, two noise draws of each."""
+
+    kind: Literal["scenes"]
+    averages: Counts = Field((5, 150), description="Averages that the bundle is offered for.")
+    drawn: Range = Field((4.0, 200.0), description="Averages that are drawn, log-uniform.")
+    peak_snr: Range = Field((2.5, 80.0), description="Largest signal over noise that the bundle is offered for.")
+    context: int = Field(12, ge=0, le=64, description="Pixels around the image that the network sees, on every side.")
+    noise: float = Field(58.0, gt=0, description="Of one average, mmol/L, of the real part.")
+    noise_spread: float = Field(0.2, ge=0, description="Standard deviation of its logarithm.")
+    kinds: tuple[float, float, float] = Field((0.5, 0.47, 0.03), description="Shares of calves, limbs and leaves.")
+    bright: Share = Field(0.05, description="Of limbs that are two to seven times as strong, as cartilage is.")
+    tubes: Count = Field(6, description="Reference tubes at most.")
+    no_tubes: Share = Field(0.1, description="Of scenes without any.")
+    diameter: Range = Field((12.0, 30.0), description="Of the tubes, mm.")
+    brightest: Range = Field((50.0, 150.0), description="Level of the brightest tube, mmol/L, log-uniform.")
+    weakest: float = Field(8.0, gt=0, description="Least level of any tube, mmol/L.")
+    structures: Count = Field(3, description="Small structures that are laid in, at most.")
+    visibility: Range = Field((2.0, 40.0), description="Contrast-to-noise ratios of most of them, log-uniform.")
+    level: Range = Field((4.0, 120.0), description="Of the others, mmol/L, log-uniform.")
+    blurred: Share = Field(0.3, description="Of scenes off resonance, and of scenes that decay.")
+    off_resonance: float = Field(8.0, ge=0, description="Hz, standard deviation.")
+    decay: Range = Field((6.0, 40.0), description="T2*, ms, log-uniform.")
+    spiral: SpiralSettings = SpiralSettings()
+
+
+PairSettings = Annotated[PaperPairSettings | QuantitativePairSettings | ScenePairSettings, Field(discriminator="kind")]
 
 
 class NetworkSettings(Section):
@@ -186,16 +224,38 @@ class NetworkSettings(Section):
     zero_init: bool = Field(False, description="Start as the identity: the last convolution is zero.")
     momentum: float = Field(0.01, gt=0, le=1, description="Of batch normalisation, in torch's sense.")
     keep: float = Field(0.0, ge=0, description="Pixels; structure wider than this is left as measured. 0: none.")
+    levels: tuple[Count, ...] | None = Field(
+        None, min_length=2, max_length=6, description="A U-shaped network instead: filters of each resolution."
+    )
+    depths: tuple[Count, ...] = Field((1, 1, 1, 2), description="Its residual blocks of each resolution.")
+
+    @model_validator(mode="after")
+    def _alike(self) -> NetworkSettings:
+        if self.levels is not None and len(self.levels) != len(self.depths):
+            raise ValueError(f"{len(self.levels)} levels need as many depths, not {len(self.depths)}")
+        return self
+
+
+class CrossSettings(Section):
+    """Weights of the parts of the cross loss beside the mean square error of 1."""
+
+    fine: float = Field(1.0, ge=0, description="Of fine structure.")
+    structure: float = Field(0.4, ge=0, description="Of the relative change of laid-in structures.")
+    seen: Range = Field((2.5, 5.0), description="Contrast-to-noise ratios where they begin to count, and do in full.")
+    tube: float = Field(1.0, ge=0, description="Of the change of tubes in noise standard deviations.")
+    squares: float = Field(0.02, ge=0, description="Of means over squares.")
+    start: Share = Field(0.2, description="Part of the run before which only the square error and squares count.")
 
 
 class LossSettings(Section):
     """What is minimised."""
 
-    name: Literal["paper", "mse", "multiscale"] = Field("paper", description="See `training.fitting.loss`.")
+    name: Literal["paper", "mse", "multiscale", "cross"] = Field("paper", description="See `training.fitting.loss`.")
     distance: Literal["image", "batch"] = Field(
         "image", description="The paper's Jensen-Shannon distance: of each image, or of each micro-batch."
     )
     weight: float = Field(0.3, ge=0, description="Of that distance beside 1 - SSIM.")
+    cross: CrossSettings = CrossSettings()
 
 
 class FitSettings(Section):
@@ -249,9 +309,18 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        needed = {"paper": "paper", "multiscale": "quantitative"}.get(self.loss.name, self.pairs.kind)
+        needed = {"paper": "paper", "multiscale": "quantitative", "cross": "scenes"}.get(
+            self.loss.name, self.pairs.kind
+        )
         if needed != self.pairs.kind:
             raise ValueError(f"loss.name {self.loss.name} needs pairs.kind {needed}, not {self.pairs.kind}")
+        if self.pairs.kind == "scenes":
+            if self.loss.name != "cross":
+                raise ValueError(f"pairs.kind scenes needs loss.name cross, not {self.loss.name}")
+            if self.data.objects is None:
+                raise ValueError("pairs.kind scenes needs data.objects")
+            if (self.fit.micro_batch or self.fit.batch) % 2:
+                raise ValueError("pairs.kind scenes has two images of an object: batch and micro_batch must be even")
         return self
 
     @property
@@ -265,11 +334,12 @@ class Config(Section):
         return 1 if self.pairs.kind == "paper" else 2
 
     @property
-    def input_format(self) -> dict[str, str]:
+    def input_format(self) -> dict[str, Any]:
         """What the network takes, as bundles name it."""
         if self.pairs.kind == "paper":
             return {"channels": "magnitude", "normalisation": "range"}
-        return {"channels": "complex", "normalisation": "noise"}
+        context = {"context": self.pairs.context} if self.pairs.kind == "scenes" else {}
+        return {"channels": "complex", "normalisation": "noise", **context}
 
     def plain(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""

@@ -23,7 +23,7 @@ LARGEST_AT_EDGES = 1.3
 LARGEST_MEAN = 4.0
 
 # Radius, mm, to what noise alone reaches in 3 of 1000 images of 80 x 80, standard deviations.
-DISCS = {1.5: 4.94, 2.5: 4.87, 3.5: 4.74, 5.0: 3.9}
+DISCS = {1.5: 4.94, 2.5: 4.87, 3.5: 4.74, 5.0: 4.0}
 LINE, LINE_LIMIT, DIRECTIONS = (20.0, 2.0), 5.1, 6  # length and width, mm; as for discs; over half a turn
 
 _ROUNDING = 1e-6  # of the power of noise

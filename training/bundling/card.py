@@ -44,8 +44,7 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         f"| file | {' or '.join(f'`{name}`, {size / 1000:.0f} kB' for name, size in sizes.items())} |",
         f"| input | {metadata['input']['channels']} image, {unit[metadata['input']['normalisation']]} |",
         f"| made for | {columns} x {rows} pixels, {low} to {high} averages |",
-        f"| network | {config['network']['blocks']} residual blocks of {config['network']['filters']} filters, "
-        f"tail {config['network']['tail']}, keep {training['keep']:g} |",
+        f"| network | {_network(config['network'], training['keep'])} |",
         f"| images | {counts}; from {config['data']['source']['kind']}{f' ({skipped})' if skipped else ''} |",
         f"| loss | {config['loss']['name']} |",
         f"| fit | best epoch {training['epoch']} of at most {config['fit']['epochs']}{limit}: step {training['step']}, "
@@ -84,6 +83,13 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
+def _network(network: Mapping[str, Any], keep: float) -> str:
+    if network.get("levels"):
+        levels, depths = (", ".join(map(str, network[name])) for name in ("levels", "depths"))
+        return f"U-shaped, {levels} filters, {depths} residual blocks"
+    return f"{network['blocks']} residual blocks of {network['filters']} filters, tail {network['tail']}, keep {keep:g}"
+
+
 def _limits(metadata: Mapping[str, Any]) -> list[str]:
     """What the network was not made for."""
     source = metadata["training"]["configuration"]["data"]["source"]["kind"]
@@ -105,6 +111,7 @@ def _start(start: Mapping[str, Any]) -> str:
     if "bundle" in start:
         return f"the bundle {start['bundle']} {start['version']} (sha256 {start['sha256'][:12]}...)"
     pairs = start["configuration"]["pairs"]
-    kind = f"pairs of {pairs['averages']} averages" if pairs["kind"] == "paper" else "quantitative pairs"
+    kinds = {"paper": f"pairs of {pairs['averages']} averages", "scenes": "scenes"}
+    kind = kinds.get(pairs["kind"], "quantitative pairs")
     words = f"the network of step {start['step']}, {start['minutes']:.1f} minutes, of a fit on {kind}"
     return f"{words}, begun with {_start(start['tuning']['start'])}" if "tuning" in start else words

@@ -30,6 +30,7 @@ from training.data.kspace import SpiralNoise
 from training.evaluation.calves import SEED
 from training.evaluation.evaluate import evaluate
 from training.network.model import Model
+from training.network.residual import normalisation_layers
 from training.network.run import Run, load_best
 
 FORMAT = 1
@@ -63,23 +64,24 @@ def describe_run(
     """
     config = run.config
     pairs = config.pairs
-    if pairs.kind == "quantitative":
+    if pairs.kind != "paper":
         low, high = pairs.averages
         aim = f"complex 23Na spiral images in units of their noise; one for {low} to {high} averages"
     else:
         low = high = pairs.averages
         aim = f"magnitude 23Na spiral images, paper's scale, {low} averages"
     described = SOURCE_WORDS[config.data.source.kind]
+    shape = "Residual" if config.network.levels is None else "U-shaped"
     return {
         "format": FORMAT,
         "name": name,
         "version": version,
-        "description": f"Residual CNN for {aim}. Trained on {described} with reference tubes.",
+        "description": f"{shape} CNN for {aim}. Trained on {described} with reference tubes.",
         "licence": "MIT",
         "input": config.input_format,
         "matrix": [config.data.matrix, config.data.matrix],
         "averages": [low, high],
-        "peak_snr": list(pairs.peak_snr) if pairs.kind == "quantitative" else None,
+        "peak_snr": list(pairs.peak_snr) if pairs.kind != "paper" else None,
         "training": {
             "keep": keep,
             **run.plain(),
@@ -171,7 +173,10 @@ def write_bundle(
 def _save_torchscript(network: nn.Module, path: Path, channels: int, extra: dict[str, str]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        scripted = torch.jit.freeze(torch.jit.script(network))
+        scripted = torch.jit.script(network)
+        # Freezing folds normalisation into convolutions. Without any, the weights stay what can be trained on.
+        if normalisation_layers(network):
+            scripted = torch.jit.freeze(scripted)
         torch.jit.save(scripted, str(path), _extra_files=extra)
 
 

@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nadenoise_core.files import whole_file
 from training.config import DataSettings
+from training.data.objects import Objects
 from training.errors import DataError
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
 _ARRAYS = ("image", "clearance", "muscle", "subject")
+_OBJECTS = ("bodies", "clearance", "kinds", "shapes")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Provenance(BaseModel):
         images, subjects: how many in each part of the split.
         sha256: checksum of the images of each part.
         skipped: reason to the number of files or series that were skipped for it.
+        objects_sha256: checksum of what scenes are composed of, beside images; None: nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +92,7 @@ class Provenance(BaseModel):
     subjects: dict[str, int]
     sha256: dict[str, str]
     skipped: dict[str, int]
+    objects_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Cache:
 
     parts: Mapping[str, Images]
     provenance: Provenance
+    objects: Objects | None = None
 
 
 def write_cache(path: Path, cache: Cache) -> None:
@@ -110,6 +115,10 @@ def write_cache(path: Path, cache: Cache) -> None:
             for name in _ARRAYS:
                 if (array := getattr(images, name)) is not None:
                     file.create_dataset(f"{part}/{name}", data=array, compression=1, shuffle=True)
+        if cache.objects is not None:
+            for name in _OBJECTS:
+                data = getattr(cache.objects, name)
+                file.create_dataset(f"objects/{name}", data=data, compression=1, shuffle=True)
         file.attrs["provenance"] = cache.provenance.model_dump_json()
 
 
@@ -154,11 +163,15 @@ def read_cache(path: Path, settings: DataSettings, preparation: int) -> Cache:
     try:
         with h5py.File(path, "r") as file:
             parts = {part: _read_part(file[part]) for part in PARTS}
+            objects = None
+            if provenance.objects_sha256 is not None:
+                objects = Objects(*(file[f"objects/{name}"][()] for name in _OBJECTS))
     except (OSError, KeyError, RuntimeError, ValueError):
         raise DataError(f"{path}: the cache is damaged: not all images can be read; {_AGAIN}") from None
-    if {part: images.checksum() for part, images in parts.items()} != provenance.sha256:
+    sound = objects is None or objects.checksum() == provenance.objects_sha256
+    if not sound or {part: images.checksum() for part, images in parts.items()} != provenance.sha256:
         raise DataError(f"{path}: the cache is damaged: its images have another checksum than it says; {_AGAIN}")
-    return Cache(parts, provenance)
+    return Cache(parts, provenance, objects)
 
 
 _AGAIN = "make it again with `nadenoise-train prepare CONFIG --overwrite`"

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from nadenoise_core.phantom import fourier, random_calf
-from training.data.images import prepare_image
+from training.config import ObjectSettings
 from training.data.kspace import centred_fft, centred_ifft
-from training.data.objects import SHAPE_SIZE
-from training.sources.anatomy import draw_limb
-from training.sources.base import Slice
+from training.data.objects import KINDS, SHAPE_SIZE, Objects
 
 Image = NDArray[np.float32]
 
 _FINE = 6  # subpixels along a side of a pixel
-_LIMB_LEVEL = 21.0  # mmol/L that a limb of level 1 gets
+CALF_SEEDS = 1_000_000  # and above; every evaluation has seeds below
+
+
+def draw_objects(settings: ObjectSettings, matrix: int, progress: Callable[[int, int], None]) -> Objects:
+    """Calves, leaves and shapes of the settings; limbs come from the source of images."""
+    pixel = settings.field_of_view / matrix
+    total = settings.calves + settings.leaves + settings.shapes
+    calves = [draw_calf(CALF_SEEDS + settings.seed * 100_000 + n, matrix, pixel) for n in range(settings.calves)]
+    progress(settings.calves, total)
+    leaves = [draw_leaves((settings.seed, 1, number), matrix) for number in range(settings.leaves)]
+    progress(settings.calves + settings.leaves, total)
+    shapes = [draw_shape((settings.seed, 2, number)) for number in range(settings.shapes)]
+    bodies = calves + leaves
+    return Objects(
+        np.stack([image for image, _ in bodies]).astype(np.float16),
+        np.stack([clearance for _, clearance in bodies]).astype(np.float16),
+        np.repeat([KINDS.index("calf"), KINDS.index("leaves")], [len(calves), len(leaves)]),
+        np.stack(shapes).astype(np.float16),
+    )
 
 
 def draw_calf(seed: int, matrix: int, pixel: float) -> tuple[Image, Image]:
-    """Image and clearance of a virtual calf without its tubes, its concentrations wider than those of volunteers."""
+    """Image and clearance of a virtual calf without its tubes.
+
+    Half have the concentrations of volunteers, half any that patients may have.
+    """
     rng = np.random.default_rng((seed, 17))
     muscle, skin = float(rng.uniform(10, 34)), float(rng.uniform(6, 36))
-    calf = random_calf(seed, muscle=muscle, skin=skin).without_tubes()
+    unusual = {"muscle": muscle, "skin": skin} if seed % 2 else {}
+    calf = random_calf(seed, **unusual).without_tubes()
     axis = (np.arange(matrix) - matrix // 2) / (matrix * pixel)
     kx, ky = np.meshgrid(axis, axis)
     spectrum = fourier(calf.ellipses, np.stack([kx, ky], axis=-1)) / pixel**2
@@ -34,15 +56,6 @@ def draw_calf(seed: int, matrix: int, pixel: float) -> tuple[Image, Image]:
     cos, sin = np.cos(outline.angle), np.sin(outline.angle)
     outside = np.hypot((cos * x + sin * y) / axes[0], (cos * y - sin * x) / axes[1]) > 1
     return image, distance_transform_edt(outside).astype(np.float32)
-
-
-def draw_body_of_limb(seed: tuple[int, ...], matrix: int) -> tuple[Image, Image]:
-    """Image and clearance of a limb of the generator, in sodium's range."""
-    limb = draw_limb(seed)
-    prepared = prepare_image(
-        Slice(limb.image, outline=limb.outline, muscle=limb.muscle, level=limb.muscle_level), matrix
-    )
-    return prepared.image * np.float32(_LIMB_LEVEL), prepared.clearance
 
 
 def draw_leaves(seed: tuple[int, ...], matrix: int) -> tuple[Image, Image]:

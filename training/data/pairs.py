@@ -48,6 +48,8 @@ def make_pairs(settings: PairSettings, images: Images, noise: SpiralNoise, seed:
     """
     if isinstance(settings, QuantitativePairSettings):
         return QuantitativePairs(images, noise, settings)
+    if not isinstance(settings, PaperPairSettings):
+        raise ValueError("scenes are no pairs")
     return ScaledPaperPairs(PaperPairs(images, noise, settings, seed), settings.averages)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import nadenoise_core
 from training.config import DataSettings, SplitSettings
 from training.data.cache import PARTS, Cache, Images, Provenance, read_cache, write_cache
+from training.data.drawing import draw_objects
 from training.data.images import PreparedImage, prepare_image
 from training.errors import DataError
 from training.sources import Journal, Slice, open_source
@@ -51,6 +52,7 @@ def prepare(settings: DataSettings, journal: Journal) -> Cache:
     numbers = split_subjects(len(keys), settings.split, settings.seed)
     parts = {part: _images([subjects[keys[number]] for number in numbers[part]], numbers[part]) for part in PARTS}
     checksums = [prepared.sha256 for key in keys for prepared in subjects[key]]
+    objects = draw_objects(settings.objects, settings.matrix, journal.progress) if settings.objects else None
     provenance = Provenance(
         preparation=PREPARATION,
         nadenoise=nadenoise_core.__version__,
@@ -61,8 +63,9 @@ def prepare(settings: DataSettings, journal: Journal) -> Cache:
         subjects={part: len(numbers[part]) for part in PARTS},
         sha256={part: images.checksum() for part, images in parts.items()},
         skipped=journal.reasons(),
+        objects_sha256=None if objects is None else objects.checksum(),
     )
-    cache = Cache(parts, provenance)
+    cache = Cache(parts, provenance, objects)
     write_cache(settings.cache, cache)
     return cache
 

@@ -54,7 +54,7 @@ class Scanner:
         self.matrix = matrix
         self.device = device
         self.times = torch.tensor(readout.times, dtype=torch.float32, device=device)
-        self._weights = torch.tensor(readout.weights, dtype=torch.float32, device=device)
+        self.weights = torch.tensor(readout.weights, dtype=torch.float32, device=device)
 
     @property
     def samples(self) -> int:
@@ -65,16 +65,13 @@ class Scanner:
         """(images, matrix, matrix) complex64 to (images, samples)."""
         if self.device.type == "cpu":
             return torch.from_numpy(np.asarray(self._nufft.forward(images.numpy())))
-        real, imaginary = self._waves
-        # exp(-2 pi i k.r) is the conjugate of what grids.
-        return _product(real.T, -imaginary.T, images.flatten(1))
+        return dense_sample(self, images)
 
     def grid(self, samples: Tensor) -> Tensor:
         """(images, samples) complex64 to (images, matrix, matrix), density compensated."""
-        weighted = samples * self._weights
         if self.device.type == "cpu":
-            return torch.from_numpy(np.asarray(self._nufft.adjoint(weighted.numpy())))
-        return _product(*self._waves, weighted).reshape(-1, self.matrix, self.matrix)
+            return torch.from_numpy(np.asarray(self._nufft.adjoint((samples * self.weights).numpy())))
+        return dense_grid(self, samples)
 
     def noise(self, generator: torch.Generator, images: int) -> Tensor:
         """White noise (images, samples), which an image shows with standard deviation 1 of real and imaginary part."""
@@ -88,7 +85,7 @@ class Scanner:
         return Nufft(self.readout.trajectory, (self.matrix, self.matrix))
 
     @cached_property
-    def _waves(self) -> tuple[Tensor, Tensor]:
+    def waves(self) -> tuple[Tensor, Tensor]:
         """Real and imaginary part of exp(2 pi i k.r), (pixels, samples) each."""
         axis = torch.arange(self.matrix, device=self.device, dtype=torch.float64) - self.matrix // 2
         k = torch.tensor(self.readout.trajectory, dtype=torch.float64, device=self.device)
@@ -96,6 +93,18 @@ class Scanner:
         turns = (rows[:, None] + columns[None]).flatten(0, 1)
         phase = 2 * torch.pi * (turns - turns.round())
         return torch.cos(phase).float(), torch.sin(phase).float()
+
+
+def dense_sample(scanner: Scanner, images: Tensor) -> Tensor:
+    """`Scanner.sample` as matrix products."""
+    real, imaginary = scanner.waves
+    # exp(-2 pi i k.r) is the conjugate of what grids.
+    return _product(real.T, -imaginary.T, images.flatten(1))
+
+
+def dense_grid(scanner: Scanner, samples: Tensor) -> Tensor:
+    """`Scanner.grid` as matrix products."""
+    return _product(*scanner.waves, samples * scanner.weights).reshape(-1, scanner.matrix, scanner.matrix)
 
 
 def _product(real: Tensor, imaginary: Tensor, vectors: Tensor) -> Tensor:

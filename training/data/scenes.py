@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from training.config import ScenePairSettings
 from training.data.objects import SHAPE_SIZE, Objects
 from training.data.scanner import Scanner
 
@@ -33,46 +34,6 @@ _FLIPS = (_mirrored, _upside_down, _transposed)  # each or not: the eight symmet
 
 
 @dataclass(frozen=True)
-class SceneSettings:
-    """What scenes are drawn from.
-
-    Attributes:
-        averages: least and most, log-uniform.
-        noise: mmol/L of one average, of the real part; `noise_spread` is the standard deviation of its logarithm.
-        kinds: shares of calves, limbs and leaves.
-        tubes: how many at most; a share `no_tubes` of scenes has none.
-        tube_diameter: mm.
-        brightest: mmol/L of the brightest tube, log-uniform.
-        weakest: mmol/L, least of any tube.
-        structures: how many at most are laid in.
-        visibility: contrast-to-noise ratios between which most structures are drawn, log-uniform.
-        level: mmol/L between which the others are drawn, log-uniform.
-        bright: share of limbs that are two to seven times as strong, as cartilage and fluid are.
-        off_resonance: Hz, standard deviation; of a share `blurred` of scenes.
-        decay: ms, least and most of T2* of a share `blurred` of scenes.
-        crop: pixels a side of what is given to the network.
-    """
-
-    averages: tuple[float, float] = (4, 200)
-    noise: float = 58.0
-    noise_spread: float = 0.2
-    kinds: tuple[float, float, float] = (0.5, 0.47, 0.03)
-    tubes: int = 6
-    no_tubes: float = 0.1
-    tube_diameter: tuple[float, float] = (12.0, 30.0)
-    brightest: tuple[float, float] = (50.0, 150.0)
-    weakest: float = 8.0
-    structures: int = 3
-    visibility: tuple[float, float] = (2.0, 40.0)
-    level: tuple[float, float] = (4.0, 120.0)
-    bright: float = 0.05
-    blurred: float = 0.3
-    off_resonance: float = 8.0
-    decay: tuple[float, float] = (6.0, 40.0)
-    crop: int = 80
-
-
-@dataclass(frozen=True)
 class Batch:
     """Two noise draws of every object.
 
@@ -90,6 +51,16 @@ class Batch:
     tubes: Tensor
     structures: Tensor
 
+    def __len__(self) -> int:
+        """Number of images, two an object."""
+        return len(self.noisy)
+
+    def objects(self, first: int, last: int) -> Batch:
+        """Those of some of the objects."""
+        part = slice(first, last)
+        noisy = self.noisy[2 * first : 2 * last]
+        return Batch(noisy, self.clean[part], self.body[part], self.tubes[part], self.structures[part])
+
 
 class Scenes:
     """Composes scenes and scans them.
@@ -101,10 +72,11 @@ class Scenes:
         pixel: mm.
     """
 
-    def __init__(self, objects: Objects, scanner: Scanner, settings: SceneSettings, pixel: float) -> None:
+    def __init__(self, objects: Objects, scanner: Scanner, settings: ScenePairSettings, pixel: float) -> None:
         self.scanner = scanner
         self.settings = settings
         self.pixel = pixel
+        self.crop = objects.bodies.shape[-1]
         self.device = scanner.device
         self.bodies = torch.from_numpy(objects.bodies).to(self.device)
         self.clearance = torch.from_numpy(objects.clearance).to(self.device)
@@ -122,7 +94,7 @@ class Scenes:
         settings = self.settings
         body, clearance = self._bodies(draw)
         quantile = (torch.randperm(objects, generator=generator, device=self.device) + draw.uniform(0, 1)) / objects
-        averages = settings.averages[0] * (settings.averages[1] / settings.averages[0]) ** quantile
+        averages = settings.drawn[0] * (settings.drawn[1] / settings.drawn[0]) ** quantile
         noise = settings.noise * averages**-0.5 * torch.exp(settings.noise_spread * draw.normal())
         tubes = self._tubes(draw, clearance)
         total = body + tubes.sum(1)
@@ -164,7 +136,7 @@ class Scenes:
         """Tubes beside the body that do not overlap, (objects, tubes, matrix, matrix) mmol/L."""
         settings = self.settings
         reach = (self.rows**2 + self.columns**2).sqrt()
-        low, high = (diameter / (2 * self.pixel) for diameter in settings.tube_diameter)
+        low, high = (diameter / (2 * self.pixel) for diameter in settings.diameter)
         count = torch.where(draw.uniform(0, 1) < settings.no_tubes, 0, 1 + draw.integer(settings.tubes))
         same, size = draw.uniform(0, 1) < 0.5, draw.uniform(low, high)
         brightest = torch.exp(draw.uniform(*map(math.log, settings.brightest)))
@@ -265,17 +237,17 @@ class Scenes:
 
     def _corner(self, draw: _Draw) -> Tensor:
         """Row and column where the crop of each object begins, (objects, 2)."""
-        room = self.scanner.matrix - self.settings.crop + 1
+        room = self.scanner.matrix - self.crop + 1
         return torch.stack([draw.integer(room), draw.integer(room)], dim=1)
 
     def _cropped(self, images: Tensor, corner: Tensor) -> Tensor:
         """The crop of (objects, ..., matrix, matrix)."""
-        within = torch.arange(self.settings.crop, device=self.device)
+        within = torch.arange(self.crop, device=self.device)
         rows, columns = (corner[:, axis, None] + within for axis in (0, 1))
         index = rows[:, :, None] * self.scanner.matrix + columns[:, None, :]
         flat = images.flatten(-2)
         index = index.flatten(1).view(len(images), *[1] * (images.ndim - 3), -1).expand(*flat.shape[:-1], -1)
-        return flat.gather(-1, index).reshape(*images.shape[:-2], self.settings.crop, self.settings.crop)
+        return flat.gather(-1, index).reshape(*images.shape[:-2], self.crop, self.crop)
 
 
 class _Draw:

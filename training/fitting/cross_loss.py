@@ -10,51 +10,35 @@ over squares.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from training.config import CrossSettings
 from training.data.scenes import Batch
 
 FINE = 2.0  # pixels: fine structure is what a Gaussian of this width takes away
 VISIBLE = 0.25  # mean square of fine structure that counts half, in noise variances
 SQUARES = (2, 4, 8, 16)  # pixels
+RISE = 0.05  # part of the run over which the other parts come in
 SMALL = 3.0  # by how much more the contrast-to-noise ratio of a structure of one pixel must be
 
 
-@dataclass(frozen=True)
-class CrossSettings:
-    """Weights of the parts beside the mean square error of 1.
-
-    Attributes:
-        fine: of fine structure.
-        structure: of the relative change of laid-in structures.
-        seen: contrast-to-noise ratios at which a structure begins to count, and at which it counts in full.
-        tube: of the change of tubes in noise standard deviations.
-        squares: of means over squares.
-    """
-
-    fine: float = 1.0
-    structure: float = 0.5
-    seen: tuple[float, float] = (2.5, 5.0)
-    tube: float = 1.0
-    squares: float = 0.02
-
-
-def cross_loss(output: Tensor, batch: Batch, settings: CrossSettings, share: float = 1.0) -> Tensor:
+def cross_loss(output: Tensor, batch: Batch, settings: CrossSettings, progress: float = 1.0) -> Tensor:
     """Mean over the objects of a batch.
 
     Args:
         output: (2 objects, 2, rows, columns), of `batch.noisy`.
         batch: what it was made from.
         settings: weights.
-        share: 0 to 1, of the weights of fine structure, structures and tubes.
+        progress: of the run, 0 to 1; fine structure, structures and tubes count from `settings.start` on, and soon
+            in full.
     """
     first, second = output[::2] - batch.clean, output[1::2] - batch.clean
     square = (first.square() + second.square()).mean((1, 2, 3)) / 2
     parts = settings.squares * _squares(first, second)
+    share = min((progress - settings.start) / RISE, 1.0)
     if share > 0:
         parts = parts + share * (
             settings.fine * _fine(first, second, batch)

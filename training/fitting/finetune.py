@@ -73,7 +73,7 @@ def finetune(
         RawDataError: a raw file that cannot be read.
         DataError: averages that cannot be used, or a network for magnitude images.
     """
-    if start.config.pairs.kind != "quantitative":
+    if start.config.pairs.kind == "paper":
         raise DataError(
             "the network to begin with is for magnitude images, whose noise has a mean of its own; only complex "
             "networks can be fine-tuned on repeats"
@@ -86,7 +86,7 @@ def finetune(
     training, validation = (RepeatPairs(part, (low, high), EPOCH_PAIRS) for part in hold_out(scans, seed))
     tuning = Tuning(
         start.weights,
-        repeat_loss(SCALES if config.loss.name == "multiscale" else (1,)),
+        repeat_loss((1,) if config.loss.name == "mse" else SCALES),
         {
             "method": "Noise2Noise",
             "averages": [low, high],
@@ -123,4 +123,4 @@ def _read_scans(
 
 def _served(config: Config) -> tuple[int, int]:
     pairs = config.pairs
-    return pairs.averages if pairs.kind == "quantitative" else (pairs.averages, pairs.averages)
+    return (pairs.averages, pairs.averages) if pairs.kind == "paper" else pairs.averages

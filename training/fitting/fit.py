@@ -25,15 +25,15 @@ from torch import Tensor, nn
 
 from nadenoise_core.errors import NadenoiseError
 from training.config import Config
-from training.data.batches import Batches, Purpose, fixed_batches
-from training.data.pairs import Pairs
+from training.data.batches import Purpose
 from training.fitting.checkpoint import read_checkpoint, write_checkpoint
 from training.fitting.ema import ema_of
-from training.fitting.loss import Loss, make_loss
+from training.fitting.loss import make_loss
 from training.fitting.ranks import Rank
 from training.fitting.runlog import Row, RunLog
+from training.fitting.samples import SampleLoss, Source, anew, as_sample, batches_of, held_out, noisy_of
 from training.fitting.schedule import learning_rate
-from training.fitting.step import Parts, Stepper, Steps, placed, share_out, tensors
+from training.fitting.step import Parts, Stepper, Steps, share_out
 from training.fitting.validation import Best, Validation
 from training.network.residual import estimate_statistics
 from training.network.run import BEST, Run, build_network, save_state
@@ -59,7 +59,7 @@ class Tuning:
     """
 
     weights: Mapping[str, Tensor]
-    loss: Loss
+    loss: SampleLoss
     described: Mapping[str, Any]
 
 
@@ -69,7 +69,7 @@ class Fit:
     Args:
         out: folder of the checkpoint, the best network and the log; a checkpoint in it is gone on from.
         config: of the run.
-        training, validation: pairs.
+        training, validation: pairs, or scenes.
         data: part of the split to checksum of its images.
         rank: of this process among those that share the work.
         tuning: of a network that is there.
@@ -83,8 +83,8 @@ class Fit:
         self,
         out: Path,
         config: Config,
-        training: Pairs,
-        validation: Pairs,
+        training: Source,
+        validation: Source,
         data: Mapping[str, str] | None = None,
         rank: Rank | None = None,
         tuning: Tuning | None = None,
@@ -94,7 +94,7 @@ class Fit:
         self.settings = config.fit
         self.data = dict(data or {})
         self.rank = rank or Rank()
-        self.batches = Batches(training, self.settings.batch, self.settings.seed)
+        self.batches = batches_of(training, self.settings.batch, self.settings.seed)
         self.places = share_out(config, self.rank)
         self.tuning = tuning
         loss = make_loss(config.loss) if tuning is None else tuning.loss
@@ -109,8 +109,7 @@ class Fit:
         self.best = Best()
         self.stepper = Stepper(self.network, loss, self.settings, self.rank)
         self._resume()
-        held_out = fixed_batches(validation, self.settings.validation_images, self.settings.batch, self.settings.seed)
-        self.validation = Validation(held_out, loss, self.rank)
+        self.validation = Validation(held_out(validation, self.settings), loss, self.rank)
         self.start_loss = math.inf if tuning is None else self._judge_start(tuning)
 
     @property
@@ -169,7 +168,7 @@ class Fit:
 
     def train_step(self, parts: Parts) -> Tensor:
         """One step on the micro-batches of this process; the mean loss of all processes."""
-        loss = self.stepper.take(parts, self.learning_rate, self.frozen)
+        loss = self.stepper.take(parts, self.learning_rate, self.frozen, self.progress)
         self.step += 1
         if self.ema is not None:
             self.ema.update_parameters(self.network)
@@ -205,10 +204,9 @@ class Fit:
 
     def _freeze_statistics(self) -> None:
         """Estimate the statistics anew, on pairs of their own; every process does the same."""
-        batches = Batches(self.batches.pairs, self.settings.batch, self.settings.seed, Purpose.STATISTICS)
-        everything = range(self.settings.batch)
-        drawn = (tensors(batches.part(step, everything))[0] for step in range(STATISTICS_BATCHES))
-        estimate_statistics(self.network, (placed(noisy, self.rank.device) for noisy in drawn))
+        batches, everything = anew(self.batches, Purpose.STATISTICS), range(self.settings.batch)
+        drawn = (as_sample(batches.part(step, everything)) for step in range(STATISTICS_BATCHES))
+        estimate_statistics(self.network, (noisy_of(sample, self.rank.device) for sample in drawn))
         # From here on both share one set of statistics; the EMA's weights follow within its memory.
         if self.ema is not None:
             for mine, theirs in zip(self.ema.module.buffers(), self.network.buffers(), strict=True):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from training.config import LossSettings
+from training.config import CrossSettings, LossSettings
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -109,8 +109,10 @@ def paper_loss(
     return 1 - structural_similarity(output, clean).mean() + weight * distance
 
 
-def make_loss(settings: LossSettings) -> Loss:
-    """The loss that the settings name, of (output, clean, noisy); the mean over images."""
+def make_loss(settings: LossSettings) -> Loss | CrossSettings:
+    """The loss that the settings name, of (output, clean, noisy), the mean over images; the weights of a cross loss."""
+    if settings.name == "cross":
+        return settings.cross
     if settings.name == "mse":
         return lambda output, clean, noisy: mean_square_error(output, clean)
     if settings.name == "multiscale":

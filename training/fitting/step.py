@@ -8,31 +8,31 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from training.config import Config, FitSettings
-from training.data.batches import Batch, Batches
+from training.data.batches import Batches
+from training.data.scene_batches import SceneBatches
 from training.errors import ConfigError
-from training.fitting.loss import Loss
 from training.fitting.ranks import Rank
+from training.fitting.samples import Sample, SampleLoss, as_sample, loss_of, noisy_of
 from training.fitting.statistics import MicroBatchStatistics, use_running_statistics
 
-Parts = list[tuple[Tensor, Tensor]]  # noisy and clean of each micro-batch of a process
+Parts = list[Sample]  # the micro-batches of a process
 
 
 @dataclass(frozen=True)
 class Steps(Dataset[Parts]):
     """The micro-batches that one process takes of every step."""
 
-    batches: Batches
+    batches: Batches | SceneBatches
     places: tuple[range, ...]
 
     def __getitem__(self, step: int) -> Parts:
-        return [tensors(self.batches.part(step, places)) for places in self.places]
+        return [as_sample(self.batches.part(step, places)) for places in self.places]
 
     def load(self, steps: range, settings: FitSettings, device: torch.device) -> Iterator[Parts]:
         """The micro-batches of these steps, drawn in this process or by workers ahead of it."""
@@ -55,12 +55,12 @@ class Stepper:
 
     Args:
         network: on the device of the rank.
-        loss: of output, clean and noisy images.
+        loss: of what it makes of a sample.
         settings: precision, clipping, first learning rate.
         rank: of this process.
     """
 
-    def __init__(self, network: nn.Module, loss: Loss, settings: FitSettings, rank: Rank) -> None:
+    def __init__(self, network: nn.Module, loss: SampleLoss, settings: FitSettings, rank: Rank) -> None:
         self.network = network
         self.loss = loss
         self.settings = settings
@@ -68,13 +68,14 @@ class Stepper:
         self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
         self._shared = network if rank.world_size == 1 else _sharing_gradients(network)
 
-    def take(self, parts: Parts, learning_rate: float, frozen: bool) -> Tensor:
+    def take(self, parts: Parts, learning_rate: float, frozen: bool, progress: float = 1.0) -> Tensor:
         """One step on the micro-batches of this process; the mean loss of all processes.
 
         Args:
-            parts: noisy and clean images.
+            parts: the samples.
             learning_rate: of this step.
             frozen: whether batch statistics stay as they are.
+            progress: of the run, 0 to 1, which the cross loss asks for.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
@@ -84,10 +85,9 @@ class Stepper:
         statistics = None if frozen else MicroBatchStatistics(self.network)
         self.optimiser.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.rank.device)
-        for number, (noisy, clean) in enumerate(parts, 1):
-            noisy, clean = placed(noisy, self.rank.device), placed(clean, self.rank.device)
+        for number, sample in enumerate(parts, 1):
             with self._gradients(last=number == len(parts)):
-                loss = self._loss_of(noisy, clean) / len(parts)
+                loss = self._loss_of(sample, progress) / len(parts)
                 loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             if statistics is not None:
@@ -104,11 +104,12 @@ class Stepper:
         """Let go of the other ranks; the network can then be looked at, not trained."""
         self._shared = self.network
 
-    def _loss_of(self, noisy: Tensor, clean: Tensor) -> Tensor:
+    def _loss_of(self, sample: Sample, progress: float) -> Tensor:
         narrow = self.settings.precision == "bfloat16"
+        noisy = noisy_of(sample, self.rank.device)
         with torch.autocast(self.rank.device.type, torch.bfloat16, enabled=narrow):
             output: Tensor = self._shared(noisy)
-        return self.loss(output.float(), clean, noisy)
+        return loss_of(self.loss, output.float(), noisy, sample, progress)
 
     def _gradients(self, last: bool) -> AbstractContextManager[None]:
         """Ranks exchange gradients once a step, with the last micro-batch."""
@@ -137,17 +138,6 @@ def share_out(config: Config, rank: Rank) -> tuple[range, ...]:
     mine = count // ranks
     first = rank.number * mine
     return tuple(range(number * size, (number + 1) * size) for number in range(first, first + mine))
-
-
-def tensors(batch: Batch) -> tuple[Tensor, Tensor]:
-    """A batch as tensors."""
-    noisy, clean = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
-    return noisy, clean
-
-
-def placed(images: Tensor, device: torch.device) -> Tensor:
-    """Images where the network is, in the layout that it is fast with."""
-    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def _sharing_gradients(network: nn.Module) -> DistributedDataParallel:

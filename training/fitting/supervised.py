@@ -7,14 +7,17 @@ from typing import Any
 
 import torch
 
-from training.config import Config
+from training.config import Config, ScenePairSettings
+from training.data.cache import Cache
 from training.data.kspace import SpiralNoise
 from training.data.pairs import make_pairs
 from training.data.prepare import load_prepared
-from training.errors import ConfigError
+from training.data.scene_batches import make_scenes
+from training.errors import ConfigError, DataError
 from training.fitting.fit import Fit, Tuning, run_logged
 from training.fitting.loss import make_loss
-from training.fitting.ranks import distributed
+from training.fitting.ranks import Rank, distributed
+from training.fitting.samples import Source
 from training.network.start import Start
 
 
@@ -33,7 +36,8 @@ def fit(config: Config, out: Path, quiet: bool = False, start: Start | None = No
     tuning = None
     if start is not None:
         mine, theirs = _layers(config), _layers(start.config)
-        if different := [f"{name} is {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]:
+        other = [name for name in mine if mine[name] != theirs.get(name)]
+        if different := [f"{name} is {theirs.get(name)}, not {mine[name]}" for name in other]:
             raise ConfigError(f"the network to begin with has other layers: {different[0]}; set both alike")
         described = {"method": "supervised", "start": dict(start.described)}
         tuning = Tuning(start.weights, make_loss(config.loss), described)
@@ -42,15 +46,26 @@ def fit(config: Config, out: Path, quiet: bool = False, start: Start | None = No
     with distributed(config.fit.device) as rank:
         cache = load_prepared(config.data)
         noise = SpiralNoise(config.design)
-        training, validation = (
-            make_pairs(config.pairs, cache.parts[part], noise, config.fit.seed) for part in ("train", "validation")
-        )
+        training, validation = (_source(config, cache, noise, rank, part) for part in ("train", "validation"))
         fitted = Fit(out, config, training, validation, cache.provenance.sha256, rank, tuning)
         run_logged(fitted, quiet)
     return fitted
 
 
+def _source(config: Config, cache: Cache, noise: SpiralNoise, rank: Rank, part: str) -> Source:
+    """Pairs of the images of a part, or scenes of their limbs."""
+    images = cache.parts[part]
+    if not isinstance(config.pairs, ScenePairSettings):
+        return make_pairs(config.pairs, images, noise, config.fit.seed)
+    if cache.objects is None:
+        raise DataError(f"{config.data.cache}: holds no objects; make it again with `nadenoise-train prepare`")
+    objects = cache.objects.with_limbs(images.image, images.clearance)
+    return make_scenes(config.pairs, objects, config.design, rank.device)
+
+
 def _layers(config: Config) -> dict[str, Any]:
     """What the shapes of the weights depend on."""
     network = config.network
+    if network.levels is not None:
+        return {"levels": network.levels, "depths": network.depths, "channels": config.channels}
     return {"filters": network.filters, "blocks": network.blocks, "tail": network.tail, "channels": config.channels}

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from training.data.batches import Batch
-from training.fitting.loss import Loss
+from training.data.scenes import Batch as SceneBatch
 from training.fitting.ranks import Rank
-from training.fitting.step import placed, tensors
+from training.fitting.samples import Sample, SampleLoss, loss_of, noisy_of
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,23 @@ class Validation:
     """Pairs that are held out; the ranks share them.
 
     Attributes:
-        batches: of pairs, the same at every call.
-        loss: of output and clean image.
+        samples: the same at every call.
+        loss: of what a network makes of one.
         rank: of this process.
     """
 
-    batches: Sequence[Batch]
-    loss: Loss
+    samples: Sequence[Sample]
+    loss: SampleLoss
     rank: Rank
 
     def loss_of(self, network: nn.Module) -> float:
         """Mean loss of a network over all pairs, in float32."""
         network = network.eval()
-        sums = torch.zeros(len(self.batches), dtype=torch.float64)
+        sums = torch.zeros(len(self.samples), dtype=torch.float64)
+        counts = [len(sample) if isinstance(sample, SceneBatch) else len(sample[0]) for sample in self.samples]
         with torch.no_grad():
-            for number in range(self.rank.number, len(self.batches), self.rank.world_size):
-                noisy, clean = (placed(part, self.rank.device) for part in tensors(self.batches[number]))
-                sums[number] = len(noisy) * float(self.loss(network(noisy), clean, noisy))
-        return float(self.rank.all_reduce_sum(sums).sum()) / sum(len(noisy) for noisy, _ in self.batches)
+            for number in range(self.rank.number, len(self.samples), self.rank.world_size):
+                sample = self.samples[number]
+                noisy = noisy_of(sample, self.rank.device)
+                sums[number] = counts[number] * float(loss_of(self.loss, network(noisy), noisy, sample, 1.0))
+        return float(self.rank.all_reduce_sum(sums).sum()) / sum(counts)

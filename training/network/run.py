@@ -15,6 +15,9 @@ from nadenoise_core.files import whole_file
 from training.config import Config, config_from_plain
 from training.errors import DataError
 from training.network.residual import ResidualDenoiser
+from training.network.unet import UNet
+
+Network = ResidualDenoiser | UNet
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -75,23 +78,27 @@ class Run:
         return cls(config_from_plain(plain["configuration"], source), **values, tuning=plain.get("tuning"))
 
 
-def build_network(config: Config) -> ResidualDenoiser:
+def build_network(config: Config) -> Network:
     """The network of a configuration, with random weights."""
     wanted = config.network
-    network = ResidualDenoiser(
-        wanted.filters,
-        wanted.blocks,
-        config.channels,
-        wanted.tail,
-        wanted.zero_init,
-        wanted.momentum,
-        wanted.keep,
-    )
+    network: Network
+    if wanted.levels is not None:
+        network = UNet(wanted.levels, wanted.depths, config.channels)
+    else:
+        network = ResidualDenoiser(
+            wanted.filters,
+            wanted.blocks,
+            config.channels,
+            wanted.tail,
+            wanted.zero_init,
+            wanted.momentum,
+            wanted.keep,
+        )
     # A third faster than the default layout on a CPU with AVX-512.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def load_best(folder: Path) -> tuple[ResidualDenoiser, Run]:
+def load_best(folder: Path) -> tuple[Network, Run]:
     """The best network of a run, ready for use, and what is known of the run.
 
     Raises:

@@ -77,6 +77,8 @@ def bundle_weights(path: Path, config: Config) -> dict[str, Tensor]:
     """
     network = build_network(config).eval()
     scripted = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    if config.network.levels is not None:  # it has no normalisation to fold, so its state is as it was
+        return _own_state(scripted, network, path)
     nodes = list(scripted.inlined_graph.nodes())
     convolutions = [_constants(node)[:2] for node in nodes if "conv" in node.kind()]
     convolutions = [given for given in convolutions if given[1] is not None]  # `keep` smooths without a bias
@@ -96,6 +98,17 @@ def bundle_weights(path: Path, config: Config) -> dict[str, Tensor]:
     for norm, given in zip(last, unfolded, strict=True):
         _fill((norm.weight, norm.bias, norm.running_mean, norm.running_var), given)
     return dict(network.state_dict())
+
+
+def _own_state(scripted: Any, network: nn.Module, path: Path) -> dict[str, Tensor]:
+    state = dict(scripted.state_dict())
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise DataError(
+            f"{path}: its weights are not those of a network of this configuration; give the folder of its run"
+        ) from None
+    return state
 
 
 def _constants(node: Any) -> list[Tensor | None]:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from training.errors import ConfigError
 
 
 class Residual(nn.Module):
@@ -37,6 +40,7 @@ class UNet(nn.Module):
         super().__init__()
         steps = list(zip(filters[:-1], filters[1:], strict=True))
         fine = list(zip(filters[:-1], blocks[:-1], strict=True))
+        self.step = 2 ** len(steps)
         self.head = convolution(channels, filters[0])
         self.encoders = nn.ModuleList(_stack(*level) for level in fine)
         self.down = nn.ModuleList(nn.Conv2d(finer, coarser, 2, 2) for finer, coarser in steps)
@@ -47,7 +51,20 @@ class UNet(nn.Module):
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
+    def set_keep(self, sigma: float) -> None:
+        """Of the residual network; this one has nothing to keep.
+
+        Raises:
+            ConfigError: a width above 0.
+        """
+        if sigma > 0:
+            raise ConfigError("a U-shaped network has no keep; set it to 0")
+
     def forward(self, image: Tensor) -> Tensor:
+        rows, columns = image.shape[-2], image.shape[-1]
+        below, beside = -rows % self.step, -columns % self.step
+        if below + beside > 0:  # to whole pixels of the coarsest resolution
+            image = pad(image, [0, beside, 0, below], mode="reflect")
         features = torch.relu(self.head(image))
         kept: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.down):  # noqa: B905, TorchScript knows no `strict`
@@ -58,7 +75,7 @@ class UNet(nn.Module):
         for up, decoder in zip(self.up, self.decoders):  # noqa: B905
             features = decoder(kept.pop() + up(torch.relu(features)))
         added: Tensor = image + self.last(torch.relu(features))
-        return added
+        return added[..., :rows, :columns]
 
 
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:
