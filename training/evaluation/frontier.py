@@ -5,7 +5,7 @@ Every error is that of the signal in phase, as aTSC takes it, against the noisel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nadenoise_core.phantom.shapes import Ellipse
 from nadenoise_core.quantify.quality import edge_sharpness
 from training.data.kspace import SpiralNoise
-from training.evaluation.independent import TUBE_RADIUS, Box, Shape, draw_leg, transform
+from training.evaluation.independent import TUBE_RADIUS, Box, Leg, Shape, draw_leg, transform
+from training.evaluation.phantom_legs import PhantomLeg, phantom_leg
 
 Images = NDArray[np.complex64]
 Denoise = Callable[[Images, float], Images]  # of (images, wide, wide) and the noise of their real part
@@ -74,30 +75,35 @@ class Row:
 
 
 class Bench:
-    """Legs of these seeds, without and with lesions, gridded to a wide field.
+    """Legs, without and with lesions, gridded to a wide field.
 
     Args:
         noise: the spiral.
-        seeds: of legs.
+        legs: seed to leg; see `independent_legs` and `phantom_legs`.
         wide: pixels a side that denoisers are given; they are judged on the matrix in its middle.
         lesions: what is laid in.
         places: for each lesion, in every leg.
     """
 
     def __init__(
-        self, noise: SpiralNoise, seeds: Sequence[int], wide: int, lesions: Sequence[Lesion] = LESIONS, places: int = 3
+        self,
+        noise: SpiralNoise,
+        legs: Mapping[int, Leg | PhantomLeg],
+        wide: int,
+        lesions: Sequence[Lesion] = LESIONS,
+        places: int = 3,
     ) -> None:
         from nadenoise_core.recon.nufft import Nufft
 
-        self.noise, self.seeds, self.wide = noise, tuple(seeds), wide
+        self.noise, self.seeds, self.wide = noise, tuple(legs), wide
         self.matrix, self.pixel = noise.matrix, noise.pixel
         self.nufft = Nufft(noise.trajectory, (wide, wide))
-        self.legs = [draw_leg(seed) for seed in seeds]
+        self.legs = list(legs.values())
         k = noise.trajectory / self.pixel
         self.kspace = np.stack([leg.kspace(k, self.pixel).ravel() for leg in self.legs])
         self.clean = self._gridded(self.kspace)
         self.laid: list[tuple[int, str, Images]] = []  # leg, lesion, clean image of the lesion alone
-        for number, (leg, seed) in enumerate(zip(self.legs, seeds, strict=True)):
+        for number, (leg, seed) in enumerate(zip(self.legs, legs, strict=True)):
             rng = np.random.default_rng((98, seed))
             for lesion in lesions:
                 for place in leg.places(rng, places, max(lesion.radius + 1.5, 9.0 if lesion.line else 0)):
@@ -137,9 +143,8 @@ class Bench:
         return self._row(averages, done, plain, {name: float(np.mean(values)) for name, values in kept.items()})
 
     def cropped(self, images: Images) -> Images:
-        """The matrix in the middle of (..., wide, wide)."""
-        start = self.wide // 2 - self.matrix // 2
-        return images[..., start : start + self.matrix, start : start + self.matrix]
+        """The matrix in the middle of (..., wide, wide); what is of the matrix already stays."""
+        return _middle(images, self.matrix)
 
     def _row(self, averages: int, done: list[Images], plain: list[Images], lesions: dict[str, float]) -> Row:
         matrix, pixel = self.matrix, self.pixel
@@ -204,18 +209,31 @@ class ObjectBench:
     def errors(self, denoise: Denoise, averages: int, seed: int, repeats: int = 4) -> dict[str, float]:
         """Name to error, mmol/L."""
         std = NOISE / np.sqrt(averages)
-        start = self.wide // 2 - self.noise.matrix // 2
-        middle = np.s_[..., start : start + self.noise.matrix, start : start + self.noise.matrix]
-        truth = self.clean[middle].real
+        truth = _middle(self.clean, self.noise.matrix).real
         within = [image > 0.05 * np.percentile(image, 99) for image in truth]
         square = np.zeros((repeats, len(self.names)))
         for repeat in range(repeats):
             rng = np.random.default_rng((seed, repeat))
             samples = np.stack([self.noise.samples(rng, std / self.noise.gain) for _ in self.names])
             noisy = self.clean + np.asarray(self.nufft.adjoint((samples * self.noise.weights).astype(np.complex64)))
-            error = denoise(noisy, std)[middle].real - truth
+            error = _middle(denoise(noisy, std), self.noise.matrix).real - truth
             square[repeat] = [np.mean(part[mask] ** 2) for part, mask in zip(error, within, strict=True)]
         return dict(zip(self.names, np.sqrt(square.mean(0)).tolist(), strict=True))
+
+
+def independent_legs(seeds: Sequence[int]) -> dict[int, Leg | PhantomLeg]:
+    """Legs whose anatomy is in no training data."""
+    return {seed: draw_leg(seed) for seed in seeds}
+
+
+def phantom_legs(seeds: Sequence[int]) -> dict[int, Leg | PhantomLeg]:
+    """Virtual calves; training has others."""
+    return {seed: phantom_leg(seed) for seed in seeds}
+
+
+def _middle(images: Images, matrix: int) -> Images:
+    start = images.shape[-1] // 2 - matrix // 2
+    return images[..., start : start + matrix, start : start + matrix]
 
 
 def _in_phase(image: Images, phase: float) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import pytest
 from nadenoise_core.phantom.shapes import Ellipse
 from training.data.kspace import SpiralNoise
 from training.evaluation import baselines, others
-from training.evaluation.frontier import NOISE, Bench, Lesion, ObjectBench
+from training.evaluation.frontier import NOISE, Bench, Lesion, ObjectBench, independent_legs, phantom_legs
 from training.evaluation.independent import Box, draw_leg, pixel_points, transform
 
 
@@ -24,7 +24,7 @@ def test_the_transform_of_a_box_is_the_sum_over_its_points() -> None:
 
 
 def test_legs_hold_their_levels(noise: SpiralNoise) -> None:
-    bench = Bench(noise, (1, 2), 104, lesions=(), places=0)
+    bench = Bench(noise, independent_legs((1, 2)), 104, lesions=(), places=0)
     for leg, clean in zip(bench.legs, bench.cropped(bench.clean), strict=True):
         image = (clean * np.exp(-1j * leg.phase)).real
         uniform = leg.muscle_mask(80, noise.pixel, 4.5)
@@ -35,7 +35,9 @@ def test_legs_hold_their_levels(noise: SpiralNoise) -> None:
 
 
 def test_a_denoiser_that_does_nothing_keeps_all_and_leaves_the_noise(noise: SpiralNoise) -> None:
-    bench = Bench(noise, (3,), 96, lesions=(Lesion("r5", 5, 10), Lesion("line", 1, 15, line=True)), places=1)
+    bench = Bench(
+        noise, independent_legs((3,)), 96, lesions=(Lesion("r5", 5, 10), Lesion("line", 1, 15, line=True)), places=1
+    )
     row = bench.row(baselines.plain, 30)
     assert row.lesions == pytest.approx({"r5": 1, "line": 1}, abs=1e-4)
     assert row.snr == 1 and row.rmse == pytest.approx(NOISE / 30**0.5, rel=0.08)
@@ -43,7 +45,7 @@ def test_a_denoiser_that_does_nothing_keeps_all_and_leaves_the_noise(noise: Spir
 
 
 def test_the_truth_is_perfect_and_half_of_it_is_half(noise: SpiralNoise) -> None:
-    bench = Bench(noise, (3, 4), 96, lesions=(), places=0)
+    bench = Bench(noise, independent_legs((3, 4)), 96, lesions=(), places=0)
     perfect = bench.row(lambda images, std: bench.clean, 30)
     assert perfect.rmse < 1e-4 and perfect.edge == pytest.approx(0, abs=1e-3) and perfect.false_structure == 0
     half = bench.row(lambda images, std: 0.5 * bench.clean, 30)
@@ -77,3 +79,14 @@ def test_a_leg_lies_within_the_field_and_off_its_tubes() -> None:
         assert not (leg.leg_mask(80, 2.25) & np.any(leg.tube_masks(80, 2.25), axis=0)).any()
         assert np.hypot(*np.abs(points[leg.leg_mask(80, 2.25)]).T).max() < 66
         assert isinstance(leg.with_shapes(Ellipse((0, 0), (1, 1))).shapes[-1], Ellipse)
+
+
+def test_the_virtual_calf_is_measured_as_a_leg(noise: SpiralNoise) -> None:
+    bench = Bench(noise, phantom_legs((7,)), 96, lesions=(Lesion("r3", 3, 10),), places=2)
+    row = bench.row(baselines.plain, 50)
+    assert row.lesions == pytest.approx({"r3": 1}, abs=1e-4) and row.rmse == pytest.approx(NOISE / 50**0.5, rel=0.08)
+    leg = bench.legs[0]
+    image = (bench.cropped(bench.clean)[0] * np.exp(-1j * leg.phase)).real
+    assert image[leg.muscle_mask(80, noise.pixel)].mean() == pytest.approx(leg.level, rel=0.04)
+    for mask, tube in zip(leg.tube_masks(80, noise.pixel), leg.tubes, strict=True):
+        assert image[mask].mean() == pytest.approx(tube.value, rel=0.06, abs=0.5)
