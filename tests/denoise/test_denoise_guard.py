@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from nadenoise_core.denoise.bundle import find_bundle
-from nadenoise_core.denoise.guard import LARGEST_MEAN, residual
+from nadenoise_core.denoise.guard import residual
 from nadenoise_core.denoise.network import Denoiser
 from nadenoise_core.device import Device
 from nadenoise_core.phantom import Calf, band_limited, kspace, random_calf
@@ -48,12 +48,51 @@ def smoothed(image: np.ndarray, width: float) -> np.ndarray:
 
 @pytest.mark.parametrize("averages", [5, 30, 150])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_noise_alone_is_no_fault(seed, averages, scan) -> None:
+def test_noise_alone_has_the_figures_of_noise(seed, averages, scan) -> None:
     image, truth, level, _ = scan(seed, averages)
     found = residual(image, truth.astype(complex), level, K_MAX)
-    assert found.faults() == ()
     assert found.size == pytest.approx(1, abs=0.03) and found.at_edges == pytest.approx(1, abs=0.15)
-    assert abs(found.correlation) < 0.04 and 2 < found.largest_mean < LARGEST_MEAN
+    assert abs(found.correlation) < 0.04 and 2 < found.largest_mean < 4.6
+
+
+def test_noise_alone_is_a_fault_once_in_twenty(scan) -> None:
+    """Where all noise is taken away, its widest part too, which networks leave in."""
+    faults = 0
+    for seed in range(1, 41):
+        image, truth, level, _ = scan(seed, 30)
+        faults += bool(residual(image, truth.astype(complex), level, K_MAX).faults())
+    assert faults <= 5
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_noise_left_in_is_no_fault(seed, share, scan) -> None:
+    """Nor is the plain image itself."""
+    image, truth, level, _ = scan(seed, 30)
+    assert residual(image, truth + share * (image - truth), level, K_MAX).faults() == ()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("radius", [2.5, 5.0])
+def test_a_small_disc_that_is_lost_or_invented_is_found(radius, sign, scan) -> None:
+    """Of a contrast-to-noise ratio of 8, in noise that is left in by half, at any phase of the image."""
+    found = []
+    for seed in range(1, 11):
+        image, truth, level, calf = scan(seed, 30)
+        disc = gaussian_filter(1.0 * (distance_from((5.0, 12.0), (80, 80), PIXEL) < radius), 0.5)
+        strength = 8 * level / np.sqrt((disc**2).sum()) / np.sqrt(np.pi * K_MAX**2)
+        denoised = truth + 0.5 * (image - truth) + sign * strength * disc
+        turned = np.exp(1j * seed)
+        found.append(bool(residual(turned * image, turned * denoised, level, K_MAX).faults()))
+    assert np.mean(found) >= 0.9
+
+
+def test_a_line_that_is_lost_is_found(scan) -> None:
+    image, truth, level, _ = scan(1, 30)
+    line = np.zeros((80, 80))
+    line[40, 34:45] = 1
+    lost = residual(image + 3.2 * level * line, truth.astype(complex), level, K_MAX)
+    assert any("structure was changed" in fault for fault in lost.faults())
 
 
 @pytest.mark.parametrize("averages", [5, 30, 150])
@@ -67,8 +106,6 @@ def test_the_shipped_network_passes(averages, scan) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda truth, image, calf: (truth + image) / 2, "noise was left in"),
-        (lambda truth, image, calf: image, "noise was left in"),
         (lambda truth, image, calf: without_a_tube(truth, calf), "structure was changed"),
         (
             lambda truth, image, calf: truth + 30 * (distance_from((0, -40), (80, 80), PIXEL) < 7),
