@@ -255,7 +255,7 @@ class LossSettings(Section):
         "image", description="The paper's Jensen-Shannon distance: of each image, or of each micro-batch."
     )
     weight: float = Field(0.3, ge=0, description="Of that distance beside 1 - SSIM.")
-    cross: CrossSettings = CrossSettings()
+    cross: CrossSettings | None = Field(None, description="Of the cross loss; null: its defaults.")
 
 
 class FitSettings(Section):

@@ -112,7 +112,7 @@ def paper_loss(
 def make_loss(settings: LossSettings) -> Loss | CrossSettings:
     """The loss that the settings name, of (output, clean, noisy), the mean over images; the weights of a cross loss."""
     if settings.name == "cross":
-        return settings.cross
+        return settings.cross or CrossSettings()
     if settings.name == "mse":
         return lambda output, clean, noisy: mean_square_error(output, clean)
     if settings.name == "multiscale":
