@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
-from scipy.stats import wilcoxon
 from skimage.metrics import structural_similarity
 
+from nadenoise_core.statistics import wilcoxon_signed_rank
 from training.config import PaperPairSettings, QuantitativePairSettings
 from training.data.cache import Images
 from training.data.kspace import SpiralNoise
@@ -72,14 +72,11 @@ class Paired:
     """Denoised against input, image by image."""
 
     change: float  # median of denoised minus input
-    p: float  # two-sided Wilcoxon signed-rank test; every image counts as independent, as in the paper
+    p: float  # two-sided Wilcoxon signed-rank test with R's choices; every image counts as independent, as in the paper
 
     @classmethod
     def of(cls, before: NDArray[np.floating], after: NDArray[np.floating]) -> Paired:
-        change = after - before
-        # Without a difference there are no ranks.
-        p = float(wilcoxon(change).pvalue) if np.any(change) else 1.0
-        return cls(float(np.median(change)), p)
+        return cls(float(np.median(after - before)), wilcoxon_signed_rank(after, before).p)
 
 
 @dataclass(frozen=True)
