@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 from nadenoise_core.console import say
+from nadenoise_core.denoise.bundle import Archive
 from training.bundling.export import ARCHIVES
 from training.bundling.export import export as export_run
 from training.cli.options import Assignments, Calves, Count, changed, quiet_torchscript
 from training.data.prepare import load_prepared
-from training.errors import DataError
+from training.errors import ConfigError, DataError
 from training.evaluation.tables import report
 from training.network.run import load_best
 
@@ -26,7 +27,8 @@ def command(
         float | None, typer.Option(min=0, help="Pixels: structure wider than this is left as measured; 0: none.")
     ] = None,
     only: Annotated[
-        Literal["torchscript", "exported"] | None, typer.Option(help="One of the two formats; both unless given.")
+        Literal["torchscript", "exported"] | None,
+        typer.Option(help="One of the two formats; both unless given, but TorchScript alone of a U-shaped network."),
     ] = None,
     assignments: Assignments = None,
     calves: Calves = 20,
@@ -40,6 +42,11 @@ def command(
     # A bundle that was fine-tuned need not tell the checksums of its images.
     if made.data and cache.provenance.sha256 != dict(made.data):
         raise DataError(f"{wanted.data.cache}: the run was made from other images; set data.cache to theirs")
+    archives: tuple[Archive, ...] = ARCHIVES if only is None else (only,)
+    if made.config.network.levels is not None:  # torch.export cannot keep its matrix free
+        if only == "exported":
+            raise ConfigError("a U-shaped network is written as TorchScript alone; leave --only out")
+        archives = ("torchscript",)
     path, metadata = export_run(
         run,
         cache,
@@ -49,7 +56,7 @@ def command(
         made.config.network.keep if keep is None else keep,
         calves,
         images,
-        ARCHIVES if only is None else (only,),
+        archives,
     )
     typer.echo(report(metadata["metrics"]))
     say(f"\n{path}: {path.stat().st_size} bytes, validation loss {made.validation_loss:.5g} in epoch {made.epoch}")

@@ -62,9 +62,8 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         rows, columns = image.shape[-2], image.shape[-1]
-        below, beside = -rows % self.step, -columns % self.step
-        if below + beside > 0:  # to whole pixels of the coarsest resolution
-            image = pad(image, [0, beside, 0, below], mode="reflect")
+        # To whole pixels of the coarsest resolution.
+        image = pad(image, [0, -columns % self.step, 0, -rows % self.step], mode="reflect")
         features = torch.relu(self.head(image))
         kept: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.down):  # noqa: B905, TorchScript knows no `strict`
