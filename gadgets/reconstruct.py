@@ -15,7 +15,8 @@ from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
-from nadenoise_core.mrd.image import keep_on_device, keep_readouts, new_image, plane_at, with_directions
+from nadenoise_core.mrd.geometry import plane_at, with_directions
+from nadenoise_core.mrd.image import keep_on_device, keep_readouts, new_image
 from nadenoise_core.mrd.surroundings import widest
 from nadenoise_core.quantify.plane import SlicePlane, sample_map
 from nadenoise_core.quantify.volume import read_field_map

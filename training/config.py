@@ -1,7 +1,7 @@
 """The configuration of a network: what it is made from and how, from one YAML file.
 
 The classes below are the whole vocabulary: every key, its type, range, default and meaning. Lengths are
-millimetres or pixels as said; a range is [lowest, highest].
+millimetres or pixels as said; a range is [lowest, highest]. The module is long because all keys are read side by side.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from nadenoise_core.api.table import Table
 from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
-from nadenoise_core.mrd.image import affine_of, image_beside, known_facts, pixel_size, pixels_of, replicas_of
+from nadenoise_core.mrd.geometry import affine_of
+from nadenoise_core.mrd.image import image_beside, known_facts, pixel_size, pixels_of, replicas_of
 
 if TYPE_CHECKING:
     import ismrmrd

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset, FileDataset
 from nadenoise_core.dicom.mr_image import to_dataset
 from nadenoise_core.dicom.product import Geometry, Product, Study
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import known_facts, pixels_of, plane_of, regions_of
+from nadenoise_core.mrd.geometry import plane_of
+from nadenoise_core.mrd.image import known_facts, pixels_of, regions_of
 from nadenoise_core.mrd.scale import Scale
 from nadenoise_core.mrd.scan import Scan
 

@@ -13,8 +13,6 @@ from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
 from nadenoise_core.mrd.surroundings import folded, unfolded, widest
-from nadenoise_core.quantify.geometry import nifti_affine
-from nadenoise_core.quantify.plane import SlicePlane
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
 _RIDERS = ("on_device", "readouts", "labels")  # what stays with an image within a process
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
-
-_SINGLE_PRECISION = 1e-6
-_LARGEST_ROUNDING = 0.02  # of the cosine between directions, which two digits leave
 
 
 def facts_of(item: Any) -> ImageFacts | None:
@@ -109,25 +104,6 @@ def new_image(
     return _made(head, {}, pixels, facts, [*replicas, *around])
 
 
-def with_directions(header: ismrmrd.AcquisitionHeader) -> tuple[ismrmrd.AcquisitionHeader, bool]:
-    """A copy of a header whose directions are orthonormal, and whether the raw data say how the slice lies.
-
-    Many converters leave the directions 0, or round them to a few digits: then the nearest directions at right angles
-    are taken. A slice without usable directions is taken as transverse.
-    """
-    given = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], dtype=np.float64)
-    lengths = np.linalg.norm(given, axis=1, keepdims=True)
-    directions = given / np.where(lengths > 0, lengths, 1)
-    error = np.abs(directions @ directions.T - np.eye(3)).max()
-    known = bool(error <= _LARGEST_ROUNDING)
-    if known and error > _SINGLE_PRECISION:
-        left, _, right = np.linalg.svd(directions)
-        directions = left @ right
-    copy = type(header).from_buffer_copy(header)
-    copy.read_dir[:], copy.phase_dir[:], copy.slice_dir[:] = directions if known else np.eye(3)
-    return copy, known
-
-
 def image_beside(
     image: ismrmrd.Image,
     pixels: NDArray[np.generic],
@@ -189,26 +165,6 @@ def kept_readouts(image: ismrmrd.Image) -> tuple[AveragedReadouts, NDArray[np.fl
     return kept
 
 
-def plane_of(image: ismrmrd.Image) -> SlicePlane:
-    """Where the pixels of an image lie in the patient."""
-    head = image.getHead()
-    rows, columns = pixels_of(image).shape
-    return plane_at(head, pixel_size(image), (rows, columns), head.field_of_view[2])
-
-
-def plane_at(
-    header: ismrmrd.AcquisitionHeader | ismrmrd.ImageHeader,
-    pixel: tuple[float, float],
-    matrix: tuple[int, int],
-    thickness: float,
-) -> SlicePlane:
-    """Where the pixels of an image of an acquisition lie; arguments as of `SlicePlane`."""
-    directions = np.array([header.read_dir[:], header.phase_dir[:], header.slice_dir[:]], np.float64)
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    centre = np.array(header.position[:], np.float64)
-    return SlicePlane(centre, directions / np.where(lengths > 0, lengths, 1), pixel, matrix, float(thickness))
-
-
 def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:
     """The image as whole numbers, as a Siemens console takes them; FIRE's meta tells their scale.
 
@@ -248,15 +204,6 @@ def pixel_size(image: ismrmrd.Image) -> tuple[float, float]:
     """(row, column) spacing in mm."""
     head = image.getHead()
     return head.field_of_view[1] / head.matrix_size[1], head.field_of_view[0] / head.matrix_size[0]
-
-
-def affine_of(image: ismrmrd.Image) -> NDArray[np.float64]:
-    """(4, 4), array indices (column, row, slice) to RAS mm, as NIfTI has it."""
-    head = image.getHead()
-    rows, columns = pixels_of(image).shape
-    height, width = pixel_size(image)
-    directions = np.array([head.read_dir[:], head.phase_dir[:], head.slice_dir[:]], np.float64)
-    return nifti_affine(list(head.position), directions, (height, width, head.field_of_view[2]), (rows, columns))
 
 
 def without_replicas(image: ismrmrd.Image) -> ismrmrd.Image:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.mrd.image import plane_of
+from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.quantify.atsc import TubeSetup
 from nadenoise_core.quantify.plane import sample_map
 from nadenoise_core.quantify.region_reader import labels_on_pixels

@@ -11,12 +11,12 @@ import numpy as np
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
+from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.mrd.image import (
     image_beside,
     known_facts,
     pixel_size,
     pixels_of,
-    plane_of,
     put_labels,
     put_regions,
     replicas_of,

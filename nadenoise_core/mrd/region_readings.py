@@ -10,7 +10,8 @@ import numpy as np
 
 from nadenoise_core.errors import CalibrationError, RegionError
 from nadenoise_core.mrd.facts import Kind, known
-from nadenoise_core.mrd.image import kept_readouts, known_facts, pixel_size, pixels_of, plane_of
+from nadenoise_core.mrd.geometry import plane_of
+from nadenoise_core.mrd.image import kept_readouts, known_facts, pixel_size, pixels_of
 from nadenoise_core.quantify.atsc import ConcentrationMap
 from nadenoise_core.quantify.image_readouts import readouts_of_image
 from nadenoise_core.quantify.pose import Pose, PoseKind

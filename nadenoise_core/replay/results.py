@@ -83,7 +83,9 @@ def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:
     if not path.is_file():
         raise RawDataError(f"{path}: no such file")
     try:
-        with closing(ismrmrd.Dataset(str(path), "dataset", create_if_needed=False, mode="r")) as dataset:
+        # ismrmrd opens a file for writing; a copy in memory leaves it as it is.
+        copy = BytesIO(path.read_bytes())
+        with closing(ismrmrd.Dataset(copy, "dataset", create_if_needed=False)) as dataset:
             series = sorted(name for name in dataset.list() if name.startswith("image_"))
             counted = ((name, number) for name in series for number in range(dataset.number_of_images(name)))
             images = [dataset.read_image(name, number) for name, number in counted]

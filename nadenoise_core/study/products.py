@@ -22,7 +22,8 @@ from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import affine_of, facts_of, known_facts, pixels_of
+from nadenoise_core.mrd.geometry import affine_of
+from nadenoise_core.mrd.image import facts_of, known_facts, pixels_of
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.study.config import MethodSettings

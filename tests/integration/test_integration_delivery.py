@@ -520,6 +520,11 @@ class Hostile:
             way.recv(1 << 16)
             for part in self._answer():
                 way.sendall(part)
+            # A link that is closed before all was read is reset, and what was answered is lost with it.
+            way.shutdown(socket.SHUT_WR)
+            way.settimeout(10)
+            while way.recv(1 << 16):
+                pass
 
     def close(self) -> None:
         self._listener.close()

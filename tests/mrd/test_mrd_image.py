@@ -11,6 +11,7 @@ import pytest
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network, Replica
+from nadenoise_core.mrd.geometry import with_directions
 from nadenoise_core.mrd.image import (
     as_integers,
     comment,
@@ -22,7 +23,6 @@ from nadenoise_core.mrd.image import (
     pixels_of,
     put_facts,
     replicas_of,
-    with_directions,
     without_replicas,
 )
 from nadenoise_core.quantify.calibration import Line
