@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from nadenoise_core.dicom.mr_image import to_dataset
 from nadenoise_core.dicom.product import Geometry, Product, Study
+from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.mrd.image import known_facts, pixels_of, regions_of
@@ -41,7 +42,11 @@ class Measurement:
     def dataset(self, image: ismrmrd.Image) -> tuple[str, FileDataset]:
         """The name of a file, and the object in it, of an image of ours."""
         head, product = image.getHead(), self._product(image)
-        study = replace(self._study, measurement_id=f"{self._study.measurement_id} {head.measurement_uid}")
+        study = replace(
+            self._study,
+            measurement_id=f"{self._study.measurement_id} {head.measurement_uid}",
+            echo_time=self._echo_time(head.contrast),
+        )
         dataset = to_dataset(product, self._geometry(head), study)
         self._made[head.image_index, product.facts.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
         return product.file_name, dataset
@@ -75,8 +80,19 @@ class Measurement:
             scale=1.0 if facts.kind is Kind.ATSC else self._scale.step(image),
             instance_number=head.image_index,
             acquisition_number=head.repetition + 1,
+            echo_number=head.contrast + 1 if self._has_echoes or head.contrast else 0,
+            temporal_positions=max(self._scan.count(Counter.REPETITION) or 1, head.repetition + 1),
             source=(source,) if source else (),
         )
+
+    @property
+    def _has_echoes(self) -> bool:
+        return (self._scan.count(Counter.CONTRAST) or 1) > 1
+
+    def _echo_time(self, contrast: int) -> float | None:
+        """Of an echo, ms; None where the header does not give its own."""
+        times = self._scan.sequence.echo_times
+        return times[contrast] if contrast < len(times) else None
 
     def _geometry(self, head: ismrmrd.ImageHeader) -> Geometry:
         return Geometry(

@@ -76,7 +76,7 @@ def _general_series(product: Product, geometry: Geometry, study: Study) -> Attri
         "Modality": "MR",
         "SeriesInstanceUID": uids.series_uid(product, study),
         "SeriesNumber": study.series_number_offset + product.series_code,
-        "SeriesDescription": text.line(product.facts.description),
+        "SeriesDescription": text.line(product.series_description),
         "PatientPosition": text.code(geometry.patient_position),
         **_side(study),
     } | _known(BodyPartExamined=text.code(study.body_part), ProtocolName=text.line(study.protocol_name))
@@ -217,7 +217,19 @@ def _mr_image(product: Product, study: Study) -> Attributes:
         MagneticFieldStrength=text.decimal(study.field_strength),
         FlipAngle=text.decimal(study.flip_angle),
         PixelBandwidth=text.decimal(study.pixel_bandwidth),
+        EchoNumbers=product.echo_number or None,
+        **_temporal_position(product),
     )
+
+
+def _temporal_position(product: Product) -> Attributes:
+    """C.8.3.1 MR Image: which repetition of several this is."""
+    if product.temporal_positions < 2:
+        return {}
+    return {
+        "TemporalPositionIdentifier": product.acquisition_number,
+        "NumberOfTemporalPositions": product.temporal_positions,
+    }
 
 
 def _units(product: Product, stored: Stored) -> Attributes:

@@ -155,6 +155,8 @@ class Product:
         scale: units a stored value stands for, the same for all images of a measurement; an aTSC map needs none.
         instance_number: counts the images of a series from 1.
         acquisition_number: counts the repetitions of a measurement from 1.
+        echo_number: counts the echoes of a measurement from 1; 0 where it has one.
+        temporal_positions: how many repetitions the measurement has.
         window: (centre, width) for display, in the units of `pixels`; None: chosen here.
         source: (SOP class UID, SOP instance UID) of every image that this one was made from.
 
@@ -168,6 +170,8 @@ class Product:
     scale: float = 0.0
     instance_number: int = 1
     acquisition_number: int = 1
+    echo_number: int = 0
+    temporal_positions: int = 1
     window: tuple[float, float] | None = None
     source: tuple[tuple[str, str], ...] = ()
 
@@ -195,10 +199,19 @@ class Product:
 
     @property
     def series_code(self) -> int:
-        """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised; 6 to 9 by another method."""
+        """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised; 6 to 9 by another method.
+
+        An echo after the first is 30 000 further on, beyond the outlines and reports of the one before.
+        """
         facts = self.facts
         image = 1 + (facts.network is not None) + 2 * (facts.kind is Kind.ATSC)
-        return 10 * facts.averages + image + 5 * (facts.method is not Method.GRIDDING)
+        code = 10 * facts.averages + image + 5 * (facts.method is not Method.GRIDDING)
+        return code + 30000 * max(self.echo_number - 1, 0)
+
+    @property
+    def series_description(self) -> str:
+        """Of the series, for people: "23Na NUFFT 30 avg echo 2"."""
+        return self.facts.description + (f" echo {self.echo_number}" if self.echo_number else "")
 
     @property
     def file_name(self) -> str:

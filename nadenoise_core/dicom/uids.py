@@ -41,7 +41,8 @@ def device_uid(network: Network) -> UID:
 def _origin(product: Product, study: Study) -> tuple[object, ...]:
     facts = product.facts
     model = facts.network.sha256 if facts.network else ""
-    image = (facts.kind.value, facts.method.label, facts.averages)
+    echo = (product.echo_number,) if product.echo_number > 1 else ()  # each echo is a series
+    image = (facts.kind.value, facts.method.label, facts.averages, *echo)
     return (*_measurement(study), product.chain_sha256, model, *image)
 
 

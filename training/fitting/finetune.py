@@ -1,6 +1,6 @@
 """Fine-tune a complex, noise-aware network on a site's own repeated averages, without any clean image.
 
-What is learnt from, and why it is right: `training.data.repeats`. The result is the folder of a run, which can be
+What is learnt from, and why it is right: `training.fitting.repeats`. The result is the folder of a run, which can be
 evaluated and exported as any other; where it is no better than its start by the scans held out, it is the start.
 """
 
@@ -16,11 +16,11 @@ import torch
 from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.settings import AveragingSettings
 from training.config import Config
-from training.data.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.errors import ConfigError, DataError
 from training.fitting.fit import Fit, Tuning, run_logged
 from training.fitting.loss import SCALES
 from training.fitting.ranks import distributed
+from training.fitting.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.network.start import Start
 
 EPOCH_PAIRS = 128

@@ -18,10 +18,10 @@ from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 from training import cli
 from training.config import Config, load_config, parse_config, shipped_configs
-from training.data.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.errors import ConfigError, DataError
 from training.fitting.finetune import EPOCH_PAIRS, finetune, tuning_config
 from training.fitting.fit import DivergedError, Fit
+from training.fitting.repeats import RepeatPairs, Repeats, grid_repeats, hold_out, repeat_loss
 from training.network.model import Model
 from training.network.residual import ResidualDenoiser
 from training.network.run import BEST, CHECKPOINT, Run, build_network, load_best, save_state
