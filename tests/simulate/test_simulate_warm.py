@@ -29,7 +29,7 @@ def test_every_output_of_deliver_is_left_out(only, chain_file, tmp_path, caplog)
     assert set(outputs) >= {"folder", "outbox"} and issubclass(gadget_class("deliver").Parameters, GadgetParameters)
     chain_file(["accumulate", "reconstruct", "denoise", ("deliver", {**outputs, "send": "true"})], name="site.xml")
     before = sorted(tmp_path.rglob("*"))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="nadenoise"):
         warm_up(only(tmp_path))
     assert sorted(tmp_path.rglob("*")) == before
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("INFO", "chain site is ready")]
