@@ -52,7 +52,7 @@ def whole_file(path: Path, *, make_folders: bool = True, durable: bool = False, 
                 os.replace(unfinished, path)
             else:
                 _rename(unfinished, path)
-            if durable:
+            if durable and os.name != "nt":  # Windows opens no folder, and keeps renames in a journal
                 _sync(path.parent)
         except BaseException:
             with suppress(OSError):
@@ -76,7 +76,7 @@ def _rename(unfinished: Path, path: Path) -> None:
 
 def _sync(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disc."""
-    opened = os.open(path, os.O_RDONLY)
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows syncs what is open to be written
     try:
         os.fsync(opened)
     finally:

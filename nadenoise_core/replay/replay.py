@@ -97,7 +97,7 @@ def replay(
         places = places_of(images)
         draw_overview(images, folder / "overview.png")
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         (folder / "report.html").write_text(replay_page(report, places, files), encoding="utf-8")
     return ReplayResult(final, report)
 
