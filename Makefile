@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo paper test lint bench system fuzz clean
+.PHONY: help env demo paper test lint docs bench system fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ lint: env  ## Check style, types, and who imports whom.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: env  ## Build the documentation site in site/: tutorials run, dead links and warnings are errors.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # The DICOM validator, the PACS and the browser are Debian packages; without them the tests that need them skip, and say so.
 system:
 	@{ command -v dciodvfy && command -v storescp && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so; } >/dev/null || \
@@ -59,4 +62,4 @@ fuzz: env  ## Try ten thousand inputs on each reader of messages, headers and bu
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)
 
 clean:  ## Remove the environment and all results.
-	rm -rf $(VENV) demo study results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo study results site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
