@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,15 +13,18 @@ from nadenoise_core.chain.gadget import Gadget
 from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.configuration.fields import shown, values
 from nadenoise_core.denoise.bundle import Bundle, shipped_bundles
+from nadenoise_core.replay.schema import report_schema
 
 
 def reference_pages() -> dict[str, str]:
-    """Markdown of every page, by its place in the documentation."""
+    """Text of every page and file, by its place in the documentation."""
     return {
         "reference/gadgets.md": gadgets_page(),
         "reference/chains.md": chains_page(),
         "reference/bundles.md": bundles_page(),
         "reference/commands.md": commands_page(),
+        "reference/report.md": report_page(),
+        "reference/report.schema.json": json.dumps(report_schema(), indent=2) + "\n",
     }
 
 
@@ -62,6 +66,46 @@ def commands_page() -> str:
     for name, group in (("nadenoise", program()), ("nadenoise-train", training_program())):
         parts += [f"## {' '.join(path)}\n\n{_command(command, path)}" for path, command in _leaves(group, (name,))]
     return "\n\n".join(parts) + "\n"
+
+
+def report_page() -> str:
+    """Every key of `report.json`."""
+    schema = report_schema()
+    head = (
+        "# report.json\n\nWhat `nadenoise replay` and `nd.replay` write beside the images, "
+        "as [JSON schema](report.schema.json). A key that is not always there is in *italics*."
+    )
+    objects = {"Report": schema, **schema["$defs"]}
+    return "\n\n".join([head, *(_object(name, found) for name, found in objects.items())]) + "\n"
+
+
+def _object(name: str, schema: dict[str, Any]) -> str:
+    always = schema.get("required", [])
+    rows = [
+        (
+            f"`{key}`" if key in always else f"*`{key}`*",
+            _json_type(found),
+            found.get("unit", ""),
+            found.get("description", ""),
+        )
+        for key, found in schema["properties"].items()
+    ]
+    title = name.removesuffix("Report") or "The whole file"
+    return f"## {title}\n\n{schema['description']}\n\n{_table(('key', 'type', 'unit', 'meaning'), rows)}"
+
+
+def _json_type(schema: dict[str, Any]) -> str:
+    """What a value is, in words; an object of a type of its own links to it."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2].removesuffix("Report")
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_json_type(part) for part in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f'"{word}"' for word in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_json_type(schema['items'])}"
+    return str(schema.get("type", "object"))
 
 
 def _gadget(gadget: type[Gadget]) -> str:

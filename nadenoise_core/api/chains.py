@@ -17,6 +17,8 @@ from nadenoise_core.errors import ChainError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from nadenoise_core.replay.schema import Report
+
 StageGiven = str | tuple[str, Mapping[str, Any]]
 
 
@@ -110,7 +112,7 @@ class Results:
         report: what `report.json` holds.
     """
 
-    def __init__(self, folder: Path, report: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, report: Report) -> None:
         self.folder, self.report = folder, report
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import ismrmrd
 import numpy as np
@@ -18,6 +18,7 @@ from nadenoise_core.console import say, show_table
 from nadenoise_core.errors import OutputError
 from nadenoise_core.mrd.image import pixel_size, pixels_of
 from nadenoise_core.phantom import Label, labels
+from nadenoise_core.replay.schema import Report
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 
@@ -54,7 +55,7 @@ def command(
     say(f"virtual calf, seed {seed}; {perf_counter() - start:.1f} s")
 
 
-def _show_against_truth(measurement: VirtualMeasurement, images: Path, report: dict[str, Any]) -> None:
+def _show_against_truth(measurement: VirtualMeasurement, images: Path, report: Report) -> None:
     """Tubes and muscle, measured and true, mmol/L."""
     described = [image for image in report["images"] if image["kind"] == "atsc"]
     if not described:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.replay.replay import ReplayResult
 from nadenoise_core.replay.replay import replay as replay_file
+from nadenoise_core.replay.schema import RegionReport
 
 
 def command(
@@ -100,7 +101,7 @@ def show_images(result: ReplayResult) -> None:
         show_table(("map", "region", "method", "aTSC, mmol/L", "95 % interval"), regions)
 
 
-def _numbers_of(region: dict[str, Any]) -> tuple[str, str]:
+def _numbers_of(region: RegionReport) -> tuple[str, str]:
     """Concentration and interval of a region of the report; the interval is empty where it is not known."""
     interval = region.get("interval_95")
     return f"{region['atsc']:.2f}", f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nadenoise_core.mrd.facts import AtscFacts, Kind
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, best_of
 from nadenoise_core.replay.html import render
 from nadenoise_core.replay.panels import panels_of
 from nadenoise_core.replay.places import Place
+from nadenoise_core.replay.schema import Report
 from nadenoise_core.replay.svg import CalibrationPlot, Drawing, calibration_plot, drawing, outline_colours
 from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network, on_precision, on_region
 
@@ -60,7 +60,7 @@ class PlaceOnPage:
     plot: CalibrationPlot | None
 
 
-def replay_page(report: dict[str, Any], places: Sequence[Place], files: Sequence[str]) -> str:
+def replay_page(report: Report, places: Sequence[Place], files: Sequence[str]) -> str:
     """A self-contained HTML page of one replay.
 
     Args:

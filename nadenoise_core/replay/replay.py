@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ismrmrd
 
@@ -24,6 +23,7 @@ from nadenoise_core.replay.places import places_of
 from nadenoise_core.replay.provenance import sha256_of, versions
 from nadenoise_core.replay.report import described_image, described_scan
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
+from nadenoise_core.replay.schema import Report
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ReplayResult:
     """
 
     folder: Path
-    report: dict[str, Any]
+    report: Report
 
 
 def replay(
@@ -80,7 +80,7 @@ def replay(
         clock = StageClock()
         with ImagesFile(folder / "images.h5", file.header_xml) as stored:
             images = stored.all_of(run(gadgets, counted(file, progress), clock))
-        report = {
+        report: Report = {
             "raw": {
                 "file": raw.name,
                 "acquisitions": len(file),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from nadenoise_core.mrd.facts import AtscFacts, known
+from nadenoise_core.mrd.facts import AtscFacts, Kind, known
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.quantify.readings import RegionReading
+from nadenoise_core.quantify.readings import RegionReading, Tube
+from nadenoise_core.replay.schema import CalibrationReport, ImageReport, RegionReport, ScanReport, TubeReport
 
 if TYPE_CHECKING:
     import ismrmrd
 
 
-def described_scan(scan: Scan) -> dict[str, Any]:
+def described_scan(scan: Scan) -> ScanReport:
     """How was measured; nothing that tells who."""
     sequence, encoding = scan.sequence, scan.encoding
     return {
@@ -31,14 +31,15 @@ def described_scan(scan: Scan) -> dict[str, Any]:
     }
 
 
-def described_image(image: ismrmrd.Image) -> dict[str, Any]:
+def described_image(image: ismrmrd.Image) -> ImageReport:
     """What is known of an image."""
     facts, head = known_facts(image), image.getHead()
-    described: dict[str, Any] = {
+    described: ImageReport = {
         "kind": facts.kind.value,
         "series": facts.description,
         "index": head.image_index,
         "slice": head.slice,
+        "contrast": head.contrast,
         "repetition": head.repetition,
         "position": [float(x) for x in head.position],
         "averages": facts.averages,
@@ -46,46 +47,58 @@ def described_image(image: ismrmrd.Image) -> dict[str, Any]:
         "history": list(facts.history),
         "comments": list(facts.comments),
     }
-    if facts.residual is not None:
-        described["residual"] = asdict(facts.residual)
-    if facts.network is not None:
-        described["bundle"] = asdict(facts.network)
-    if facts.atsc is not None:
-        described["source"] = facts.atsc.source.value
-        described["calibration"] = _calibration(facts.atsc)
-        if facts.atsc.pose is not None:
-            described["pose"] = asdict(facts.atsc.pose)
-        if facts.atsc.regions:
-            described["regions"] = [_region(region) for region in facts.atsc.regions]
+    if (residual := facts.residual) is not None:
+        described["residual"] = {
+            "size": residual.size,
+            "correlation": residual.correlation,
+            "at_edges": residual.at_edges,
+            "largest_mean": residual.largest_mean,
+        }
+    if (network := facts.network) is not None:
+        described["bundle"] = {"name": network.name, "version": network.version, "sha256": network.sha256}
+    if (atsc := facts.atsc) is not None:
+        described["source"] = "denoised" if atsc.source is Kind.DENOISED else "plain"
+        described["calibration"] = _calibration(atsc)
+        if (pose := atsc.pose) is not None:
+            described["pose"] = {
+                "shift": list(pose.shift),
+                "angle": pose.angle,
+                "scale": pose.scale,
+                "standard_error": list(pose.standard_error),
+            }
+        if atsc.regions:
+            described["regions"] = [_region(region) for region in atsc.regions]
     return described
 
 
-def _calibration(atsc: AtscFacts) -> dict[str, Any]:
+def _calibration(atsc: AtscFacts) -> CalibrationReport:
     return {
         "slope": atsc.line.slope,
         "intercept": atsc.line.intercept,
         "r2": atsc.line.r2,
         "standard_error": known(atsc.standard_error),
-        "tubes": [
-            {
-                "concentration": tube.concentration,
-                "signal": tube.signal,
-                "std": tube.std,
-                "pixels": tube.pixels,
-                "x": tube.centre[0],
-                "y": tube.centre[1],
-                "measured": atsc.measured(tube),
-                **_known(standard_error=tube.standard_error),
-            }
-            for tube in atsc.tubes
-        ],
+        "tubes": [_tube(tube, atsc.measured(tube)) for tube in atsc.tubes],
     }
 
 
-def _region(region: RegionReading) -> dict[str, Any]:
+def _tube(tube: Tube, measured: float) -> TubeReport:
+    described = {
+        "concentration": tube.concentration,
+        "signal": tube.signal,
+        "std": tube.std,
+        "pixels": tube.pixels,
+        "x": tube.centre[0],
+        "y": tube.centre[1],
+        "measured": measured,
+        **_known(standard_error=tube.standard_error),
+    }
+    return cast(TubeReport, described)
+
+
+def _region(region: RegionReading) -> RegionReport:
     """What a region reads, mmol/L; what is not known is left out."""
     low, high = region.interval
-    return {
+    described = {
         "label": region.label,
         "name": region.title,
         "method": region.method.value,
@@ -101,6 +114,7 @@ def _region(region: RegionReading) -> dict[str, Any]:
             residual_limit=region.residual_limit,
         ),
     }
+    return cast(RegionReport, described)
 
 
 def _known(**numbers: float) -> dict[str, float]:
