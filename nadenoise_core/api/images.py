@@ -195,9 +195,9 @@ class Images(Sequence[Image]):
 
     def plot(self) -> Figure:
         """One figure of the last image in all its kinds, with the calibration line."""
-        from nadenoise_core.replay.overview import overview
+        from nadenoise_core.api.figure import figure_of
 
-        return overview([image.item for image in self])
+        return figure_of([image.item for image in self])
 
     def to_nifti(self, folder: str | Path) -> list[Path]:
         """Write every image as NIfTI; gives the files.
@@ -218,8 +218,10 @@ class Images(Sequence[Image]):
         return f"<{len(self)} images: {', '.join(image.facts.description for image in self)}>"
 
     def _repr_html_(self) -> str:
+        from nadenoise_core.replay.picture import picture_of
+
         picture = BytesIO()
-        self.plot().savefig(picture, format="png")
+        picture_of([image.item for image in self]).save(picture, format="PNG")
         source = base64.b64encode(picture.getvalue()).decode()
         return f'<img src="data:image/png;base64,{source}" alt="{escape(repr(self))}"/>'
 

@@ -7,14 +7,13 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 import ismrmrd
-import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.colours import coloured, png
 from nadenoise_core.mrd.acquisitions import is_image_data
 from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, known
 from nadenoise_core.mrd.image import facts_of, pixel_size, pixels_of
@@ -82,11 +81,9 @@ class Scans:
         if pixels is None:
             return None
         largest = LARGEST_CONCENTRATION if kind == "atsc" else LARGEST_CONCENTRATION * slope
-        encoded = BytesIO()
         colours = "viridis" if kind == "atsc" else "gray"
         top = largest if math.isfinite(largest) else float(np.nan_to_num(pixels, posinf=0.0).max()) or 1.0
-        matplotlib.image.imsave(encoded, pixels, cmap=colours, vmin=0, vmax=top, format="png")
-        return encoded.getvalue()
+        return png(coloured(pixels, 0.0, top, colours))
 
 
 class Watcher:

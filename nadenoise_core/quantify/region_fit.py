@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from nadenoise_core.quantify.amplitudes import AmplitudeFit, fit_amplitudes
 from nadenoise_core.quantify.boundary import boundary_errors
@@ -137,7 +137,7 @@ def calibrate(amplitudes: Floats, covariance: Floats, known: Floats, factor: flo
     remarks = []
     slope = float(unknowns[count])
     ratio = np.append(np.zeros(count), 0.0)
-    if chi2.sf(scatter, freedom) < _SCATTER_BY_CHANCE:
+    if chdtrc(freedom, scatter) < _SCATTER_BY_CHANCE:
         # Tubes that were not prepared as said, or are no discs, scatter more than noise makes them.
         ratio[count] = (scatter / freedom - 1) * reduced[count, count]
         remarks.append(

@@ -8,7 +8,7 @@ import finufft
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.readouts import Readouts
@@ -73,7 +73,7 @@ def check_residual(
     return ResidualCheck(
         image=image,
         of_regions=np.sqrt(mean_square),
-        limits=np.sqrt(chi2.isf(_CHANCE, cells) / cells),
+        limits=np.sqrt(chdtri(cells, _CHANCE) / cells),
         outside=_outside(image, masks.sum(axis=0), tubes, x, y),
     )
 

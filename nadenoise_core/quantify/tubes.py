@@ -233,8 +233,8 @@ class _Search:
         return np.asarray(binary_dilation(whole, _ball(margin * self.diameter / self._spacing)))[edge:-edge, edge:-edge]
 
     def _distance_to(self, place: tuple[int, int]) -> NDArray[np.float64]:
-        rows, columns = np.indices(self._on_disc.shape)
-        return np.asarray(np.hypot((rows - place[0]) * self.pixel[0], (columns - place[1]) * self.pixel[1]))
+        rows, columns = (np.arange(size) for size in self._on_disc.shape)
+        return np.asarray(np.hypot((rows[:, None] - place[0]) * self.pixel[0], (columns - place[1]) * self.pixel[1]))
 
 
 def _convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -242,9 +242,11 @@ def _convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pixels = np.argwhere(mask)
     if len(pixels) == 0 or min(np.ptp(pixels, axis=0)) == 0:
         return mask
-    edges = ConvexHull(pixels).equations  # outward normals and offsets
-    outside = np.einsum("ea,ayx->eyx", edges[:, :2], np.indices(mask.shape)) + edges[:, 2, None, None]
-    return np.asarray((outside <= 1e-9).all(axis=0))
+    rows, columns = (np.arange(size) for size in mask.shape)
+    within = np.ones(mask.shape, bool)
+    for down, across, offset in ConvexHull(pixels).equations:  # outward normals
+        within &= (down * rows + offset)[:, None] + across * columns <= 1e-9
+    return within
 
 
 def _ball(radius: float) -> NDArray[np.bool_]:

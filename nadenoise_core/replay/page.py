@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from nadenoise_core.mrd.facts import AtscFacts, Kind
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, best_of
 from nadenoise_core.replay.html import render
+from nadenoise_core.replay.outlines import outline_colours
 from nadenoise_core.replay.panels import panels_of
 from nadenoise_core.replay.places import Place
 from nadenoise_core.replay.schema import Report
-from nadenoise_core.replay.svg import CalibrationPlot, Drawing, calibration_plot, drawing, outline_colours
+from nadenoise_core.replay.svg import CalibrationPlot, Drawing, calibration_plot, drawing
 from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network, on_precision, on_region
 
 _MOST_PLACES = 16  # with pictures; a page of more would load slowly

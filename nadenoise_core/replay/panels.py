@@ -31,7 +31,7 @@ class Panel:
         title: for people.
         values: (rows, columns).
         low, high: ends of the colours, in `unit`.
-        colours: of matplotlib.
+        colours: gray, coolwarm or viridis, as `coloured` knows them.
         unit: of the values; empty: none that means something to people.
         extent: left, right, bottom, top in mm from the centre of the field of view; pixel N//2 is the centre.
         marks: letters of the patient at the left, right, top and bottom edge.

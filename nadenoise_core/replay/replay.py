@@ -17,8 +17,8 @@ from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
-from nadenoise_core.replay.overview import draw_overview
 from nadenoise_core.replay.page import replay_page
+from nadenoise_core.replay.picture import draw_overview
 from nadenoise_core.replay.places import places_of
 from nadenoise_core.replay.provenance import sha256_of, versions
 from nadenoise_core.replay.report import described_image, described_scan

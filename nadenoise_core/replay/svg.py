@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.colours import coloured, png
 from nadenoise_core.mrd.facts import AtscFacts
 from nadenoise_core.replay.html import embedded
+from nadenoise_core.replay.outlines import outlines
 from nadenoise_core.replay.panels import Panel
 
-OUTLINES = ("#ffffff", "#ff9d3c", "#ff7fd0", "#5fe3ff", "#ff5a4d", "#d6e04a")
-BEFORE = "#a8a8a8"  # outlines before their pose was fitted
 _BAR_STEPS = 64
 _PLOT = (300.0, 220.0)  # width and height of a calibration plot
 _MARGINS = (46.0, 14.0, 16.0, 36.0)  # left, right, top, bottom
@@ -66,14 +64,9 @@ def drawing(panel: Panel) -> Drawing:
         top=top,
         width=right - left,
         height=bottom - top,
-        outlines=tuple(_outlines(panel)),
+        outlines=tuple((_path(edges), colour) for edges, colour in outlines(panel)),
         dark=panel.low >= 0,
     )
-
-
-def outline_colours(labels: Iterable[int]) -> dict[int, str]:
-    """Colour of every label, in the order of the labels."""
-    return {label: OUTLINES[number % len(OUTLINES)] for number, label in enumerate(sorted(set(labels)))}
 
 
 @dataclass(frozen=True)
@@ -122,32 +115,9 @@ def calibration_plot(atsc: AtscFacts) -> CalibrationPlot:
 
 
 def _png(values: NDArray[np.float32], panel: Panel) -> str:
-    import matplotlib.image
-
-    encoded = BytesIO()
-    matplotlib.image.imsave(encoded, values, cmap=panel.colours, vmin=panel.low, vmax=panel.high, format="png")
-    return embedded(encoded.getvalue())
+    return embedded(png(coloured(values, panel.low, panel.high, panel.colours)))
 
 
-def _outlines(panel: Panel) -> list[tuple[str, str]]:
-    """The edges of the pixels of every region, as SVG paths in mm; first, in grey, as they were drawn before a pose."""
-    found = []
-    if panel.drawn is not None:
-        found.append((_edges(panel.drawn, panel), BEFORE))
-    if panel.labels is not None:
-        colours = outline_colours(int(label) for label in np.unique(panel.labels) if label > 0)
-        found += [(_edges(np.where(panel.labels == label, 1, 0), panel), colour) for label, colour in colours.items()]
-    return found
-
-
-def _edges(labels: NDArray[np.int64], panel: Panel) -> str:
-    """The edges between the labels of a map, as an SVG path in mm."""
-    left, right, bottom, top = panel.extent
-    rows, columns = labels.shape
-    width, height = (right - left) / columns, (bottom - top) / rows
-    padded = np.pad(labels, 1)
-    across = np.argwhere(np.diff(padded, axis=0)[:, 1:-1])  # edges that run along a row, above row r
-    down = np.argwhere(np.diff(padded, axis=1)[1:-1])
-    parts = [f"M{left + c * width:.2f} {top + r * height:.2f}h{width:.2f}" for r, c in across.tolist()]
-    parts += [f"M{left + c * width:.2f} {top + r * height:.2f}v{height:.2f}" for r, c in down.tolist()]
-    return "".join(parts)
+def _path(edges: NDArray[np.float64]) -> str:
+    """Lines (lines, 4) as an SVG path."""
+    return "".join(f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}" for x0, y0, x1, y1 in edges.tolist())

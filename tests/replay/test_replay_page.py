@@ -109,8 +109,8 @@ class TestPanels:
         (panel,) = panels_of(Place("", 30, {Kind.ATSC: atsc}, [MAP]))
         drawn = drawing(panel)
         ((path, _),) = drawn.outlines
-        assert (path.count("h"), path.count("v")) == (6, 4)  # of a rectangle of 3 x 2 pixels
-        corners = np.array([[float(x) for x in point.split()] for point in re.findall(r"M([^hv]*)", path)])
+        assert path.count("M") == 10  # edges of pixels around a rectangle of 3 x 2
+        corners = np.array([[float(x) for x in point.split()] for point in re.findall(r"M([^L]*)", path)])
         assert corners.min(axis=0).tolist() == [-45.0, -45.0]  # pixels of 30 mm; (2, 3) is the centre
         assert (drawn.left, drawn.top, drawn.width, drawn.height) == (-105.0, -75.0, 180.0, 120.0)
         assert drawn.tubes[0] == (10.0, -10.0, 20.0)

@@ -1,9 +1,8 @@
-"""One picture of a replay: every place's images, its aTSC map and its calibration line."""
+"""The images of a scan as a figure of matplotlib, to be changed or put among others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +27,7 @@ _OUTLINES = ("white", "tab:orange", "tab:pink", "tab:cyan", "tab:red", "tab:oliv
 _BEFORE = "lightgray"  # outlines before their pose was fitted
 
 
-def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
-    """Write the picture of a replay as a PNG file."""
-    overview(images).savefig(path)
-
-
-def overview(images: Sequence[ismrmrd.Image]) -> Figure:
+def figure_of(images: Sequence[ismrmrd.Image]) -> Figure:
     """Draw the first places, a row each: signal, what the network took away, aTSC in mmol/L, calibration line.
 
     Args:
