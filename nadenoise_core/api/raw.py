@@ -20,12 +20,20 @@ if TYPE_CHECKING:
     from nadenoise_core.mrd.scan import Scan
 
 
-def simulate(path: str | Path, *, truth: str | Path | None = None, overwrite: bool = False, **settings: Any) -> Path:
+def simulate(
+    path: str | Path,
+    *,
+    truth: str | Path | None = None,
+    labels: str | Path | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Path:
     """Write a scan of the virtual calf as an ISMRMRD file; gives the file.
 
     Args:
         path: of the file.
         truth: JSON file to write with what is to be found.
+        labels: NIfTI label map of the tissues to write, with their names in a `.txt` file beside it.
         overwrite: files that are there.
         settings: of `nadenoise_core.simulate.measurement.VirtualMeasurement`, such as `averages`, `seed`, `noise`.
 
@@ -40,7 +48,8 @@ def simulate(path: str | Path, *, truth: str | Path | None = None, overwrite: bo
         measurement = VirtualMeasurement(**settings)
     except TypeError as error:
         raise BadInputError(f"simulate: {error}; see VirtualMeasurement") from None
-    write_measurement(measurement, Path(path), Path(truth) if truth else None, overwrite=overwrite)
+    truth, labels = (Path(given) if given else None for given in (truth, labels))
+    write_measurement(measurement, Path(path), truth, labels, overwrite=overwrite)
     return Path(path)
 
 

@@ -12,6 +12,7 @@ from nadenoise_core.console import progress_bar, say
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import LoopOrder
 from nadenoise_core.simulate.files import write_measurement
+from nadenoise_core.simulate.header import ECHO_TIME, SLICE_THICKNESS
 from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
 
 
@@ -21,6 +22,10 @@ def command(
     averages: Annotated[int, typer.Option(min=1, max=65535, help="Averages; 30 take two minutes, 150 ten.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Makes the individual, and the noise.")] = 1,
     truth: Annotated[Path | None, typer.Option(help="JSON file to write with what is to be found.")] = None,
+    label_map: Annotated[
+        Path | None,
+        typer.Option("--labels", help="NIfTI label map of the tissues to write; their names go into a .txt beside it."),
+    ] = None,
     noise: Annotated[
         float, typer.Option(min=0, help="Noise of the image of one average, mmol/L (the paper's by default).")
     ] = PAPER_NOISE,
@@ -59,35 +64,65 @@ def command(
     ] = False,
     tube_gel: Annotated[bool, typer.Option(help="Tubes hold gel that relaxes as tissue does, not water.")] = False,
     conjugate: Annotated[bool, typer.Option(help="Write samples as their complex conjugates.")] = False,
+    slices: Annotated[
+        int, typer.Option(min=1, help="Slices of a stack; tubes that lean move on from one to the next.")
+    ] = 1,
+    slice_distance: Annotated[
+        float, typer.Option(min=0, help="From one slice's centre to the next's, mm.")
+    ] = SLICE_THICKNESS,
+    stacks: Annotated[int, typer.Option(min=1, help="Groups of slices around the position.")] = 1,
+    stack_angle: Annotated[
+        float, typer.Option(help="Turn of a stack about the read direction against the one before, degrees.")
+    ] = 20.0,
+    repetitions: Annotated[int, typer.Option(min=1, help="Repetitions of all that, one after another.")] = 1,
+    echo_times: Annotated[
+        str,
+        typer.Option(
+            help="Of the readouts of an excitation, ms; with --relaxation signal decays from one to the next."
+        ),
+    ] = f"{ECHO_TIME:g}",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise."""
     # All other options are settings of a measurement, under their names.
-    settings = {name: value for name, value in context.params.items() if name not in ("raw", "truth", "overwrite")}
+    settings = {
+        name: value for name, value in context.params.items() if name in VirtualMeasurement.__dataclass_fields__
+    }
     settings |= {"position": _triple(position, "--position"), "angles": _triple(angles, "--angles")}
+    settings["echo_times"] = _numbers(echo_times, "--echo-times")
     measurement = VirtualMeasurement(**settings)
-    write_with_progress(measurement, raw, truth, overwrite)
+    write_with_progress(measurement, raw, truth, overwrite, label_map)
     say(f"{raw}: {measurement.acquisition_count()} acquisitions, {averages} averages, seed {seed}")
 
 
-def write_with_progress(measurement: VirtualMeasurement, raw: Path, truth: Path | None, overwrite: bool) -> None:
-    """Write a virtual measurement and its truth, with a progress bar on stderr."""
+def write_with_progress(
+    measurement: VirtualMeasurement, raw: Path, truth: Path | None, overwrite: bool, label_map: Path | None = None
+) -> None:
+    """Write a virtual measurement, its truth and its labels, with a progress bar on stderr."""
     with progress_bar() as progress:
         task = progress.add_task("simulate", total=measurement.acquisition_count())
         write_measurement(
             measurement,
             raw,
             truth,
+            label_map,
             overwrite=overwrite,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
 
 
-def _triple(text: str, option: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        x = y = z = math.nan
-    if not all(map(math.isfinite, (x, y, z))):
+def _triple(text: str, option: str) -> tuple[float, ...]:
+    numbers = _numbers(text, option)
+    if len(numbers) != 3:
         raise BadInputError(f"{option} is '{text}'; give three numbers, e.g. 0,0,40")
-    return x, y, z
+    return numbers
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(map(math.isfinite, numbers)):
+        raise BadInputError(f"{option} is '{text}'; give numbers, e.g. 0,0,40")
+    return numbers

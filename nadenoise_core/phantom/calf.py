@@ -126,6 +126,16 @@ class Calf:
                 return tissue
         raise BadInputError(f"the calf has no tissue {name!r}; it has {', '.join(t.name for t in self.tissues)}")
 
+    def at(self, depth: float) -> Calf:
+        """The same leg cut further along the normal of the slice, mm: tubes that lean have moved on."""
+        moved = (
+            dataclasses.replace(
+                tube, centre=(tube.centre[0] + depth * tube.lean[0], tube.centre[1] + depth * tube.lean[1])
+            )
+            for tube in self.tubes
+        )
+        return dataclasses.replace(self, tubes=tuple(moved))
+
     def without_tubes(self) -> Calf:
         """The same leg alone."""
         return dataclasses.replace(self, tubes=())

@@ -68,6 +68,7 @@ class VirtualScan:
         object_phase: peak of a smooth phase over the object, degrees.
         seed: of noise, constant phase, object phase, and what lies outside the slice.
         physics: off-resonance and relaxation; None: there is neither.
+        noise_stream: other numbers give other noise to a scan that is the same in all else, such as another echo.
 
     Raises:
         BadInputError: a field is out of range.
@@ -85,6 +86,7 @@ class VirtualScan:
     object_phase: float = 0.0
     seed: int = 0
     physics: Physics | None = None
+    noise_stream: int = 0
 
     def __post_init__(self) -> None:
         trajectory = np.array(self.trajectory, np.float64)
@@ -148,16 +150,20 @@ class VirtualScan:
         """What the scan is to measure without noise: (coils, interleaves, samples), mmol/L pixel."""
         return self._kspace_of(self.calf)
 
-    def acquisitions(self, order: str = LoopOrder.OUTERMOST) -> Iterator[VirtualAcquisition]:
+    def acquisitions(
+        self, order: str = LoopOrder.OUTERMOST, averages: range | None = None
+    ) -> Iterator[VirtualAcquisition]:
         """The acquisitions of the scan; the two half-pulses of an interleaf always follow each other.
 
         Args:
             order: one of `LoopOrder`. Each acquisition is the same in either order, bit for bit.
+            averages: of which; None: of all.
 
         Raises:
             BadInputError: the order is unknown.
         """
-        averages, interleaves = range(self.averages), range(self.interleaves)
+        averages = range(self.averages) if averages is None else averages
+        interleaves = range(self.interleaves)
         pairs: Iterable[tuple[int, int]]
         if order == LoopOrder.OUTERMOST:
             pairs = ((average, interleaf) for average in averages for interleaf in interleaves)
@@ -204,7 +210,8 @@ class VirtualScan:
         clean = self._clean[half][:, interleaf]
         if not self.noise_std:
             return clean.astype(np.complex64)
-        noise = self._noise(self._rng(_NOISE, average, interleaf, half), self.samples)
+        stream = (self.noise_stream,) if self.noise_stream else ()
+        noise = self._noise(self._rng(_NOISE, average, interleaf, half, *stream), self.samples)
         return (clean + noise).astype(np.complex64)
 
     def _noise(self, rng: Generator, samples: int) -> Samples:

@@ -7,40 +7,72 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ismrmrd
+import numpy as np
+from numpy.typing import NDArray
 
-from nadenoise_core.errors import OutputError
+from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.phantom import Label
+from nadenoise_core.phantom import labels as drawn_labels
+from nadenoise_core.quantify.geometry import nifti_affine
+from nadenoise_core.quantify.nifti import write_nifti
+from nadenoise_core.sampling import PAPER_SPIRAL
+from nadenoise_core.simulate.header import SLICE_THICKNESS
 from nadenoise_core.simulate.measurement import VirtualMeasurement
+
+_LABEL_PIXEL = 0.5  # mm, as of a 1H image
+_TISSUES = (Label.MUSCLE, Label.SKIN, Label.FAT, Label.BONE, Label.VESSEL)
+_NAMES = "".join(f"{tissue.value} {tissue.name.lower()}\n" for tissue in _TISSUES)
+
+
+def label_map(measurement: VirtualMeasurement) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """The tissues of the individual, as if drawn on a 1H image: (rows, columns) values of `phantom.Label`, and the
+    (4, 4) affine of NIfTI; one slab holds all slices of the stack."""
+    matrix = round(PAPER_SPIRAL.field_of_view / _LABEL_PIXEL)
+    drawn = drawn_labels(measurement.calf(), matrix, PAPER_SPIRAL.field_of_view, margin=None)
+    slab = SLICE_THICKNESS + (measurement.slices - 1) * measurement.slice_distance
+    directions = measurement.places()[0].directions
+    affine = nifti_affine(measurement.position, directions, (_LABEL_PIXEL, _LABEL_PIXEL, slab), (matrix, matrix))
+    return np.where(np.isin(drawn, _TISSUES), drawn, np.int16(0)), affine
 
 
 def write_measurement(
     measurement: VirtualMeasurement,
     raw: Path,
     truth: Path | None = None,
+    labels: Path | None = None,
     *,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> None:
-    """Write a virtual measurement as a raw file, and what is to be found in it as JSON.
+    """Write a virtual measurement as a raw file, and what is to be found in it.
 
     Args:
         measurement: to write.
         raw: ISMRMRD file.
         truth: JSON file; None writes none.
+        labels: NIfTI label map of the tissues, with their names in a `.txt` file beside it; None writes none.
         overwrite: files that are there.
         progress: called with (acquisitions written, acquisitions in all).
 
     Raises:
+        BadInputError: one label map cannot lie on several stacks.
         OutputError: a file cannot be written, or is there already.
     """
-    for path in (raw, truth):
+    names = labels and labels.with_name(f"{labels.name.partition('.')[0]}.txt")
+    if labels is not None and measurement.stacks > 1:
+        raise BadInputError(f"{labels}: labels lie on one stack of slices; simulate one, not {measurement.stacks}")
+    for path in (raw, truth, labels, names):
         if path is not None and path.exists() and not overwrite:
             raise OutputError(f"{path}: exists already; choose another name, or --overwrite it")
     write_raw_file(raw, measurement.header_xml(), _counted(measurement, progress))
     if truth is not None:
         text = json.dumps(measurement.truth(), indent=2) + "\n"
         write_whole(truth, text.encode(), make_folders=False)
+    if labels is not None and names is not None:
+        write_nifti(labels, *label_map(measurement), "tissues")
+        write_whole(names, _NAMES.encode(), make_folders=False)
 
 
 def _counted(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import ismrmrd
 import numpy as np
-from ismrmrd import xsd
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.mrd.header import serialise_header
-from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM
 from nadenoise_core.phantom import (
     GEL_TIMES,
     ILLUSTRATIVE_TIMES,
@@ -32,31 +28,29 @@ from nadenoise_core.phantom import (
 )
 from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, TRAJECTORY_UNITS, sample_weights
-from nadenoise_core.sampling.spiral import SODIUM_GAMMA
+from nadenoise_core.simulate.header import ECHO_TIME, FLIP_ANGLE, REPETITION_TIME, SLICE_THICKNESS, header_of
 
 # Noise of the real part of the image of one average, mmol/L. With it, muscle has the paper's estimated SNR (Table 2),
 # 6.7 at 150 averages and 3.6 at 30: mean of the magnitude over the standard deviation of the background's.
 PAPER_NOISE = 58.0
 
-_FIELD_STRENGTH = 3.0  # T
-_REPETITION_TIME = 100.0  # ms
-_ECHO_TIME = 0.23  # ms
-_FLIP_ANGLE = 90.0  # degrees
-_SLICE_THICKNESS = 30.0  # mm
 _NOISE_SAMPLES = 4096
 _LARGEST_DELAY = 100.0  # us
-# Effects that may be off; what is off is no part of a measurement's ID.
-_EFFECTS = (
-    "skin_thickness",
-    "tube_wall",
-    "tube_tilt",
-    "trajectory_delay",
-    "off_resonance",
-    "frequency_offset",
-    "relaxation",
-    "tube_gel",
-    "conjugate",
-)
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePlace:
+    """Where a slice lies.
+
+    Attributes:
+        position: of its centre, LPS mm.
+        directions: (3, 3) rows: read, phase and slice direction, LPS.
+        depth: from the middle of its stack, along the slice direction, mm.
+    """
+
+    position: tuple[float, ...]
+    directions: NDArray[np.float64]
+    depth: float
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,16 @@ class VirtualMeasurement:
             header's TR, TE and flip angle.
         tube_gel: whether tubes hold gel, `phantom.GEL_TIMES`, and not water; it matters with relaxation.
         conjugate: whether samples are written as their complex conjugates, as some vendors do.
+        slices: of a stack. The leg is the same in all of them; tubes that lean move on.
+        slice_distance: from one slice's centre to the next's, mm.
+        stacks: groups of slices, all around `position`; the leg is drawn in each as in the first.
+        stack_angle: by which a stack is turned about the read direction against the one before, degrees.
+        repetitions: of all that, one after another.
+        echo_times: of each readout of an excitation, ms; the signal is less in later ones with relaxation. The phase of
+            off-resonance begins anew with every readout.
 
     Raises:
-        BadInputError: the trajectory's unit is unknown, or an effect is out of range.
+        BadInputError: the trajectory's unit is unknown, or a number is out of range.
     """
 
     seed: int = 1
@@ -115,17 +116,28 @@ class VirtualMeasurement:
     relaxation: bool = False
     tube_gel: bool = False
     conjugate: bool = False
+    slices: int = 1
+    slice_distance: float = SLICE_THICKNESS
+    stacks: int = 1
+    stack_angle: float = 20.0
+    repetitions: int = 1
+    echo_times: tuple[float, ...] = (ECHO_TIME,)
 
     def __post_init__(self) -> None:
+        for name in ("averages", "slices", "stacks", "repetitions"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) >= 1):
+                raise BadInputError(f"{name} must be a whole number of 1 or more, not {getattr(self, name)}")
+        if not self.echo_times or not all(a < b for a, b in pairwise((0.0, *self.echo_times))):
+            raise BadInputError(f"echo_times must be positive numbers of ms that rise, not {self.echo_times}")
         if self.trajectory_unit not in TRAJECTORY_UNITS:
             raise BadInputError(f"unknown trajectory unit '{self.trajectory_unit}'; use {', '.join(TRAJECTORY_UNITS)}")
         if not abs(self.trajectory_delay) <= _LARGEST_DELAY:
             raise BadInputError(f"trajectory_delay must be within {_LARGEST_DELAY:g} us, not {self.trajectory_delay}")
         self.field_map()
 
-    def calf(self) -> Calf:
-        """The individual."""
-        return random_calf(
+    def calf(self, depth: float = 0.0) -> Calf:
+        """The individual, cut at a depth (mm along the normal of the slice) where tubes that lean have moved on."""
+        calf = random_calf(
             self.seed,
             muscle=self.muscle,
             skin=self.skin,
@@ -136,56 +148,76 @@ class VirtualMeasurement:
             tube_wall=self.tube_wall,
             tube_tilt=self.tube_tilt,
         )
+        return calf.at(depth) if depth else calf
 
-    def scan(self) -> VirtualScan:
-        """The scan of the individual, on the paper's trajectory or, with a delay, where its samples really lie."""
+    def places(self) -> list[SlicePlace]:
+        """Where the slices lie, in the order of their numbers: stack after stack."""
+        return [place for stack in range(self.stacks) for place in self._stack(stack)]
+
+    def scan(self, number: int = 0, echo: int = 0) -> VirtualScan:
+        """The scan of a slice and an echo, on the paper's trajectory or, with a delay, where its samples really lie.
+
+        Its averages are those of all repetitions.
+        """
         nominal = PAPER_SPIRAL.trajectory()
         weights = sample_weights(nominal * _pixel(), (PAPER_SPIRAL.matrix, PAPER_SPIRAL.matrix))
         gain = image_noise_std(np.ones(PAPER_SPIRAL.interleaves), weights)
         return VirtualScan(
-            self.calf(),
+            self.calf(self.places()[number].depth),
             replace(PAPER_SPIRAL, delay=PAPER_SPIRAL.delay + self.trajectory_delay).trajectory(),
             _pixel(),
-            averages=self.averages,
+            averages=self.averages * self.repetitions,
             half_pulses=self.half_pulses,
             half_pulse_phase=self.half_pulse_phase,
             noise_std=self.noise / gain,
             coils=self.coils,
             seed=self.seed,
-            physics=self.physics(),
+            physics=self.physics(echo),
+            noise_stream=number * len(self.echo_times) + echo,
         )
 
     def field_map(self) -> FieldMap:
         """Off-resonance of the scan."""
         return FieldMap(self.frequency_offset, self.off_resonance)
 
-    def physics(self) -> Physics | None:
-        """Off-resonance and relaxation; None where there is neither."""
+    def physics(self, echo: int = 0) -> Physics | None:
+        """Off-resonance and relaxation of an echo; None where there is neither."""
         if not (self.off_resonance or self.frequency_offset or self.relaxation):
             return None
         times = {**ILLUSTRATIVE_TIMES, "tube": GEL_TIMES} if self.tube_gel else ILLUSTRATIVE_TIMES
-        relaxation = Relaxation(_REPETITION_TIME, _FLIP_ANGLE, _ECHO_TIME, times) if self.relaxation else None
+        relaxation = Relaxation(REPETITION_TIME, FLIP_ANGLE, self.echo_times[echo], times) if self.relaxation else None
         return Physics(PAPER_SPIRAL.dwell_time, self.field_map(), relaxation)
 
     def header_xml(self) -> str:
         """The ISMRMRD header."""
-        return serialise_header(self._header())
+        return header_of(self)
 
     def acquisitions(self) -> Iterator[ismrmrd.Acquisition]:
-        """The acquisitions as they come from the scanner."""
-        scan = self.scan()
+        """The acquisitions as they come from the scanner: one excitation of every slice, all its echoes, and on."""
+        places = self.places()
+        images = [(number, echo) for number in range(len(places)) for echo in range(len(self.echo_times))]
+        scans = [self.scan(*image) for image in images]
         trajectory = (PAPER_SPIRAL.trajectory() * self._per_cycle_per_mm()).astype(np.float32)
         counter = 0
         if self.coils > 1:
-            yield self._noise_scan(scan)
+            yield self._noise_scan(scans[0])
             counter = 1
-        for readout in scan.acquisitions(self.order):
-            yield self._acquisition(readout, trajectory[readout.interleaf], counter)
-            counter += 1
+        for repetition in range(self.repetitions):
+            averages = range(repetition * self.averages, (repetition + 1) * self.averages)
+            for readouts in zip(*(scan.acquisitions(self.order, averages) for scan in scans), strict=True):
+                for readout, (number, echo) in zip(readouts, images, strict=True):
+                    acquisition = self._acquisition(readout, trajectory[readout.interleaf])
+                    acquisition.idx.slice, acquisition.idx.contrast = number, echo
+                    acquisition.idx.repetition = repetition
+                    self._place(acquisition, counter, places[number])
+                    counter += 1
+                    yield acquisition
 
     def acquisition_count(self) -> int:
         """How many acquisitions there will be."""
-        return self.averages * PAPER_SPIRAL.interleaves * (2 if self.half_pulses else 1) + (self.coils > 1)
+        images = self.slices * self.stacks * len(self.echo_times) * self.repetitions
+        readouts = self.averages * PAPER_SPIRAL.interleaves * (2 if self.half_pulses else 1)
+        return images * readouts + (self.coils > 1)
 
     def truth(self) -> dict[str, Any]:
         """What is to be found in the scan, as plain data."""
@@ -197,6 +229,15 @@ class VirtualMeasurement:
             "relaxation": physics.relaxation.to_dict() if physics and physics.relaxation else None,
             "measurement": asdict(self),
             "calf": calf.to_dict(),
+            "slices": [
+                {
+                    "position": place.position,
+                    "tubes": [
+                        {"concentration": t.concentration, "centre": t.centre} for t in calf.at(place.depth).tubes
+                    ],
+                }
+                for place in self.places()
+            ],
         }
 
     def _per_cycle_per_mm(self) -> float:
@@ -208,84 +249,44 @@ class VirtualMeasurement:
             "1/m": 1000.0,
         }[self.trajectory_unit]
 
-    def _directions(self) -> NDArray[np.float64]:
-        """Rows: read, phase and slice direction."""
-        return np.asarray(Rotation.from_euler("xyz", self.angles, degrees=True).as_matrix().T)
+    def _stack(self, number: int) -> list[SlicePlace]:
+        turned = Rotation.from_euler("xyz", self.angles, degrees=True) * Rotation.from_euler(
+            "x", number * self.stack_angle, degrees=True
+        )
+        directions = np.asarray(turned.as_matrix().T)
+        depths = (np.arange(self.slices) - (self.slices - 1) / 2) * self.slice_distance
+        return [
+            SlicePlace(tuple((np.asarray(self.position) + depth * directions[2]).tolist()), directions, float(depth))
+            for depth in depths
+        ]
 
-    def _acquisition(
-        self, readout: VirtualAcquisition, trajectory: NDArray[np.float32], counter: int
-    ) -> ismrmrd.Acquisition:
+    def _acquisition(self, readout: VirtualAcquisition, trajectory: NDArray[np.float32]) -> ismrmrd.Acquisition:
         acquisition = ismrmrd.Acquisition.from_array(self._written(readout.samples), trajectory)
         acquisition.idx.kspace_encode_step_1 = readout.interleaf
-        acquisition.idx.average = readout.average
+        acquisition.idx.average = readout.average % self.averages
         acquisition.idx.set = readout.half
         acquisition.center_sample = 0
-        self._place(acquisition, counter)
         return acquisition
 
     def _noise_scan(self, scan: VirtualScan) -> ismrmrd.Acquisition:
         acquisition = ismrmrd.Acquisition.from_array(self._written(scan.noise_scan(_NOISE_SAMPLES)))
         acquisition.set_flag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
-        self._place(acquisition, 0)
+        self._place(acquisition, 0, self.places()[0])
         return acquisition
 
     def _written(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         return samples.conj() if self.conjugate else samples
 
-    def _place(self, acquisition: ismrmrd.Acquisition, counter: int) -> None:
+    def _place(self, acquisition: ismrmrd.Acquisition, counter: int, place: SlicePlace) -> None:
         acquisition.scan_counter = counter
         acquisition.measurement_uid = self.seed % 2**32
         acquisition.sample_time_us = PAPER_SPIRAL.dwell_time
-        acquisition.acquisition_time_stamp = int(counter * _REPETITION_TIME / 2.5)  # ticks of 2.5 ms
-        acquisition.position[:] = self.position
-        read, phase, normal = self._directions()
+        excitation = counter // len(self.echo_times)
+        acquisition.acquisition_time_stamp = int(excitation * REPETITION_TIME / 2.5)  # ticks of 2.5 ms
+        acquisition.position[:] = place.position
+        read, phase, normal = place.directions
         acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = read, phase, normal
-
-    def _header(self) -> Any:
-        present = {name: value for name, value in asdict(self).items() if value or name not in _EFFECTS}
-        described = json.dumps(present, sort_keys=True)
-        space = xsd.encodingSpaceType(
-            matrixSize=xsd.matrixSizeType(x=PAPER_SPIRAL.matrix, y=PAPER_SPIRAL.matrix, z=1),
-            fieldOfView_mm=xsd.fieldOfViewMm(
-                x=PAPER_SPIRAL.field_of_view, y=PAPER_SPIRAL.field_of_view, z=_SLICE_THICKNESS
-            ),
-        )
-        limits = xsd.encodingLimitsType(
-            kspace_encoding_step_1=_limit(PAPER_SPIRAL.interleaves),
-            average=_limit(self.averages),
-            set=_limit(2 if self.half_pulses else 1),
-        )
-        return xsd.ismrmrdHeader(
-            subjectInformation=xsd.subjectInformationType(patientName="Virtual^Calf", patientID=f"calf-{self.seed}"),
-            measurementInformation=xsd.measurementInformationType(
-                measurementID=f"calf-{self.seed}-{hashlib.sha256(described.encode()).hexdigest()[:12]}",
-                patientPosition=xsd.patientPositionType.HFS,
-                protocolName="23Na spiral",
-            ),
-            acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
-                systemVendor="nadenoise",
-                systemModel=VIRTUAL_SYSTEM,
-                systemFieldStrength_T=_FIELD_STRENGTH,
-                receiverChannels=self.coils,
-                relativeReceiverNoiseBandwidth=1.0,
-            ),
-            experimentalConditions=xsd.experimentalConditionsType(
-                H1resonanceFrequency_Hz=round(SODIUM_GAMMA * _FIELD_STRENGTH * 1e6)
-            ),
-            encoding=[
-                xsd.encodingType(
-                    encodedSpace=space, reconSpace=space, encodingLimits=limits, trajectory=xsd.trajectoryType.SPIRAL
-                )
-            ],
-            sequenceParameters=xsd.sequenceParametersType(
-                TR=[_REPETITION_TIME], TE=[_ECHO_TIME], flipAngle_deg=[_FLIP_ANGLE]
-            ),
-        )
 
 
 def _pixel() -> float:
     return PAPER_SPIRAL.field_of_view / PAPER_SPIRAL.matrix
-
-
-def _limit(count: int) -> Any:
-    return xsd.limitType(minimum=0, maximum=count - 1, center=0)
