@@ -190,6 +190,7 @@ class Quantify(Gadget):
             corrections=corrections,
             regions=self._regions() if given.roi_map else None,
             targets=precision_targets(given.precision),
+            nucleus_doubt=self.scan.nucleus_doubt,
         )
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:

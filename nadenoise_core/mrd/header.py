@@ -1,8 +1,8 @@
 """The XML header of an ISMRMRD measurement, read leniently, and written.
 
 Elements are found by name, whatever their namespace and order; unknown ones are ignored. A word where a number should
-be, or text in another encoding than the header declares, is left out with a warning. So a scan is not lost to a part of
-its header that does not matter; what does matter is checked by `mrd.scan`.
+be, or text that is in another encoding than the header declares or that XML does not allow, is left out with a warning.
+So a scan is not lost to a part of its header that does not matter; what does matter is checked by `mrd.scan`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from nadenoise_core.errors import RawDataError
 
 _log = logging.getLogger("nadenoise.header")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_ONE_BYTE = re.compile(rb"<\?xml[^>]*encoding=[\"'](?:iso-8859|latin|windows-125|us-ascii)", re.IGNORECASE)
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\dA-Fa-f]+);)")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<\0", b"\0<")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+_PARSER = {"resolve_entities": False, "no_network": True, "remove_comments": True, "remove_pis": True}
 
 
 class Section:
@@ -60,7 +64,8 @@ class Section:
         """
         found = [_number(word) for text in self.texts(name) for word in text.split()]
         if None in found:
-            _log.warning("the header's %s is no number and is left out", name)
+            within = etree.QName(self._element).localname
+            _log.warning("the header's %s %s is no number and is left out", within, name)
         return [value for value in found if value is not None]
 
     def number(self, name: str) -> float | None:
@@ -75,7 +80,9 @@ class Section:
     def _text(element: Any, name: str) -> str:
         text = (element.text or "").strip()
         if _UNREADABLE in text:
-            _log.warning("the header's %s is in another encoding than the header declares, and is left out", name)
+            _log.warning(
+                "the header's %s is in another encoding than the header declares, or no XML, and is left out", name
+            )
             return ""
         return text
 
@@ -87,14 +94,8 @@ def parse_header(xml: bytes | str) -> Section:
         RawDataError: not an ISMRMRD header.
     """
     data = xml if isinstance(xml, bytes) else _DECLARATION.sub("", xml).encode("utf-8", "replace")
-    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        data = data.strip(b"\0 \t\r\n")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
-        try:
-            root = etree.fromstring(data, parser)
-        except etree.XMLSyntaxError:
-            root = etree.fromstring(data.decode("utf-8", "replace").encode(), parser)
+        root = _parse(_document(data))
     except (etree.XMLSyntaxError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RawDataError(f"the ISMRMRD header cannot be read ({reason}); convert the raw data anew") from None
@@ -104,6 +105,30 @@ def parse_header(xml: bytes | str) -> Section:
     if name != "ismrmrdHeader":
         raise RawDataError(f"the XML is no ISMRMRD header but <{name[:60]}>; convert the raw data anew")
     return Section(root)
+
+
+def _document(data: bytes) -> bytes:
+    """The document within what was stored or sent: without what follows a NUL, and its own encoding declared."""
+    if data.startswith(_UTF_16):
+        return data + b"\0" * (len(data) % 2)  # storage of a fixed length takes the last 0 for its own
+    document = data.strip(b"\0 \t\r\n").partition(b"\0")[0]
+    if _ONE_BYTE.match(document) and not document.isascii():
+        try:
+            text = document.decode("utf-8")  # which text of single bytes is by a rare chance only
+        except UnicodeDecodeError:
+            return document
+        _log.warning("the header is in UTF-8, not in the encoding that it declares")
+        return _DECLARATION.sub("", text).encode("utf-8")
+    return document
+
+
+def _parse(document: bytes) -> Any:
+    """The root of a document; what is no XML in its texts becomes a character that tells so."""
+    try:
+        return etree.fromstring(document, etree.XMLParser(**_PARSER))
+    except etree.XMLSyntaxError:
+        text = _DECLARATION.sub("", document.decode("utf-8", "replace"))
+        return etree.fromstring(_NO_XML.sub(_UNREADABLE, text).encode("utf-8"), etree.XMLParser(**_PARSER))
 
 
 def serialise_header(header: Any) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.header import Section
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
+
+_log = logging.getLogger("nadenoise.header")
+_LEAST_TR = 1.0  # ms; what is below is in seconds
+_SAME_NUCLEUS = 0.05  # of the gyromagnetic ratio: fields are rounded to 3 T where they are 2.89
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class HeaderWords:
         repetition_time, echo_time: ms, the first of several.
         flip_angle: degrees, the first of several.
         field_strength: T.
-        imaging_frequency: of 23Na, MHz; converters put either nucleus' into `H1resonanceFrequency_Hz`.
+        imaging_frequency: of 23Na, MHz; converters put either nucleus' into `H1resonanceFrequency_Hz`. None, too, if
+            that is neither's.
     """
 
     patient_name: str = field(default="", repr=False)
@@ -86,15 +92,21 @@ def read_sequence(section: Section) -> Sequence:
     times, echoes, angles = (
         tuple(value for value in section.numbers(name) if value > 0) for name in ("TR", "TE", "flipAngle_deg")
     )
+    if times and max(times) < _LEAST_TR:
+        _log.warning("the header's TR is below %g ms and is taken as seconds, and TE if it is shorter", _LEAST_TR)
+        echoes = _milliseconds(echoes) if echoes and max(echoes) < max(times) else echoes
+        times = _milliseconds(times)
     return Sequence(times, echoes, angles)
+
+
+def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(float(f"{1000 * value:.9g}") for value in seconds)
 
 
 def read_words(header: Section, sequence: Sequence) -> HeaderWords:
     """The words of a whole header."""
     subject, study = header.section("subjectInformation"), header.section("studyInformation")
     measurement, system = header.section("measurementInformation"), header.section("acquisitionSystemInformation")
-    field_strength = system.number("systemFieldStrength_T")
-    frequency = header.section("experimentalConditions").number("H1resonanceFrequency_Hz")
     return HeaderWords(
         patient_name=subject.text("patientName"),
         patient_id=subject.text("patientID"),
@@ -115,20 +127,43 @@ def read_words(header: Section, sequence: Sequence) -> HeaderWords:
         manufacturer=system.text("systemVendor"),
         model=system.text("systemModel"),
         device_id=system.text("deviceID"),
-        field_strength=field_strength,
+        field_strength=system.number("systemFieldStrength_T"),
         protocol_name=measurement.text("protocolName"),
         repetition_time=next(iter(sequence.repetition_times), None),
         echo_time=next(iter(sequence.echo_times), None),
         flip_angle=next(iter(sequence.flip_angles), None),
-        imaging_frequency=_sodium_frequency(frequency, field_strength),
+        imaging_frequency=_sodium_frequency(header),
         acquisition_date=measurement.text("seriesDate"),
         acquisition_time=measurement.text("seriesTime"),
     )
 
 
-def _sodium_frequency(frequency: float | None, field_strength: float | None) -> float | None:
-    """The frequency of 23Na in MHz, of either nucleus' in Hz."""
-    if not frequency or not field_strength:
+def doubt_of_nucleus(header: Section) -> str:
+    """Why the scan may be of another nucleus than sodium, by frequency and field strength; empty: no reason."""
+    found = _frequency_and_gamma(header)
+    if found is None or abs(found[1] / SODIUM_GAMMA - 1) <= _SAME_NUCLEUS:
+        return ""
+    frequency, gamma = found
+    given = f"the header's H1resonanceFrequency_Hz is {frequency:.6g} MHz, {gamma:.4g} MHz/T"
+    if abs(gamma / PROTON_GAMMA - 1) <= _SAME_NUCLEUS:
+        return f"{given}, that of protons: a scan of protons has no concentrations of sodium"
+    return f"{given}, neither that of 23Na nor of protons: a scan of another nucleus has no concentrations of sodium"
+
+
+def _sodium_frequency(header: Section) -> float | None:
+    """The frequency of 23Na in MHz, of either nucleus' in Hz; None where it is of neither."""
+    found = _frequency_and_gamma(header)
+    if found is None:
         return None
-    nearest = min((PROTON_GAMMA, SODIUM_GAMMA), key=lambda gamma: abs(1e-6 * frequency / field_strength - gamma))
-    return 1e-6 * frequency * SODIUM_GAMMA / nearest
+    frequency, gamma = found
+    near = [known for known in (PROTON_GAMMA, SODIUM_GAMMA) if abs(gamma / known - 1) <= _SAME_NUCLEUS]
+    return frequency * SODIUM_GAMMA / near[0] if near else None
+
+
+def _frequency_and_gamma(header: Section) -> tuple[float, float] | None:
+    """The frequency, MHz, and what it makes of the field strength, MHz/T; None where the header does not say both."""
+    field_strength = header.section("acquisitionSystemInformation").number("systemFieldStrength_T")
+    frequency = header.section("experimentalConditions").number("H1resonanceFrequency_Hz")
+    if not field_strength or not frequency or field_strength < 0:
+        return None
+    return 1e-6 * frequency, 1e-6 * frequency / field_strength

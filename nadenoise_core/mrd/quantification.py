@@ -45,6 +45,7 @@ class Quantification:
         corrections: that are made, as the facts of a map tell them.
         regions: that are read; None: none.
         targets: of precision, half of a 95 % interval in mmol/L by region.
+        nucleus_doubt: why the scan may have no concentrations at all; empty: no reason.
     """
 
     placement: Placement
@@ -52,6 +53,7 @@ class Quantification:
     corrections: Corrections = Corrections()
     regions: RegionsOfImages | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    nucleus_doubt: str = ""
 
     def __call__(
         self, image: ismrmrd.Image, plain: ismrmrd.Image | None, stage: tuple[str, Mapping[str, object]], with_fit: bool
@@ -143,6 +145,8 @@ class Quantification:
         return Jackknife(maps, tubes, facts.averages, tuple(replica.averages for replica in facts.replicas))
 
     def _remarks(self, facts: ImageFacts, result: ConcentrationMap) -> Iterator[Remark]:
+        if self.nucleus_doubt:
+            yield Remark(self.nucleus_doubt)  # the scan has warned of it
         yield from on_tubes(result, self.placement.tubes.concentrations)
         if facts.method is Method.TOTAL_VARIATION and not self.through_zero:
             yield Remark(

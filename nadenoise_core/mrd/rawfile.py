@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import OutputError, RawDataError, reason_of
 from nadenoise_core.files import whole_file
+from nadenoise_core.mrd.compound import NEEDED, by_name, missing_fields, numbers
 
 _BLOCK = 256  # acquisitions read or written at once: a few MB
+_log = logging.getLogger("nadenoise.rawfile")
 _CHECKSUMS = "checksums"  # CRC-32 of each acquisition: HDF5's own leave out what has a variable length
 
 
@@ -82,19 +85,22 @@ class RawFile:
         Raises:
             RawDataError: data that do not match their header, or a part of the file that cannot be read.
         """
+        missing = missing_fields(self._acquisitions.dtype)
+        if missing:
+            _log.warning("the acquisitions have no %s, which is taken as 0", ", ".join(sorted(missing)))
         for start in range(0, len(self), _BLOCK):
             try:
                 block = self._acquisitions[start : start + _BLOCK]
             except Exception as error:  # of whatever type h5py chooses
                 words = f"acquisitions from {start} on cannot be read ({reason_of(error)})"
                 raise RawDataError(f"{self.path}: {words}; the file is damaged") from None
-            heads = _by_name(block["head"], acquisition_header_dtype)
+            heads = by_name(block["head"], acquisition_header_dtype)
             for number, (head, row) in enumerate(zip(heads, block, strict=True), start):
                 yield self._acquisition(ismrmrd.AcquisitionHeader.from_buffer_copy(head.tobytes()), row, number)
 
     def _acquisition(self, head: ismrmrd.AcquisitionHeader, row: Any, number: int) -> ismrmrd.Acquisition:
         samples, coils, dimensions = head.number_of_samples, head.active_channels, head.trajectory_dimensions
-        data, trajectory = (row[name].view(self._kinds[name]) for name in ("data", "traj"))
+        data, trajectory = (numbers(row[name], self._kinds[name]) for name in ("data", "traj"))
         if data.size != 2 * samples * coils or trajectory.size != samples * dimensions:
             raise RawDataError(
                 f"{self.path}: acquisition {number} holds {data.size // 2} samples and {trajectory.size} trajectory "
@@ -145,10 +151,16 @@ class RawFile:
 
     def _find_acquisitions(self) -> Any:
         rows = self._group["data"]
-        missing = sorted(_names(acquisition_dtype) - _names(rows.dtype))
-        if missing:
+        needed = missing_fields(rows.dtype) & NEEDED
+        if needed:
+            names = ", ".join(sorted(needed))
             raise RawDataError(
-                f"{self.path}: acquisitions of another ISMRMRD version, without {', '.join(missing)}; convert it anew"
+                f"{self.path}: acquisitions of another ISMRMRD version, without {names}; convert it anew"
+            )
+        if rows.ndim != 1:
+            raise RawDataError(
+                f"{self.path}: acquisitions in an array of shape {rows.shape}, where ISMRMRD has one after the other; "
+                "convert it anew"
             )
         # h5py gives what has a variable length in the byte order of the file, as if it were that of the machine.
         self._kinds = {name: h5py.check_dtype(vlen=rows.dtype[name]) for name in ("data", "traj")}
@@ -157,33 +169,13 @@ class RawFile:
     def _read_header(self) -> bytes:
         try:
             stored = self._group["xml"]
-            value = stored[(0,) * stored.ndim]
+            value = stored[()].tobytes() if stored.dtype.itemsize == 1 else stored[(0,) * stored.ndim]
         except (OSError, ValueError, IndexError) as error:
             raise RawDataError(f"{self.path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
         header = value if isinstance(value, bytes) else str(value).encode("utf-8")
         if self._checksums is not None and zlib.crc32(header) != self._group[_CHECKSUMS].attrs.get("xml"):
             raise RawDataError(f"{self.path}: the ISMRMRD header is not as it was written; the file is damaged")
         return header
-
-
-def _names(kind: np.dtype[Any], above: str = "") -> set[str]:
-    """The names of all fields of a compound type, with those they are in."""
-    found = set()
-    for name in kind.names or ():
-        found |= {f"{above}{name}"} | _names(kind[name], f"{above}{name}.")
-    return found
-
-
-def _by_name(records: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """Records as another compound type, each field from that of its name, whatever its place, size and byte order."""
-    if records.dtype == kind:
-        return records
-    if kind.names is None:
-        return records.astype(kind)
-    made = np.empty(records.shape, kind)
-    for name in kind.names:
-        made[name] = _by_name(records[name], made[name].dtype)
-    return made
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import Section, parse_header
-from nadenoise_core.mrd.header_words import HeaderWords, Sequence, read_sequence, read_words
+from nadenoise_core.mrd.header_words import HeaderWords, Sequence, doubt_of_nucleus, read_sequence, read_words
 from nadenoise_core.sampling.trajectory import Encoding
 
 _log = logging.getLogger("nadenoise.scan")
@@ -20,6 +20,7 @@ _ASPECT_TOLERANCE = 0.05
 _LEAST_FIELD_OF_VIEW = 1.0  # mm; what is smaller is in metres
 _LARGEST_COUNTER = 65535  # 16 bits
 _SPIRAL = "spiral"
+_NO_SPIRALS = ("cartesian", "epi", "radial", "goldenangle")
 
 VIRTUAL_SYSTEM = "virtual calf"
 """What the header of a simulated scan says of the scanner."""
@@ -41,6 +42,7 @@ class Scan:
         noise_bandwidth: of the receiver against its sampling bandwidth (relativeReceiverNoiseBandwidth).
         measurement_id: that of the header, which need not be unique.
         fingerprint: 16 digits that tell one header from another, before and after Gadgetron passed it on.
+        nucleus_doubt: why the scan may be of another nucleus than sodium; empty: no reason.
         budget: what the scan may need.
     """
 
@@ -55,6 +57,7 @@ class Scan:
     noise_bandwidth: float
     measurement_id: str
     fingerprint: str
+    nucleus_doubt: str = ""
     budget: Budget = USUAL
 
     def count(self, counter: str) -> int | None:
@@ -90,12 +93,15 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
     words, measurement = read_words(header, sequence), header.section("measurementInformation")
     identified = {"position": measurement.text("patientPosition"), "measurement": measurement.text("measurementID")}
     spans = {counter: (span.start, span.stop) for counter, span in limits.items()}
+    doubt = doubt_of_nucleus(header)
+    if doubt:
+        _log.warning("%s", doubt)
     parts = [asdict(encoding), slice_thickness, spans, asdict(sequence), asdict(words), identified]
     return Scan(
         encoding=encoding,
         slice_thickness=slice_thickness,
         encoding_space=number,
-        says_spiral=imaged.text("trajectory") == _SPIRAL,
+        says_spiral=imaged.text("trajectory").lower() == _SPIRAL,
         limits=limits,
         sequence=sequence,
         words=words,
@@ -103,6 +109,7 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
         noise_bandwidth=_above_0(header.section("acquisitionSystemInformation"), "relativeReceiverNoiseBandwidth", 1.0),
         measurement_id=identified["measurement"],
         fingerprint=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
+        nucleus_doubt=doubt,
         budget=budget,
     )
 
@@ -110,21 +117,21 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
 def _choose_encoding(encodings: list[Section]) -> tuple[int, Section]:
     """The encoding that is imaged, and its number: the first spiral, else the first that may be one.
 
-    Simulators and converters write 'other' for what they have no name for.
+    Simulators and converters write 'other', nothing, or a word of their own for what they have no name for.
     """
-    kinds = [encoding.text("trajectory") for encoding in encodings]
+    kinds = [encoding.text("trajectory").lower() for encoding in encodings]
     if not kinds:
         raise RawDataError("the ISMRMRD header has no encoding; convert the raw data anew")
-    for wanted in (_SPIRAL, "other"):
-        if wanted in kinds:
-            number = kinds.index(wanted)
-            if number or kinds.count(wanted) > 1:
-                _log.warning(
-                    "the header has %d encodings; number %d (from 0) is used, '%s'", len(kinds), number, wanted
-                )
-            return number, encodings[number]
-    said = ", ".join(f"'{kind[:40]}'" for kind in kinds[:4])
-    raise RawDataError(f"the header says trajectory {said}; nadenoise reconstructs 'spiral' scans")
+    likely = [kind for kind in kinds if kind == _SPIRAL] or [kind for kind in kinds if kind not in _NO_SPIRALS]
+    if not likely:
+        said = ", ".join(f"'{kind}'" for kind in kinds[:4])
+        raise RawDataError(f"the header says trajectory {said}; nadenoise reconstructs 'spiral' scans")
+    number = kinds.index(likely[0])
+    if number or len(likely) > 1:
+        _log.warning(
+            "the header has %d encodings; number %d (from 0) is used, '%.40s'", len(kinds), number, kinds[number]
+        )
+    return number, encodings[number]
 
 
 def _read_encoding(section: Section) -> tuple[Encoding, float]:

@@ -66,7 +66,14 @@ def test_garbage_is_refused(text):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", ["cartesian", "radial", "epi", "goldenangle", "spirale"])
+@pytest.mark.parametrize("kind", ["SPIRAL", " Spiral ", "other", "spirale", ""])
+def test_what_may_be_a_spiral_is_one_if_its_samples_are(kind):
+    scan = read_scan(HEADER.replace(">spiral<", f">{kind}<"))
+    assert scan.says_spiral == (kind.strip().lower() == "spiral")
+    assert read_scan(HEADER.replace("<trajectory>spiral</trajectory>", "")).says_spiral is False
+
+
+@pytest.mark.parametrize("kind", ["cartesian", "radial", "epi", "goldenangle"])
 def test_another_trajectory_is_refused_by_name(kind):
     with pytest.raises(RawDataError, match=rf"trajectory '{kind}'; nadenoise reconstructs 'spiral'"):
         read_scan(HEADER.replace(">spiral<", f">{kind}<"))
@@ -82,7 +89,7 @@ def without(text: str, name: str, keep_element: bool = False) -> str:
     return etree.tostring(root).decode()
 
 
-@pytest.mark.parametrize("name", ["encoding", "trajectory", "matrixSize", "fieldOfView_mm"])
+@pytest.mark.parametrize("name", ["encoding", "matrixSize", "fieldOfView_mm"])
 def test_a_missing_part_is_told(name):
     with pytest.raises(RawDataError) as caught:
         read_scan(without(HEADER, name))
@@ -142,7 +149,9 @@ def test_a_field_of_view_in_metres_is_taken_as_such(unit, caplog):
 def test_a_limit_that_is_no_number_is_left_out_with_a_warning(caplog):
     scan = read_scan(HEADER.replace("<maximum>29<", "<maximum>all<"))
     assert scan.count("average") is None and scan.count("kspace_encode_step_1") == 20
-    assert [record.getMessage() for record in caplog.records] == ["the header's maximum is no number and is left out"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the header's average maximum is no number and is left out"
+    ]
 
 
 def test_a_header_goes_through_xml():
@@ -175,3 +184,44 @@ def test_a_damaged_header_is_read_or_refused(changes):
         assert len(str(error).splitlines()) == 1
     else:
         assert min(scan.encoding.matrix) > 0 and all(count is None or isinstance(count, int) for count in counts)
+
+
+def timed(times: str) -> str:
+    return HEADER.replace("</ismrmrdHeader>", f"<sequenceParameters>{times}</sequenceParameters></ismrmrdHeader>")
+
+
+@pytest.mark.parametrize(
+    ("given", "times", "echoes", "told"),
+    [
+        ("<TR>0.1</TR><TE>0.00023</TE>", (100.0,), (0.23,), True),
+        ("<TR>0.1</TR><TE>0.23</TE>", (100.0,), (0.23,), True),  # an echo after the repetition is in ms
+        ("<TR>100</TR><TE>0.07</TE>", (100.0,), (0.07,), False),
+    ],
+)
+def test_times_in_seconds_are_taken_as_such(given, times, echoes, told, caplog):
+    sequence = read_scan(timed(given)).sequence
+    assert (sequence.repetition_times, sequence.echo_times) == (times, echoes)
+    assert ("taken as seconds" in caplog.text) == told
+
+
+@pytest.mark.parametrize(
+    ("frequency", "field", "sodium", "doubt"),
+    [
+        (33785916, "3", 33.785916, ""),
+        (32586000, "2.89", 32.586, ""),  # nominal 3 T
+        (32586000, "3", 32.586, ""),  # rounded
+        (127732437, "3", 33.785916, "that of protons"),
+        (51700000, "3", None, "neither that of 23Na nor of protons"),  # 31P
+        (33785916, "7", None, "neither"),
+        (33.785916, "3", None, "neither"),  # MHz
+        (-33785916, "3", None, "neither"),
+        (33785916, "0", None, ""),  # not known
+    ],
+)
+def test_a_nucleus_that_may_be_another_is_told(frequency, field, sodium, doubt, caplog):
+    system = f"<acquisitionSystemInformation><systemFieldStrength_T>{field}</systemFieldStrength_T>"
+    header = HEADER.replace("<experimentalC", f"{system}</acquisitionSystemInformation><experimentalC")
+    scan = read_scan(header.replace("123200000", str(frequency)))
+    assert scan.words.imaging_frequency == (None if sodium is None else pytest.approx(sodium, rel=1e-6))
+    assert doubt in scan.nucleus_doubt and bool(scan.nucleus_doubt) == bool(doubt)
+    assert scan.nucleus_doubt in caplog.text

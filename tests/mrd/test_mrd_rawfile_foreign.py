@@ -105,6 +105,58 @@ def test_a_field_that_is_not_there_is_named(items, tmp_path):
         RawFile(tmp_path / "raw.h5")
 
 
+def rewritten(path: Path, items, change) -> None:
+    """A raw file whose acquisitions are another array."""
+    write_raw_file(path, XML, items)
+    with h5py.File(path, "r+") as file:
+        rows = file["dataset/data"][()]
+        del file["dataset/data"], file["dataset/checksums"]
+        file["dataset"].create_dataset("data", data=change(rows))
+
+
+def test_a_field_of_no_consequence_may_be_missing(items, tmp_path, caplog):
+    def without(rows):
+        kept = [name for name in rows.dtype["head"].names if name not in ("user_int", "center_sample", "position")]
+        head = np.dtype([(name, rows.dtype["head"][name]) for name in kept])
+        kinds = [("head", head), ("traj", rows.dtype["traj"]), ("data", rows.dtype["data"])]
+        other = np.empty(len(rows), np.dtype(kinds))
+        for name in ("traj", "data"):
+            other[name] = rows[name]
+        for name in kept:
+            other["head"][name] = rows["head"][name]
+        return other
+
+    rewritten(tmp_path / "raw.h5", items, without)
+    with RawFile(tmp_path / "raw.h5") as file:
+        read = list(file.acquisitions())
+    assert "no head.center_sample, head.position, head.user_int, which is taken as 0" in caplog.text
+    for given, got in zip(items, read, strict=True):
+        np.testing.assert_array_equal(got.data, given.data)
+        assert tuple(got.position) == (0, 0, 0) and got.scan_counter == given.scan_counter
+
+
+def test_samples_may_be_stored_as_complex_numbers(items, tmp_path):
+    pair = np.dtype([("real", "<f4"), ("imag", "<f4")])
+
+    def paired(rows):
+        kinds = [("head", rows.dtype["head"]), ("traj", rows.dtype["traj"]), ("data", h5py.vlen_dtype(pair))]
+        other = np.empty(len(rows), np.dtype(kinds))
+        for row, given in zip(other, rows, strict=True):
+            row["head"], row["traj"], row["data"] = given["head"], given["traj"], given["data"].view(pair)
+        return other
+
+    rewritten(tmp_path / "raw.h5", items, paired)
+    with RawFile(tmp_path / "raw.h5") as file:
+        for given, got in zip(items, file.acquisitions(), strict=True):
+            np.testing.assert_array_equal(got.data, given.data)
+
+
+def test_acquisitions_in_several_rows_are_told(items, tmp_path):
+    rewritten(tmp_path / "raw.h5", items[:4], lambda rows: rows.reshape(2, 2))
+    with pytest.raises(RawDataError, match=r"array of shape \(2, 2\)"):
+        RawFile(tmp_path / "raw.h5")
+
+
 @pytest.mark.parametrize("group", ["scan", "study/scan", "a/b/c"])
 def test_measurements_lie_in_groups_of_any_depth(group, items, tmp_path):
     write_raw_file(tmp_path / "raw.h5", XML, items)
@@ -124,8 +176,9 @@ def test_measurements_lie_in_groups_of_any_depth(group, items, tmp_path):
         lambda group, xml: group.create_dataset("xml", data=np.bytes_(xml)),
         lambda group, xml: group.create_dataset("xml", data=[xml.decode()], dtype=h5py.string_dtype()),
         lambda group, xml: group.create_dataset("xml", data=[[xml]], dtype=h5py.special_dtype(vlen=bytes)),
+        lambda group, xml: group.create_dataset("xml", data=np.frombuffer(xml, np.uint8)),
     ],
-    ids=["scalar", "fixed length", "text", "two axes"],
+    ids=["scalar", "fixed length", "text", "two axes", "bytes"],
 )
 def test_the_header_is_read_however_it_is_stored(store, items, tmp_path):
     write_raw_file(tmp_path / "raw.h5", XML, items)
@@ -142,6 +195,8 @@ def test_the_header_is_read_however_it_is_stored(store, items, tmp_path):
         ("utf-8", "utf-8", "Yamada^Tarou=山田^太郎"),
         ("latin-1", "ISO-8859-1", "Müller^Jürgen"),
         ("utf-16", "UTF-16", "Müller^Jürgen"),
+        ("utf-8", "ISO-8859-1", "Müller^Jürgen"),  # a declaration that lies
+        ("utf-8", "foo-8", "Müller^Jürgen"),
         ("latin-1", "utf-8", ""),  # a name that the declaration makes unreadable is no name
     ],
 )
@@ -156,3 +211,17 @@ def test_a_header_keeps_its_bytes(encoding, declared, name, items, tmp_path, cap
         write_raw_file(tmp_path / "raw.h5", given, items)
         with RawFile(tmp_path / "raw.h5") as file:
             assert file.header_xml == given
+
+
+@pytest.mark.parametrize("name", ["Doe & Sons^John", "M&uuml;ller^J", "Doe\x01^John"])
+def test_text_that_is_no_xml_costs_no_more_than_itself(name, caplog):
+    scan = read_scan(XML.replace("Virtual^Calf", name).encode())
+    assert scan.words.patient_name == "" and scan.words.patient_id == "calf-1"
+    assert "patientName is in another encoding than the header declares, or no XML" in caplog.text
+    assert scan.encoding == read_scan(XML).encoding and scan.limits == read_scan(XML).limits
+
+
+def test_what_follows_the_header_in_its_buffer_is_no_part_of_it():
+    assert read_scan(XML.encode() + b"\0<left from before") == read_scan(XML)
+    utf_16 = XML.replace('encoding="utf-8"', 'encoding="UTF-16"').encode("utf-16")
+    assert read_scan(utf_16.rstrip(b"\0")) == read_scan(XML)
