@@ -21,6 +21,9 @@ _FENCE = re.compile(
 )
 
 
+_INCLUDED = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block.
@@ -42,6 +45,11 @@ class Block:
     indent: str
 
     @property
+    def code(self) -> str:
+        """The text, with the files that it includes."""
+        return _INCLUDED.sub(lambda found: (ROOT / found[1]).read_text(encoding="utf-8"), self.text)
+
+    @property
     def runs(self) -> bool:
         """Whether it is run."""
         return self.language in RUN_LANGUAGES and not self.reason
@@ -53,7 +61,7 @@ class Block:
 
 
 def blocks_of(markdown: str) -> list[Block]:
-    """The fenced blocks of a page."""
+    """The fenced blocks of a page; a file that a block includes stays a line that names it."""
     return [
         Block(
             found["language"],

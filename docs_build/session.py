@@ -94,7 +94,7 @@ def _python(block: Block, place: str, names: dict[str, Any]) -> str:
     printed = io.StringIO()
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
-            exec(compile("\n" * (block.line - 1) + block.text, place, "exec"), names)  # noqa: S102
+            exec(compile("\n" * (block.line - 1) + block.code, place, "exec"), names)  # noqa: S102
     except Exception:
         raise BlockError(f"{place}: fails\n{printed.getvalue()}{traceback.format_exc()}") from None
     return printed.getvalue()
@@ -102,7 +102,7 @@ def _python(block: Block, place: str, names: dict[str, Any]) -> str:
 
 def _shell(block: Block, place: str) -> str:
     """Run a block of a shell; commands of nadenoise that stand alone run in this process, which has its libraries."""
-    lines = re.sub(r"\\\n\s*", " ", block.text).splitlines()
+    lines = re.sub(r"\\\n\s*", " ", block.code).splitlines()
     commands = [shlex.split(line, comments=True) for line in lines]
     if all(map(_stands_alone, commands, lines)):
         return "".join(_command(words, place) for words in commands if words)
@@ -112,7 +112,7 @@ def _shell(block: Block, place: str) -> str:
         "PYTHONPATH": str(ROOT),
     }
     ended = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", block.text],
+        ["bash", "-e", "-o", "pipefail", "-c", block.code],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
     )  # fmt: skip
     if ended.returncode:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from nadenoise_core import __version__
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,29 @@ Commands: TypeAlias = "Mapping[str, str | Group]"
 """Names of commands, and a line of help each."""
 
 
+def new_app(help: str) -> typer.Typer:
+    """A program of commands: short help, completion in the shell; help is plain text, whose names are never cut."""
+    return typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+VersionFlag = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+]
+DebugFlag = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")]
+
+
 class LazyCommand(TyperCommand):
     """A command known by its name and a line of help; the function `command` of its module is what runs.
 
@@ -34,12 +59,12 @@ class LazyCommand(TyperCommand):
     """
 
     def __init__(self, name: str, help: str, module: str) -> None:
-        super().__init__(name, help=help)
+        super().__init__(name, help=help, rich_markup_mode=None)
         self._module = module
 
     def load(self) -> Any:
         """The whole command, with its options and arguments."""
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.command(self.name)(import_module(self._module).command)
         return get_command(app)
 
@@ -55,7 +80,7 @@ def lazy_commands(commands: Commands, package: str) -> dict[str, Any]:
         if isinstance(said, Group):
             inner = lazy_commands(said.commands, f"{package}.{name}")
             made[name] = TyperGroup(
-                name=name, help=said.help, commands=inner, no_args_is_help=True, rich_markup_mode="rich"
+                name=name, help=said.help, commands=inner, no_args_is_help=True, rich_markup_mode=None
             )
         else:
             made[name] = LazyCommand(name, said, f"{package}.{name}")

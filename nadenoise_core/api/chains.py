@@ -57,11 +57,8 @@ class Chain:
         Raises:
             ChainError: it has no such gadget, or a property that cannot be.
         """
-        changed = self.stages
-        for name, value in properties.items():
-            changed = changed.with_assignment(f"{gadget}.{name}={as_text(value)}")
         chain = type(self).__new__(type(self))
-        chain._take(changed)
+        chain._take(self.stages.with_assignments(f"{gadget}.{name}={as_text(v)}" for name, v in properties.items()))
         return chain
 
     def run(self, raw: str | Path, group: str | None = None) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -98,12 +98,22 @@ class Chain:
         stages = (stage.with_property(name, value, place) if stage.name == gadget else stage for stage in self.stages)
         return replace(self, stages=tuple(stages))
 
-    def with_assignment(self, assignment: str) -> Chain:
-        """The same chain with one property set, given as "quantify.concentrations=10, 50, 100".
+    def with_assignments(self, assignments: Iterable[str]) -> Chain:
+        """The same chain with properties set, each given as "quantify.concentrations=10, 50, 100".
+
+        They are checked together: some properties go with others.
 
         Raises:
-            ChainError: no assignment, no such gadget in this chain, or a property that it cannot have.
+            ChainError: no assignment, no such gadget in this chain, or properties that it cannot have.
         """
+        chain = self
+        for assignment in assignments:
+            chain = chain._assigned(assignment)
+        for stage in chain.stages:
+            stage.parameters()
+        return chain
+
+    def _assigned(self, assignment: str) -> Chain:
         place = f"--set {assignment}"
         path, sign, value = assignment.partition("=")
         gadget, dot, name = (part.strip() for part in path.partition("."))
@@ -112,10 +122,7 @@ class Chain:
         names = list(dict.fromkeys(stage.name for stage in self.stages))
         if gadget not in names:
             raise ChainError(f"{place}: the chain has no gadget '{gadget}'{suggestion(gadget, names)}")
-        chain = self.with_property(gadget, name, value.strip(), place)
-        for stage in chain.stages:
-            stage.parameters()
-        return chain
+        return self.with_property(gadget, name, value.strip(), place)
 
     def describe(self) -> list[dict[str, Any]]:
         """The stages with all properties, defaults included, as plain data."""

@@ -28,9 +28,7 @@ def command(
 
     The header, every file that the chain names, and every readout are read; no image is made, and nothing is written.
     """
-    chosen = read_chain(find_chain(chain))
-    for assignment in assignments or []:
-        chosen = chosen.with_assignment(assignment)
+    chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
     told, worst = [], 0
     for raw in raw_files(raws):
         try:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
 
 import typer
 
-from nadenoise_core import __version__
-from nadenoise_core.commands import Commands, Group, lazy_commands
+from nadenoise_core.commands import Commands, DebugFlag, Group, VersionFlag, lazy_commands, new_app
 from nadenoise_core.console import tell
 
 COMMANDS: Commands = {
@@ -58,29 +56,11 @@ COMMANDS: Commands = {
     "version": "Show the version of nadenoise.",
 }
 
-app = typer.Typer(
-    help="Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC maps in DICOM.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
+app = new_app("Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC maps in DICOM.")
 
 
 @app.callback()
-def settings(
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")
-    ] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
+def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
     """Settings of all commands."""
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.DEBUG if debug else logging.ERROR)  # of the handler: reports collect the warnings, too

@@ -63,9 +63,7 @@ def command(
         raise BadInputError(
             f"several raw files are called {', '.join(twice)}; rename them, the table tells them by name"
         )
-    chosen = read_chain(find_chain(chain))
-    for assignment in assignments or []:
-        chosen = chosen.with_assignment(assignment)
+    chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
     chosen = measuring_chain(chosen, settings)
     rows: list[Measured] = []
     worst = 0

@@ -32,9 +32,7 @@ def command(
     max_memory: MaxMemory = USUAL.memory >> 20,
 ) -> None:
     """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
-    chosen = read_chain(find_chain(chain))
-    for assignment in assignments or []:
-        chosen = chosen.with_assignment(assignment)
+    chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
     raws = raw_files(raws)
     names = [raw.stem for raw in raws]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nadenoise_core import __version__
 from nadenoise_core.chain.files import chain_files, read_chain
 from nadenoise_core.chain.registry import gadget_names
 from nadenoise_core.denoise.bundle import shipped_bundles
+from nadenoise_core.sampling import PAPER_SPIRAL
 
 LONG = "a_folder_with_a_name_that_is_longer_than_a_terminal_is_wide" * 2
 
@@ -31,7 +33,13 @@ def test_version(command):
 
 @pytest.mark.parametrize(
     ("line", "completed"),
-    [("nadenoise cha", "chain"), ("nadenoise chain des", "describe"), ("nadenoise repl", "replay")],
+    [
+        ("nadenoise cha", "chain"),
+        ("nadenoise chain des", "describe"),
+        ("nadenoise replay --out", "--out"),
+        ("nadenoise replay --chain sodium_calf_l", "sodium_calf_live"),
+        ("nadenoise chain describe quan", "quantify"),
+    ],
 )
 def test_completion_in_a_shell(line, completed):
     environment = {
@@ -41,6 +49,29 @@ def test_completion_in_a_shell(line, completed):
         [sys.executable, "-m", "nadenoise_core.cli.main"], env=environment, capture_output=True, text=True, check=False
     )
     assert completed in ended.stdout.split(), ended
+
+
+class TestTraining:
+    """`nadenoise-train` has the same surface."""
+
+    def test_help_version_and_list(self):
+        from click.testing import CliRunner
+
+        from training.cli.main import program
+
+        def run(*words):
+            return CliRunner().invoke(program(), words, prog_name="nadenoise-train").stdout
+
+        assert "Usage: nadenoise-train" in run("-h") and run("fit", "-h") == run("fit", "--help")
+        assert run("--version").strip() == __version__
+        listed = json.loads(run("configs", "--json"))
+        assert listed and all(Path(config["file"]).is_file() and config["makes"] for config in listed)
+
+
+def test_help_cuts_no_name(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    for option in ("--trajectory-delay", "--half-pulse-phase", "--no-half-pulses"):
+        assert option in command("simulate", "-h").out
 
 
 class TestTables:
@@ -135,7 +166,12 @@ class TestSet:
 
     def test_what_is_set_runs(self, scan_file, chain_file, command, tmp_path):
         chain = chain_file(["accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})])
+        positions = tmp_path / "trajectory.npy"
+        np.save(positions, PAPER_SPIRAL.trajectory() * 180)  # cycles/FOV
+        # The last two go with each other.
+        positions_too = ["--set", "accumulate.trajectory=file", "--set", f"accumulate.trajectory_file={positions}"]
         options = ["--set", "quantify.concentrations=10,25,50,75,100", "--set", "accumulate.emit_at = 1, 2"]
+        options += positions_too
         outcome = command("replay", scan_file(averages=2), "--chain", chain, "--out", tmp_path / "out", *options)
         assert outcome.status == 0
         report = json.loads((tmp_path / "out" / "scan" / "report.json").read_text())

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from nadenoise_core.console import output
+from nadenoise_core.console import show_json, show_table
+from training.cli.options import AsJson
 from training.config import find_config, shipped_configs
 
 
 def command(
     name: Annotated[str | None, typer.Argument(help="Which to print, to begin a file of your own with.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the configurations that come with nadenoise, or print one."""
     if name is not None:
         typer.echo(find_config(name).read_text(encoding="utf-8"), nl=False)
         return
-    table = Table("configuration", "what it makes")
-    for shipped, path in shipped_configs().items():
-        table.add_row(shipped, path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
-    output.print(table)
+    found = {
+        name: (path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "), str(path))
+        for name, path in shipped_configs().items()
+    }
+    if as_json:
+        show_json([{"name": name, "makes": makes, "file": file} for name, (makes, file) in found.items()])
+        return
+    show_table(("configuration", "what it makes", "file"), [(name, *said) for name, said in found.items()])

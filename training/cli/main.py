@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
 
 import typer
 
-from nadenoise_core.commands import Commands, lazy_commands
+from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, lazy_commands, new_app
 from nadenoise_core.console import tell
 
 COMMANDS: Commands = {
@@ -21,20 +20,11 @@ COMMANDS: Commands = {
     "compare": "A noise-aware network beside networks for single numbers of averages, on virtual calves.",
 }
 
-app = typer.Typer(
-    help="Make denoising networks from images: prepare, fit, evaluate, export; and finetune them on repeats.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = new_app("Make denoising networks from images: prepare, fit, evaluate, export; and finetune them on repeats.")
 
 
 @app.callback()
-def settings(
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")
-    ] = False,
-) -> None:
+def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
     """Settings of all commands."""
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,

@@ -18,6 +18,7 @@ Assignments = Annotated[
         "--set", help="Set a value of the configuration, e.g. fit.seed=3; may be repeated.", metavar="KEY=VALUE"
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 Calves = Annotated[int, typer.Option(min=1, help="Virtual calves to evaluate on.")]
 Count = Annotated[int | None, typer.Option("--images", min=1, help="Test images to evaluate on; all unless given.")]
 

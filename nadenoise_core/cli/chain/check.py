@@ -9,14 +9,14 @@ import typer
 
 from nadenoise_core.chain.chain import Chain, Stage
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import AsJson
+from nadenoise_core.cli.options import AsJson, chain_names
 from nadenoise_core.console import say, show_json, show_table
 from nadenoise_core.denoise.bundle import find_bundles
 from nadenoise_core.errors import BadInputError, ChainError
 
 
 def command(
-    file: Annotated[str, typer.Argument(help="Chain file, or name of a chain.")],
+    file: Annotated[str, typer.Argument(help="Chain file, or name of a chain.", autocompletion=chain_names)],
     raw: Annotated[Path | None, typer.Option(help="Check the chain against this raw file's header, too.")] = None,
     as_json: AsJson = False,
 ) -> None:

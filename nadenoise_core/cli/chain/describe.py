@@ -8,13 +8,15 @@ import typer
 
 from nadenoise_core.chain.gadget import Gadget
 from nadenoise_core.chain.registry import gadget_class, gadget_names
-from nadenoise_core.cli.options import AsJson
+from nadenoise_core.cli.options import AsJson, gadgets
 from nadenoise_core.configuration.fields import shown, values
 from nadenoise_core.console import show_json, show_table
 
 
 def command(
-    gadget: Annotated[str | None, typer.Argument(help="Name of a gadget; none: all of them.")] = None,
+    gadget: Annotated[
+        str | None, typer.Argument(help="Name of a gadget; none: all of them.", autocompletion=gadgets)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The properties of a gadget: values with their unit, default, meaning."""
