@@ -9,6 +9,7 @@ import typer
 
 from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, lazy_commands, new_app
 from nadenoise_core.console import tell
+from training.errors import ConfigError
 
 COMMANDS: Commands = {
     "configs": "List the configurations that come with nadenoise, or print one.",
@@ -41,10 +42,19 @@ def program() -> typer.core.TyperGroup:
     return group
 
 
+def _of_the_extra(error: ModuleNotFoundError) -> Exception:
+    """What to install, where a package is missing that only the extra brings."""
+    if (error.name or "").partition(".")[0] != "skimage":
+        return error
+    return ConfigError("scikit-image is not installed, which this command needs: pip install 'nadenoise[train]'")
+
+
 def main() -> None:
     """Run the command line; an error is one line on stderr, and the exit status 2 (bad input) or 1 (failed work)."""
     try:
         program()(prog_name="nadenoise-train")
+    except ModuleNotFoundError as error:
+        sys.exit(tell(_of_the_extra(error)))
     except Exception as error:
         sys.exit(tell(error))
 
