@@ -46,10 +46,10 @@ def requirements() -> list[Requirement]:
     extras = setup["options.extras_require"]
     texts = [
         setup["options"]["install_requires"],
-        *(extras.get(name, raw=True) for name in ("pulseq", "test", "train")),
+        *(extras[name] for name in ("docs", "pulseq", "test", "train")),
     ]
-    found = [Requirement(line) for text in texts for line in text.splitlines() if line]
-    return [requirement for requirement in found if requirement.specifier]
+    found = {line: Requirement(line) for text in texts for line in text.splitlines() if line}
+    return [requirement for requirement in found.values() if requirement.specifier]
 
 
 @pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
