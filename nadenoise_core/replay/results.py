@@ -10,9 +10,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import h5py
 import ismrmrd
 
-from nadenoise_core.errors import OutputError, RawDataError
+from nadenoise_core.errors import NadenoiseError, OutputError, RawDataError
+from nadenoise_core.hdf5 import is_elsewhere
+from nadenoise_core.helper import Helper
+
+_SERIES = "image_"
+_PATIENCE = 30.0  # s for an image
 
 
 @contextmanager
@@ -54,7 +60,7 @@ class ImagesFile:
 
     def add(self, image: ismrmrd.Image) -> None:
         """Store an image with its words."""
-        self._dataset.append_image(f"image_{image.getHead().image_series_index}", image)
+        self._dataset.append_image(f"{_SERIES}{image.getHead().image_series_index}", image)
 
     def all_of(self, items: Iterable[Any]) -> list[ismrmrd.Image]:
         """Store the images of a stream, and give them."""
@@ -83,13 +89,36 @@ def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:
     if not path.is_file():
         raise RawDataError(f"{path}: no such file")
     try:
-        # ismrmrd opens a file for writing; a copy in memory leaves it as it is.
-        copy = BytesIO(path.read_bytes())
-        with closing(ismrmrd.Dataset(copy, "dataset", create_if_needed=False)) as dataset:
-            series = sorted(name for name in dataset.list() if name.startswith("image_"))
-            counted = ((name, number) for name in series for number in range(dataset.number_of_images(name)))
-            images = [dataset.read_image(name, number) for name, number in counted]
-            header = dataset.read_xml_header()
-    except Exception as error:  # h5py and ismrmrd raise types of their own for whatever is damaged
+        with Helper(lambda: _parts(path), _PATIENCE) as parts:
+            header, *images = parts
+    except NadenoiseError as error:  # h5py and ismrmrd raise types of their own for whatever is damaged
         raise RawDataError(f"{path}: is no file of ISMRMRD images ({error})") from None
     return header, sorted(images, key=lambda image: image.image_index)
+
+
+def _parts(path: Path) -> Iterator[Any]:
+    """The header, then the images."""
+    with h5py.File(path, "r") as file:
+        if any(is_elsewhere(group, name) for group, name in _entries(file)):
+            raise RawDataError("some of it is in another file")
+    content = path.read_bytes()
+    # ismrmrd opens a file for writing; a copy in memory leaves it as it is.
+    with closing(ismrmrd.Dataset(BytesIO(content), "dataset", create_if_needed=False)) as dataset:
+        yield dataset.read_xml_header()
+        for name in sorted(name for name in dataset.list() if name.startswith(_SERIES)):
+            count = dataset.number_of_images(name)
+            if count > len(content):
+                raise RawDataError(f"it says that it holds {count} images, for which it is too small")
+            for number in range(count):
+                yield dataset.read_image(name, number)
+
+
+def _entries(file: Any) -> Iterator[tuple[Any, str]]:
+    """What is read, as groups and names in them, from the outside to the inside."""
+    yield file, "dataset"
+    group = file["dataset"]
+    yield group, "xml"
+    for name in group:
+        if name.startswith(_SERIES):
+            yield group, name
+            yield from ((group[name], part) for part in group[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError, reason_of
+from nadenoise_core.hdf5 import is_elsewhere
+from nadenoise_core.helper import Helper
 from nadenoise_core.sampling.trajectory import TrajectoryUnit
 
+_PATIENCE = 30.0  # s
 _SAME = 0.02  # of its reach: what repeats of a readout may differ by; arms differ by much more
 _NAME = "trajectory"  # of the array, where a file holds several
 
@@ -72,11 +76,18 @@ def _read_numpy(path: Path) -> NDArray[Any]:
 
 
 def _read_hdf5(path: Path) -> NDArray[Any]:
+    with Helper(lambda: _hdf5_arrays(path), _PATIENCE) as arrays:
+        return next(arrays)
+
+
+def _hdf5_arrays(path: Path) -> Iterator[NDArray[Any]]:
+    """The one array that is wanted; what is in other files is not seen."""
     import h5py
 
     with h5py.File(path, "r") as file:
-        found = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
-        return np.asarray(_chosen(path, found)[()])
+        here = [name for name in file if not is_elsewhere(file, name)]
+        found = {name: file[name] for name in here if isinstance(file[name], h5py.Dataset)}
+        yield np.asarray(_chosen(path, found)[()])
 
 
 def _chosen(path: Path, arrays: dict[str, Any]) -> Any:
