@@ -1,4 +1,4 @@
-"""Whole files or none."""
+"""Whole files or none; what may tell of a patient is for its owner alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from uuid import uuid4
 from nadenoise_core.errors import OutputError, reason_of
 
 
-def write_whole(path: Path, content: bytes, *, make_folders: bool = True, durable: bool = False) -> None:
+def write_whole(
+    path: Path, content: bytes, *, make_folders: bool = True, durable: bool = False, private: bool = True
+) -> None:
     """Write a file so that whoever looks sees all of it or what was there before.
 
     Args:
@@ -19,23 +21,38 @@ def write_whole(path: Path, content: bytes, *, make_folders: bool = True, durabl
         content: of the file.
         make_folders: that are missing on the way to it.
         durable: a power cut after the return leaves the file, too.
+        private: nobody but the owner may read the file.
 
     Raises:
         OutputError: it could not be written; nothing is left behind.
     """
-    with whole_file(path, make_folders=make_folders, durable=durable) as unfinished:
+    with whole_file(path, make_folders=make_folders, durable=durable, private=private) as unfinished:
         unfinished.write_bytes(content)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that are missing on the way to it, for the owner alone; one that is there stays.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextmanager
-def whole_file(path: Path, *, make_folders: bool = True, durable: bool = False, replace: bool = True) -> Iterator[Path]:
-    """A hidden path to write a file to, which takes its name when all went well and is gone when not.
+def whole_file(
+    path: Path, *, make_folders: bool = True, durable: bool = False, replace: bool = True, private: bool = True
+) -> Iterator[Path]:
+    """A hidden file to write to, empty now, which takes its name when all went well and is gone when not.
 
     Args:
         path: of the file.
         make_folders: that are missing on the way to it.
         durable: a power cut after the end leaves the file, too.
         replace: a file of this name; else that is an error.
+        private: nobody but the owner may read the file.
 
     Raises:
         OutputError: it could not be written; nothing is left behind.
@@ -43,8 +60,9 @@ def whole_file(path: Path, *, make_folders: bool = True, durable: bool = False, 
     unfinished = path.with_name(f".{uuid4().hex}.part")
     try:
         if make_folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         try:
+            os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666))
             yield unfinished
             if durable:
                 _sync(unfinished)

@@ -88,7 +88,7 @@ class Chain:
         from nadenoise_core.chain.files import chain_text
         from nadenoise_core.files import write_whole
 
-        write_whole(Path(path), chain_text(self.stages))
+        write_whole(Path(path), chain_text(self.stages), private=False)
         return Path(path)
 
     def __repr__(self) -> str:

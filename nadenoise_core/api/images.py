@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nadenoise_core.api.table import Table
 from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.files import make_folder
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.geometry import affine_of
 from nadenoise_core.mrd.image import image_beside, known_facts, pixel_size, pixels_of, replicas_of
@@ -206,7 +207,7 @@ class Images(Sequence[Image]):
             OutputError: one cannot be written.
         """
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            make_folder(Path(folder))
         except OSError as error:
             raise OutputError(f"cannot write {folder}: {error.strerror}; choose another folder") from None
         return [

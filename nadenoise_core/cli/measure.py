@@ -16,7 +16,7 @@ from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.measure.measure import Measured, MeasureSettings, measure, measuring_chain
-from nadenoise_core.measure.table import as_row, write_table
+from nadenoise_core.measure.table import as_row, is_table, write_table
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.readings import RegionMethod
 
@@ -57,6 +57,8 @@ def command(
         raise BadInputError(f"{csv}: the table is CSV; give it a name that ends in .csv")
     if csv.exists() and not overwrite:
         raise OutputError(f"{csv}: exists already; choose another --csv, or --overwrite it")
+    if csv.exists() and not is_table(csv):
+        raise OutputError(f"{csv}: is not replaced, since it is no table of nadenoise; choose another --csv")
     settings = MeasureSettings(labels, names, _numbers(averages), _methods(methods), pose)
     raws = raw_files(raws)
     if len(raws) > 1 and (twice := sorted({raw.stem for raw in raws if [r.stem for r in raws].count(raw.stem) > 1})):

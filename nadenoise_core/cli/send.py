@@ -12,6 +12,7 @@ from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.cli.options import Group
 from nadenoise_core.console import note, progress_bar, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
+from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import read_scan
@@ -78,6 +79,5 @@ def _repetition_time(header_xml: bytes, raw: Path) -> float:
 
 
 def _keep(file: DicomFile, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
     name = Path(file.name).name or "image.dcm"  # a server's name must not lead out of the folder
-    (folder / name).write_bytes(file.content)
+    write_whole(folder / name, file.content)

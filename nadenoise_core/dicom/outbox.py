@@ -25,6 +25,7 @@ from pydicom.uid import UID
 
 from nadenoise_core.dicom.folder import write
 from nadenoise_core.errors import BadInputError, OutputError
+from nadenoise_core.files import make_folder, write_whole
 
 _STALE = 3600.0  # s; no file is being written for so long
 _UNDEFINED = 0xFFFFFFFF  # length of a value that a delimiter ends (PS3.5 7.1.1)
@@ -140,11 +141,11 @@ class Outbox:
     def _move(self, path: Path, into: str, words: str) -> None:
         """Move a file, with words beside it if there are any."""
         target = self.folder / into / path.name
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         os.replace(path, target)
         if words:
-            with suppress(OSError):  # a disc that is full: the log has the words, too
-                target.with_suffix(".txt").write_text(words + "\n", encoding="utf-8")
+            with suppress(OutputError):  # a disc that is full: the log has the words, too
+                write_whole(target.with_suffix(".txt"), f"{words}\n".encode())
 
     def _sweep(self) -> None:
         """Remove what writers left that were killed in the middle of a file."""

@@ -73,6 +73,13 @@ def as_row(measured: Measured) -> dict[str, str]:
     }
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a table of ours, of this version or an earlier one."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        columns = file.readline(1 << 16).rstrip("\n").split(",")
+    return columns[:3] == list(COLUMNS)[:3] and set(columns) <= set(COLUMNS)
+
+
 def write_table(path: Path, rows: Iterable[Measured]) -> Path:
     """Write the table as CSV, and what its columns are as JSON beside it, in the way of BIDS.
 

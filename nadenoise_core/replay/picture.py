@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from nadenoise_core.colours import coloured
+from nadenoise_core.files import whole_file
 from nadenoise_core.mrd.facts import AtscFacts, Kind
 from nadenoise_core.replay.outlines import outlines
 from nadenoise_core.replay.panels import Panel, panels_of
@@ -35,7 +36,8 @@ _PAPER, _INK, _SOFT, _POINT = "#ffffff", "#111111", "#8a94a3", "#2b6cb0"
 
 def draw_overview(images: Sequence[ismrmrd.Image], path: Path) -> None:
     """Write the picture of a replay as a PNG file."""
-    picture_of(images).save(path, format="PNG", compress_level=4)
+    with whole_file(path) as unfinished:
+        picture_of(images).save(unfinished, format="PNG", compress_level=4)
 
 
 def picture_of(images: Sequence[ismrmrd.Image]) -> Image.Image:

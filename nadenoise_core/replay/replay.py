@@ -12,6 +12,7 @@ import ismrmrd
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
+from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.image import facts_of
@@ -22,7 +23,7 @@ from nadenoise_core.replay.picture import draw_overview
 from nadenoise_core.replay.places import places_of
 from nadenoise_core.replay.provenance import sha256_of, versions
 from nadenoise_core.replay.report import described_image, described_scan
-from nadenoise_core.replay.results import ImagesFile, folder_in_progress
+from nadenoise_core.replay.results import ImagesFile, check_replaceable, folder_in_progress
 from nadenoise_core.replay.schema import Report
 
 
@@ -69,6 +70,7 @@ def replay(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
+    check_replaceable(final)
     with (
         RawFile(raw, group) as file,
         folder_in_progress(final) as folder,
@@ -96,9 +98,9 @@ def replay(
         }
         places = places_of(images)
         draw_overview(images, folder / "overview.png")
-        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_whole(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        (folder / "report.html").write_text(replay_page(report, places, files), encoding="utf-8")
+        write_whole(folder / "report.html", replay_page(report, places, files).encode())
     return ReplayResult(final, report)
 
 

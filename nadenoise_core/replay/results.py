@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +14,7 @@ import h5py
 import ismrmrd
 
 from nadenoise_core.errors import NadenoiseError, OutputError, RawDataError
+from nadenoise_core.files import make_folder, write_whole
 from nadenoise_core.hdf5 import is_elsewhere
 from nadenoise_core.helper import Helper
 
@@ -21,13 +22,45 @@ _SERIES = "image_"
 _PATIENCE = 30.0  # s for an image
 
 
+RESULTS = ("images.h5", "dicom", "report.json", "report.html", "overview.png")
+"""What a replay leaves in its folder; the first is in every one."""
+
+
+def check_replaceable(final: Path, ours: Sequence[str] = RESULTS) -> None:
+    """Check that a folder which is to be replaced holds results of ours and nothing else.
+
+    Args:
+        final: the folder; it may be missing, or empty.
+        ours: the names that such a folder holds, of which the first is in every one.
+
+    Raises:
+        OutputError: it is a file, or holds something else.
+    """
+    if not final.exists():
+        return
+    names = {path.name for path in final.iterdir()} if final.is_dir() else {final.name}
+    if foreign := sorted(names - set(ours)) or (sorted(names) if names and ours[0] not in names else []):
+        raise OutputError(
+            f"{final}: is not replaced, since it holds {foreign[0]}, which may be yours; move it elsewhere"
+        )
+
+
 @contextmanager
-def folder_in_progress(final: Path) -> Iterator[Path]:
-    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not."""
+def folder_in_progress(final: Path, ours: Sequence[str] = RESULTS) -> Iterator[Path]:
+    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not.
+
+    Args:
+        final: it replaces results that are there.
+        ours: see `check_replaceable`.
+
+    Raises:
+        OutputError: it cannot be written, or what is there is not of ours.
+    """
+    check_replaceable(final, ours)
     folder = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        make_folder(folder)
         yield folder
         if final.exists():
             retired = final.with_name(f".{final.name}.old")
@@ -77,7 +110,7 @@ class ImagesFile:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._dataset.close()
         if error is None:
-            self._path.write_bytes(self._memory.getbuffer())
+            write_whole(self._path, self._memory.getvalue())
 
 
 def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.files import write_whole
-from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.mrd.rawfile import RawFile, write_raw_file
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label
 from nadenoise_core.phantom import labels as drawn_labels
 from nadenoise_core.quantify.geometry import nifti_affine
@@ -21,6 +22,7 @@ from nadenoise_core.sampling import PAPER_SPIRAL
 from nadenoise_core.simulate.header import SLICE_THICKNESS
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
+_DESCRIBED = "tissues"
 _LABEL_PIXEL = 0.5  # mm, as of a 1H image
 _TISSUES = (Label.MUSCLE, Label.SKIN, Label.FAT, Label.BONE, Label.VESSEL)
 _NAMES = "".join(f"{tissue.value} {tissue.name.lower()}\n" for tissue in _TISSUES)
@@ -63,16 +65,56 @@ def write_measurement(
     names = labels and labels.with_name(f"{labels.name.partition('.')[0]}.txt")
     if labels is not None and measurement.stacks > 1:
         raise BadInputError(f"{labels}: labels lie on one stack of slices; simulate one, not {measurement.stacks}")
-    for path in (raw, truth, labels, names):
-        if path is not None and path.exists() and not overwrite:
-            raise OutputError(f"{path}: exists already; choose another name, or --overwrite it")
+    for path, is_simulated in ((raw, _is_virtual), (truth, _is_truth), (labels, _is_label_map), (names, _is_names)):
+        if path is not None and path.exists():
+            _check_replaceable(path, overwrite, is_simulated)
     write_raw_file(raw, measurement.header_xml(), _counted(measurement, progress))
     if truth is not None:
         text = json.dumps(measurement.truth(), indent=2) + "\n"
         write_whole(truth, text.encode(), make_folders=False)
     if labels is not None and names is not None:
-        write_nifti(labels, *label_map(measurement), "tissues")
+        write_nifti(labels, *label_map(measurement), _DESCRIBED)
         write_whole(names, _NAMES.encode(), make_folders=False)
+
+
+def _check_replaceable(path: Path, overwrite: bool, is_simulated: Callable[[Path], bool]) -> None:
+    """Check that a file which is there may be replaced: it is of a simulation, and of nobody.
+
+    Raises:
+        OutputError: it may not.
+    """
+    if not overwrite:
+        raise OutputError(f"{path}: exists already; choose another name, or --overwrite it")
+    if not is_simulated(path):
+        raise OutputError(f"{path}: is not replaced, since it is of no simulation; choose another name")
+
+
+def _is_virtual(raw: Path) -> bool:
+    try:
+        with RawFile(raw) as file:
+            return read_scan(file.header_xml).is_virtual
+    except BadInputError:
+        return False
+
+
+def _is_truth(path: Path) -> bool:
+    try:
+        return path.read_bytes().lstrip().startswith(b"{") and "tubes" in json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+
+
+def _is_label_map(path: Path) -> bool:
+    import nibabel
+
+    try:
+        return bytes(nibabel.load(path).header["descrip"]).rstrip(b"\0") == _DESCRIBED.encode()
+    except Exception:  # nibabel raises as many kinds as there are damages
+        return False
+
+
+def _is_names(path: Path) -> bool:
+    return path.read_bytes() == _NAMES.encode()
 
 
 def _counted(

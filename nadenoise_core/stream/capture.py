@@ -13,6 +13,7 @@ from uuid import uuid4
 import ismrmrd
 
 from nadenoise_core.errors import OutputError
+from nadenoise_core.files import make_folder
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import Scan
 
@@ -101,7 +102,7 @@ class Capture:
 
     def _write(self, header_xml: bytes) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             write_raw_file(self.path, header_xml, self._arriving(), replace=False)
         except (OutputError, OSError) as error:
             self._stop(str(error))

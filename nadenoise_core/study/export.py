@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nadenoise_core.errors import OutputError
+from nadenoise_core.files import make_folder
 from nadenoise_core.mrd.rawfile import named_in_errors
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.study.config import MethodSettings
@@ -28,7 +29,7 @@ def export_scan(raw: Path, folder: Path, chain: str = "sodium_calf") -> list[Pat
     with named_in_errors(raw), Subject(raw.stem, raw=raw).open(chains.average_counter) as source:
         products = make_reference(source, chains)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
     stem = nifti_stem(raw.stem, products.averages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nadenoise_core.files import write_whole
+from nadenoise_core.files import make_folder, write_whole
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.study.products import Products
 from nadenoise_core.study.regions import Regions
@@ -19,7 +19,7 @@ def export_nifti(folder: Path, products: Products, regions: Regions | None) -> N
     Raises:
         OutputError: they cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for (method, averages), product in products.images.items():
         stem = nifti_stem(method, averages)
         write_nifti(folder / f"{stem}.nii.gz", product.magnitude, products.affine, "magnitude, arbitrary unit")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nadenoise_core.errors import NadenoiseError, OutputError, as_ours
-from nadenoise_core.files import write_whole
+from nadenoise_core.files import make_folder, write_whole
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
 from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
 from nadenoise_core.study.nifti import nifti_stem
@@ -159,7 +159,7 @@ def _one_thread() -> Iterator[None]:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
 

@@ -39,6 +39,9 @@ FORMAT = 2
 """Of a volunteer's folder; another one is made anew."""
 
 
+_RESULTS = ("record.json", "measures.csv", "nifti")  # what the folder of a volunteer holds
+
+
 def fingerprint(subject: Subject, methods: MethodSettings) -> str:
     """Checksum of all that decides a volunteer's measures: scan, regions, chains, networks, version.
 
@@ -102,7 +105,7 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
         "comments": {f"{method} {averages}": image.comments for (method, averages), image in products.images.items()},
         "warnings": warnings,
     }
-    with folder_in_progress(folder) as unfinished:
+    with folder_in_progress(folder, _RESULTS) as unfinished:
         export_nifti(unfinished / "nifti", products, regions)
         write_measures(unfinished / "measures.csv", rows)
         write_whole(unfinished / "record.json", (json.dumps(record, indent=2) + "\n").encode())

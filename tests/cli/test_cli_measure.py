@@ -62,6 +62,7 @@ def test_what_cannot_be_is_told(args, words, command, scan_file, tmp_path) -> No
 def test_an_earlier_table_is_kept(command, scan_file, measured, label_file, tmp_path) -> None:
     out = Path(tmp_path / "t.csv")
     out.write_text("mine")
-    result = command("measure", scan_file(**QUIET), "--labels", label_file(measured(**QUIET)[0]), "--csv", out)
-    result.is_refused("exists already")
+    given = ("measure", scan_file(**QUIET), "--labels", label_file(measured(**QUIET)[0]), "--csv", out)
+    command(*given).is_refused("exists already")
+    command(*given, "--overwrite").is_refused("is not replaced, since it is no table of nadenoise")
     assert out.read_text() == "mine"

@@ -12,6 +12,17 @@ from nadenoise_core.errors import NadenoiseError, OutputError, reason_of
 from nadenoise_core.files import whole_file, write_whole
 
 
+@pytest.fixture
+def open_to_all():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -79,3 +90,22 @@ def test_a_file_that_must_not_be_replaced_is_not(tmp_path, monkeypatch, hard_lin
 )
 def test_reasons_are_one_line(error, reason):
     assert reason_of(error) == reason
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_what_may_tell_of_a_patient_is_for_its_owner_alone(tmp_path, open_to_all):
+    path = tmp_path / "new" / "newer" / "here.txt"
+    write_whole(path, b"somebody")
+    assert mode(path) == 0o600 and mode(path.parent) == mode(path.parent.parent) == 0o700
+    write_whole(path, b"a chain", private=False)
+    assert mode(path) == 0o666
+    (tmp_path / "shared").mkdir(mode=0o775)
+    write_whole(tmp_path / "shared" / "here.txt", b"somebody")
+    assert mode(tmp_path / "shared") == 0o775 and mode(tmp_path / "shared" / "here.txt") == 0o600
+
+
+def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(OSError):
+            files.make_folder(folder)

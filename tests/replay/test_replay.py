@@ -191,8 +191,19 @@ class TestFailure:
         with pytest.raises(OutputError, match="exists already; choose another --out, or --overwrite it"):
             replay(scan_file(averages=3), plain_chain, tmp_path)
         assert files_in(tmp_path / "scan") == {"mine.txt": b"mine"}
+        with pytest.raises(OutputError, match="scan: is not replaced, since it holds mine.txt, which may be yours"):
+            replay(scan_file(averages=3), plain_chain, tmp_path, overwrite=True)
+        assert files_in(tmp_path / "scan") == {"mine.txt": b"mine"}
+
+    def test_earlier_results_are_replaced_but_nothing_that_was_put_beside_them(self, scan_file, plain_chain, tmp_path):
+        folder = replay(scan_file(averages=3), plain_chain, tmp_path).folder
+        (folder / "report.html").unlink()
         replay(scan_file(averages=3), plain_chain, tmp_path, overwrite=True)
-        assert "report.json" in files_in(tmp_path / "scan") and "mine.txt" not in files_in(tmp_path / "scan")
+        assert (folder / "report.html").exists()
+        (folder / "labels.nii.gz").write_text("drawn")
+        with pytest.raises(OutputError, match="holds labels.nii.gz, which may be yours"):
+            replay(scan_file(averages=3), plain_chain, tmp_path, overwrite=True)
+        assert "labels.nii.gz" in files_in(folder) and "report.html" in files_in(folder)
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
     def test_a_chain_for_the_server_is_refused(self, scan_file, chain_file, tmp_path):

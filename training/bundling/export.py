@@ -164,7 +164,7 @@ def write_bundle(
                     f"{PARITY_TOLERANCE:g}; nothing was written"
                 )
         for path in paths:
-            write_whole(path, (Path(partial) / path.name).read_bytes())
+            write_whole(path, (Path(partial) / path.name).read_bytes(), private=False)
     for path in paths:
         _list_checksum(path)
     return paths
@@ -222,4 +222,6 @@ def _list_checksum(bundle: Path) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     known = {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
     known[bundle.name] = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    write_whole(path, "".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())).encode())
+    write_whole(
+        path, "".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())).encode(), private=False
+    )

@@ -65,4 +65,4 @@ def draw_examples(
         figure.savefig(drawing, format=path.suffix.removeprefix(".") or "png", bbox_inches="tight")
     except ValueError as error:  # a suffix that matplotlib does not know
         raise OutputError(f"cannot write {path} ({error})") from None
-    write_whole(path, drawing.getvalue())
+    write_whole(path, drawing.getvalue(), private=False)
