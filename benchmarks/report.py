@@ -54,8 +54,7 @@ class Report:
             [
                 *lines,
                 "",
-                f"Python {self.machine['python']}; {versions}. Load {self.machine['load']:g} before and "
-                f"{self.machine['load_after']:g} after, of which the benchmark is 1.",
+                f"Python {self.machine['python']}; {versions}. Of the load, the benchmark is 1.",
                 "",
             ]
         )
@@ -77,7 +76,8 @@ class Report:
     def _machine(self) -> str:
         machine = self.machine
         gpu = machine["gpu"] or "no GPU"
-        return f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {gpu}"
+        load = f"load {machine['load']:g} before and {machine['load_after']:g} after"
+        return f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {gpu}, {load}"
 
     def _cells(self) -> Iterator[tuple[tuple[str, ...], bool]]:
         """Cells of each line, and whether it is the last of its row."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.problem import Problem
 from benchmarks.rows.row import Entry
@@ -33,23 +34,39 @@ class ExamRow:
         if done.returncode:
             return [Entry(_LIBRARY, "python -m benchmarks.exam", note=f"failed with exit status {done.returncode}")]
         measured = json.loads(done.stdout)
-        exam, latency = measured["exam"], measured["latency"]
-        total = 1e3 * exam["seconds"]
-        wait = Timing(latency["median_ms"], latency["least_ms"], latency["most_ms"], latency["repeats"])
+        exam = measured["exam"]
         return [
             Entry(
                 _LIBRARY,
-                f"replay of a ten-minute exam, {exam['acquisitions']} acquisitions",
-                Timing(total, total, total, 1),
+                f"replay of a ten-minute exam, {exam['acquisitions']} acquisitions, libraries imported on the way",
+                _once(exam["seconds"]),
                 figures={"peak memory MB": exam["peak_memory_mb"]},
             ),
-            Entry(
-                _LIBRARY,
-                f"last sample of a two-minute scan to {latency['dicom_files']} DICOM files, warm",
-                wait,
-                figures={f"{name} ms, whole scan": value for name, value in latency["stages_ms"].items()},
+            *(_wait(name, latency) for name, latency in measured["latencies"].items()),
+            *(
+                Entry(
+                    _LIBRARY,
+                    f"{name}, a process",
+                    _once(command["seconds"]),
+                    figures={"processor ms": 1e3 * command["processor_seconds"]},
+                )
+                for name, command in measured["commands"].items()
             ),
         ]
+
+
+def _once(seconds: float) -> Timing:
+    return Timing(1e3 * seconds, 1e3 * seconds, 1e3 * seconds, 1)
+
+
+def _wait(what: str, latency: dict[str, Any]) -> Entry:
+    """From the last sample to the files, and what each stage takes in all."""
+    return Entry(
+        _LIBRARY,
+        f"last sample of a two-minute scan to {latency['dicom_files']} DICOM files ({what}), warm",
+        Timing(latency["median_ms"], latency["least_ms"], latency["most_ms"], latency["repeats"]),
+        figures={f"{name} ms, whole scan": value for name, value in latency["stages_ms"].items()},
+    )
 
 
 ROW = ExamRow()
