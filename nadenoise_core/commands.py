@@ -73,6 +73,14 @@ class LazyCommand(TyperCommand):
         return self.load().make_context(info_name, args, parent, **extra)
 
 
+def whole_program(app: typer.Typer, commands: Commands, package: str) -> TyperGroup:
+    """The program of an app with all of its commands; each one's module has its name in `package`."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    group.commands.update(lazy_commands(commands, package))
+    return group
+
+
 def lazy_commands(commands: Commands, package: str) -> dict[str, Any]:
     """Commands by name; each one's module, or a group's package of modules, has its name in `package`."""
     made: dict[str, Any] = {}

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nadenoise_core.commands import Commands, DebugFlag, Group, VersionFlag, lazy_commands, new_app
+from nadenoise_core.commands import Commands, DebugFlag, Group, VersionFlag, new_app, whole_program
 from nadenoise_core.console import tell
 
 COMMANDS: Commands = {
@@ -76,10 +76,7 @@ def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
 
 def program() -> typer.core.TyperGroup:
     """The program with all of its commands."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
-    group.commands.update(lazy_commands(COMMANDS, __package__ or ""))
-    return group
+    return whole_program(app, COMMANDS, __package__ or "")
 
 
 def main() -> None:

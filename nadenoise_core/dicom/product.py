@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from math import inf, isfinite
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
+from nadenoise_core.mrd.header_words import HeaderWords
 from nadenoise_core.recon.settings import Method
 
 Vector = Sequence[float] | npt.NDArray[Any]
@@ -89,52 +90,26 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Study:
-    """Patient, study, scanner and sequence, as far as the raw data tells; what is empty or None is unknown.
+class Study(HeaderWords):
+    """Patient, study, scanner and sequence: what the header says, and what the objects of a measurement need besides.
 
-    `measurement_id` must tell this measurement from every other one: all unique identifiers stem from it.
     Dates and times are text, in ISO 8601 ("2024-01-31", "12:34:56") or DICOM form ("20240131", "123456"). What would
     tell who the patient is stays out of `repr`, and so out of logs.
+
+    Attributes:
+        measurement_id: tells this measurement from every other one: all unique identifiers stem from it.
+        laterality: L, R, B (both) or U (unpaired).
+        series_number_offset: added to the series numbers.
+        pixel_bandwidth: Hz a pixel.
 
     Raises:
         BadInputError: `measurement_id` is empty, or a number is not finite.
     """
 
-    measurement_id: str
-
-    patient_name: str = field(default="", repr=False)
-    patient_id: str = field(default="", repr=False)
-    patient_birth_date: str = field(default="", repr=False)
-    patient_sex: str = ""
-    patient_weight: float | None = None  # kg
-
-    study_instance_uid: str = ""
-    study_id: str = ""
-    study_date: str = ""
-    study_time: str = ""
-    accession_number: str = field(default="", repr=False)
-    referring_physician: str = field(default="", repr=False)
-    study_description: str = ""
-    frame_of_reference_uid: str = ""
-    body_part: str = "LEG"
-    laterality: str = ""  # L, R, B (both) or U (unpaired)
-
-    institution: str = ""
-    station: str = ""
-    manufacturer: str = ""
-    model: str = ""
-    device_id: str = ""
-    field_strength: float | None = None  # T
-
+    measurement_id: str = ""
+    laterality: str = ""
     series_number_offset: int = 0
-    protocol_name: str = ""
-    repetition_time: float | None = None  # ms
-    echo_time: float | None = None  # ms
-    flip_angle: float | None = None  # degrees
-    imaging_frequency: float | None = None  # MHz, of sodium
-    pixel_bandwidth: float | None = None  # Hz a pixel
-    acquisition_date: str = ""
-    acquisition_time: str = ""
+    pixel_bandwidth: float | None = None
 
     def __post_init__(self) -> None:
         if not self.measurement_id.strip():

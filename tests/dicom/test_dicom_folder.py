@@ -69,7 +69,8 @@ from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.dicom import Geometry, Product, Study, to_dataset, write
 from nadenoise_core.errors import OutputError
 geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (180, 180), 30)
-dataset = to_dataset(Product(ImageFacts(Kind.PLAIN, 30), np.ones((80, 80)), scale=1.0), geometry, Study("scan"))
+product = Product(ImageFacts(Kind.PLAIN, 30), np.ones((80, 80)), scale=1.0)
+dataset = to_dataset(product, geometry, Study(measurement_id="scan"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     write(dataset, sys.argv[1], "image.dcm")

@@ -48,7 +48,7 @@ def test_the_same_object_twice_waits_once_and_another_scan_does_not_replace_it(
     outbox.put(datasets[0])
     outbox.put(datasets[0])
     assert len(outbox.waiting()) == 1
-    outbox.put(to_dataset(make("plain"), geometry, Study("another scan")))
+    outbox.put(to_dataset(make("plain"), geometry, Study(measurement_id="another scan")))
     assert len(outbox.waiting()) == 2
 
 
@@ -168,7 +168,7 @@ from nadenoise_core.dicom.outbox import Outbox
 geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (180, 180), 30)
 for number in range(1, 100000):
     product = Product(ImageFacts(Kind.PLAIN, 30), np.ones((80, 80)), scale=1.0, instance_number=number)
-    Outbox(Path(sys.argv[1])).put(to_dataset(product, geometry, Study("scan")))
+    Outbox(Path(sys.argv[1])).put(to_dataset(product, geometry, Study(measurement_id="scan")))
     print(number, flush=True)
 """
 

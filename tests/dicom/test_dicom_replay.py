@@ -31,10 +31,11 @@ def test_another_process_gives_the_same_uid(make, full_study):
     script = (
         "import numpy as np; from nadenoise_core.dicom import *; "
         "from nadenoise_core.mrd.facts import ImageFacts, Kind; "
-        "print(instance_uid(Product(ImageFacts(Kind.PLAIN, 30), np.ones((2, 2)), scale=1.0), Study('scan')))"
+        "product = Product(ImageFacts(Kind.PLAIN, 30), np.ones((2, 2)), scale=1.0); "
+        "print(instance_uid(product, Study(measurement_id='scan')))"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    ours = instance_uid(make("plain", history=()), Study("scan"))
+    ours = instance_uid(make("plain", history=()), Study(measurement_id="scan"))
     assert run.stdout.strip() == ours
 
 
@@ -87,17 +88,17 @@ def test_study_uid_of_the_header_is_kept_and_a_broken_one_is_replaced(full_study
     broken = replace(full_study, study_instance_uid="study 7")
     made = study_uid(broken)
     assert UID(made).is_valid and made == study_uid(replace(broken, measurement_id="another scan"))
-    assert study_uid(Study("a")) != study_uid(Study("b"))
+    assert study_uid(Study(measurement_id="a")) != study_uid(Study(measurement_id="b"))
 
 
 def test_an_empty_measurement_id_is_refused():
     with pytest.raises(BadInputError, match="measurement_id"):
-        Study(" ")
+        Study(measurement_id=" ")
 
 
 def test_a_number_that_is_not_finite_is_refused():
     with pytest.raises(BadInputError, match="echo_time"):
-        Study("scan", echo_time=float("nan"))
+        Study(measurement_id="scan", echo_time=float("nan"))
 
 
 def test_a_network_without_a_hash_is_refused():

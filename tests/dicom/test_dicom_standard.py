@@ -181,7 +181,7 @@ def test_long_derivation_is_cut_after_a_word(make, full_study, geometry):
 
 
 def test_an_identifier_that_does_not_fit_is_left_empty_and_its_text_is_not_logged(make, geometry, caplog):
-    study = Study("scan", patient_id="secret" * 20, accession_number="12345678901234567")
+    study = Study(measurement_id="scan", patient_id="secret" * 20, accession_number="12345678901234567")
     dataset = to_dataset(make("plain"), geometry, study)
     assert (dataset.PatientID, dataset.AccessionNumber) == ("", "")
     assert "patient's ID" in caplog.text and "accession number" in caplog.text

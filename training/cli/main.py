@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, lazy_commands, new_app
+from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, new_app, whole_program
 from nadenoise_core.console import tell
 from training.errors import ConfigError
 
@@ -36,10 +36,7 @@ def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
 
 def program() -> typer.core.TyperGroup:
     """The program with all of its commands."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
-    group.commands.update(lazy_commands(COMMANDS, "training.cli"))
-    return group
+    return whole_program(app, COMMANDS, "training.cli")
 
 
 def _of_the_extra(error: ModuleNotFoundError) -> Exception:
