@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from nadenoise_core.phantom.shapes import Ellipse
 from nadenoise_core.quantify.quality import edge_sharpness
+from nadenoise_core.simulate.cohort import Cohort
 from training.data.kspace import SpiralNoise
 from training.evaluation.independent import TUBE_RADIUS, Box, Leg, Shape, draw_leg, transform
-from training.evaluation.phantom_legs import PhantomLeg, phantom_leg
+from training.evaluation.phantom_legs import PhantomLeg, VolunteerLeg, phantom_leg
 
 Images = NDArray[np.complex64]
 Denoise = Callable[[Images, float], Images]  # of (images, wide, wide) and the noise of their real part
@@ -27,24 +28,29 @@ REPEATS = 2
 
 @dataclass(frozen=True)
 class Lesion:
-    """A structure laid into muscle: a disc, or a line of 30 mm.
+    """A structure laid into muscle: a disc, or a bar.
 
     Attributes:
         name: short.
-        radius: mm, of the disc; half the width of the line.
+        radius: mm, of the disc; half the width of the bar.
         level: mmol/L beside muscle.
-        line: whether it is a line.
+        length: mm, of the bar; 0 for a disc.
     """
 
     name: str
     radius: float
     level: float
-    line: bool = False
+    length: float = 0.0
+
+    @property
+    def reach(self) -> float:
+        """Of muscle around its centre, mm, within which it is judged."""
+        return max(self.radius + 1.5, min(0.6 * self.length, 9.0))
 
     def at(self, place: tuple[float, float], angle: float) -> Shape:
         """The shape at a place."""
-        if self.line:
-            return Box(place, (15.0, self.radius), angle, self.level)
+        if self.length:
+            return Box(place, (self.length / 2, self.radius), angle, self.level)
         return Ellipse(place, (self.radius, self.radius), 0.0, self.level)
 
 
@@ -54,7 +60,8 @@ LESIONS = (
     Lesion("r5 +20", 5, 20),
     Lesion("r5 -10", 5, -10),
     Lesion("r10 +8", 10, 8),
-    Lesion("line +15", 1, 15, line=True),
+    Lesion("line +15", 1, 15, length=30),
+    Lesion("plaque +30", 1.25, 30, length=12),
 )
 
 
@@ -106,7 +113,7 @@ class Bench:
         for number, (leg, seed) in enumerate(zip(self.legs, legs, strict=True)):
             rng = np.random.default_rng((98, seed))
             for lesion in lesions:
-                for place in leg.places(rng, places, max(lesion.radius + 1.5, 9.0 if lesion.line else 0)):
+                for place in leg.places(rng, places, lesion.reach):
                     shape = lesion.at(place, float(rng.uniform(0, np.pi)))
                     samples = transform([shape], k).ravel() * np.exp(1j * leg.phase) / self.pixel**2
                     self.laid.append((number, lesion.name, self._gridded(samples[None])[0]))
@@ -161,7 +168,7 @@ class Bench:
                 background = leg.background_mask(matrix, pixel)
                 snr.append(_snr(np.abs(made), uniform, background) / _snr(np.abs(raw), uniform, background))
                 uniform = leg.muscle_mask(matrix, pixel, 2 * pixel)
-                relative = image[uniform] / leg.level
+                relative = image[uniform] / truth[uniform].mean()
                 false.append(100 * np.mean((relative < FALSE[0]) | (relative > FALSE[1])))
                 scatter.append(image[uniform].std() / image[uniform].mean())
                 tubes.append([float(error[mask].mean()) for mask in leg.tube_masks(matrix, pixel)])
@@ -197,7 +204,7 @@ class ObjectBench:
         wide: pixels a side that denoisers are given.
     """
 
-    def __init__(self, noise: SpiralNoise, objects: dict[str, NDArray[np.complexfloating]], wide: int) -> None:
+    def __init__(self, noise: SpiralNoise, objects: Mapping[str, NDArray[np.complexfloating]], wide: int) -> None:
         from nadenoise_core.recon.nufft import Nufft
 
         self.noise, self.wide, self.names = noise, wide, tuple(objects)
@@ -229,6 +236,11 @@ def independent_legs(seeds: Sequence[int]) -> dict[int, Leg | PhantomLeg]:
 def phantom_legs(seeds: Sequence[int]) -> dict[int, Leg | PhantomLeg]:
     """Virtual calves; training has others."""
     return {seed: phantom_leg(seed) for seed in seeds}
+
+
+def volunteer_legs(seed: int, count: int) -> dict[int, Leg | PhantomLeg]:
+    """Virtual volunteers calibrated on the paper's: tubes that lean, decay, off-resonance."""
+    return {scan.seed: VolunteerLeg.of(scan) for scan in Cohort().volunteers(count, seed, 1)}
 
 
 def _middle(images: Images, matrix: int) -> Images:

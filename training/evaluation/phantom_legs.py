@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.phantom import Calf, Ellipse, Label, inside, kspace, labels, random_calf
+from nadenoise_core.errors import BadInputError
+from nadenoise_core.phantom import Calf, Ellipse, Label, Physics, inside, kspace, labels, random_calf
+from nadenoise_core.phantom.fields import SmoothField
 from nadenoise_core.phantom.shapes import signed_distance
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 from training.evaluation.independent import pixel_points
 
 Mask = NDArray[np.bool_]
@@ -37,11 +41,11 @@ class PhantomLeg:
 
     def muscle_mask(self, matrix: int, pixel: float, margin: float = 2.25) -> Mask:
         """Pixels of muscle at least `margin` mm from everything else."""
-        return np.asarray(labels(self.calf, matrix, self.calf.field_of_view, margin) == Label.MUSCLE)
+        return np.asarray(_labels(self.calf, matrix, margin) == Label.MUSCLE)
 
     def skin_mask(self, matrix: int, pixel: float) -> Mask:
         """Pixels whose centres lie in the skin."""
-        return np.asarray(labels(self.calf, matrix, self.calf.field_of_view, None) == Label.SKIN)
+        return np.asarray(_labels(self.calf, matrix, None) == Label.SKIN)
 
     def leg_mask(self, matrix: int, pixel: float) -> Mask:
         """Pixels whose centres lie within the skin's outer edge."""
@@ -73,6 +77,40 @@ class PhantomLeg:
         return next(tissue.outline for tissue in self.calf.tissues if tissue.parent is None)
 
 
+@dataclass(frozen=True)
+class VolunteerLeg(PhantomLeg):
+    """A virtual volunteer, whose tubes lean and whose signal is saturated, decays and is off resonance."""
+
+    physics: Physics
+
+    @classmethod
+    def of(cls, scan: VirtualMeasurement) -> VolunteerLeg:
+        """The leg of a scan, at a random constant phase.
+
+        Raises:
+            BadInputError: the scan is without off-resonance and relaxation.
+        """
+        physics = scan.physics()
+        if physics is None:
+            raise BadInputError("a volunteer needs off-resonance or relaxation; phantom_leg has neither")
+        return cls(scan.calf(), _phase(scan.seed), physics)
+
+    def kspace(self, k: NDArray[np.float64], pixel: float) -> NDArray[np.complex128]:
+        """As `PhantomLeg.kspace`; k is (interleaves, samples, 2)."""
+        constant = SmoothField(np.zeros((1, 2), np.int64), np.full((1, 1), np.exp(1j * self.phase)))
+        return np.asarray(self.physics.kspace(self.calf, constant, k, pixel)[0])
+
+
 def phantom_leg(seed: int) -> PhantomLeg:
     """The virtual calf of a seed, at a random constant phase."""
-    return PhantomLeg(random_calf(seed), float(np.random.default_rng((96, seed)).uniform(0, 2 * np.pi)))
+    return PhantomLeg(random_calf(seed), _phase(seed))
+
+
+@lru_cache(maxsize=1024)
+def _labels(calf: Calf, matrix: int, margin: float | None) -> NDArray[np.integer]:
+    """Of whole pixels, once for all denoisers."""
+    return labels(calf, matrix, calf.field_of_view, margin)
+
+
+def _phase(seed: int) -> float:
+    return float(np.random.default_rng((96, seed)).uniform(0, 2 * np.pi))

@@ -21,11 +21,20 @@ from training.network.run import Run, load_best
 
 @dataclass(frozen=True)
 class Model:
-    """A network and its input format, as `metadata.json` names it."""
+    """A network and its input format, as `metadata.json` names it.
+
+    Attributes:
+        network: (images, channels, rows, columns) to the same.
+        channels: "complex" or "magnitude".
+        normalisation: "noise" or "range".
+        context: pixels around an image that it wants to see too, on every side.
+        batch: images that it is given at once.
+    """
 
     network: Callable[[torch.Tensor], torch.Tensor]
-    channels: str = "complex"  # or "magnitude"
-    normalisation: str = "noise"  # or "range"
+    channels: str = "complex"
+    normalisation: str = "noise"
+    context: int = 0
     batch: int = 16
 
     def __post_init__(self) -> None:
@@ -36,7 +45,7 @@ class Model:
     def of_run(cls, network: Callable[[torch.Tensor], torch.Tensor], run: Run) -> Model:
         """The network of a run, with the input it was trained on."""
         said = run.config.input_format
-        return cls(network, said["channels"], said["normalisation"])
+        return cls(network, said["channels"], said["normalisation"], said.get("context", 0))
 
     def denoise(self, images: Complex, noise_std: float | NDArray[np.floating]) -> Complex:
         """Denoise (images, rows, columns) whose real parts have the noise `noise_std`, one value or one an
@@ -71,7 +80,7 @@ def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
     try:
         bundle = Bundle(path)
         said = bundle.metadata.input
-        model = Model(load_network(bundle), said.channels, said.normalisation)
+        model = Model(load_network(bundle), said.channels, said.normalisation, said.context)
     except (BundleError, ValueError):
         raise DataError(f"{path}: is no bundle of nadenoise, or damaged") from None
     return model, bundle.metadata.model_dump(mode="json")

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from training import cli
 from training.config import load_config, shipped_configs
+from training.evaluation.bench_tables import bench_report
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 
@@ -119,3 +120,22 @@ def test_an_interrupted_fit_says_how_to_go_on(small_run: Path, monkeypatch: pyte
     monkeypatch.setattr(fit_command, "fit_network", interrupt)
     stopped = call("fit", small_run)
     assert stopped.exit_code == 130 and "the same command goes on" in stopped.stderr
+
+
+def test_the_bench_compares_what_is_named(capsys, monkeypatch, tmp_path: Path) -> None:
+    words = ("bench", "--against", "plain", "--against", "gaussian", "--legs", 2, "--averages", 30)
+    bench = json.loads(call(*words, "--json").stdout)
+    plain, smooth = bench["rows"]
+    for kind in ("independent", "phantom", "volunteers"):
+        before, after = plain["legs"][kind], smooth["legs"][kind]
+        assert before["rmse"] == pytest.approx(58 / 30**0.5, rel=0.06) and after["rmse"] < 0.7 * before["rmse"]
+        assert after["skin"][0] < before["skin"][0] - 1 and after["snr"] > 1.5 * before["snr"]
+        assert after["lesions"]["r3 +10"] < 0.8 and before["lesions"]["r3 +10"] == pytest.approx(1, abs=1e-3)
+    assert smooth["objects"]["points"] > plain["objects"]["points"]
+    report = bench_report(bench)
+    assert "### Calibrated volunteers" in report and report.count("| 30 | Gaussian 0.8 pixel |") == 4
+    for given, said in ((("--against", "best"), "no baseline 'best'"), ((), "nothing to compare")):
+        error, status = refusal(capsys, monkeypatch, "bench", *given)
+        assert said in error and status == 2
+    error, status = refusal(capsys, monkeypatch, "bench", tmp_path / "none.pt")
+    assert "no such run or bundle" in error and status == 2

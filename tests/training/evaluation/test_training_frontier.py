@@ -36,7 +36,7 @@ def test_legs_hold_their_levels(noise: SpiralNoise) -> None:
 
 def test_a_denoiser_that_does_nothing_keeps_all_and_leaves_the_noise(noise: SpiralNoise) -> None:
     bench = Bench(
-        noise, independent_legs((3,)), 96, lesions=(Lesion("r5", 5, 10), Lesion("line", 1, 15, line=True)), places=1
+        noise, independent_legs((3,)), 96, lesions=(Lesion("r5", 5, 10), Lesion("line", 1, 15, length=30)), places=1
     )
     row = bench.row(baselines.plain, 30)
     assert row.lesions == pytest.approx({"r5": 1, "line": 1}, abs=1e-4)
@@ -66,7 +66,9 @@ def test_other_objects_have_their_error(noise: SpiralNoise) -> None:
     assert smooth["brain"] < errors["brain"] * 1.1 and smooth["cartilage"] > errors["cartilage"]
 
 
-@pytest.mark.parametrize("denoise", [baselines.gaussian, baselines.total_variation, baselines.non_local_means])
+@pytest.mark.parametrize(
+    "denoise", [baselines.gaussian, baselines.total_variation, baselines.wavelets, baselines.non_local_means]
+)
 def test_baselines_take_noise_away(denoise, noise: SpiralNoise) -> None:
     draw = noise.draw(np.random.default_rng(1))
     assert denoise(draw[None], 1.0).std() < 0.7 * draw.std()
