@@ -203,12 +203,17 @@ class ScenePairSettings(Section):
     diameter: Range = Field((12.0, 30.0), description="Of the tubes, mm.")
     brightest: Range = Field((50.0, 150.0), description="Level of the brightest tube, mmol/L, log-uniform.")
     weakest: float = Field(8.0, gt=0, description="Least level of any tube, mmol/L.")
+    leaning: Share = Field(0.5, description="Of scenes whose tubes lean against the slice.")
+    lean: Range = Field((2.0, 30.0), description="By how much, degrees.")
+    slab: Range = Field((15.0, 40.0), description="Thickness of the slice that they cross, mm.")
     structures: Count = Field(3, description="Small structures that are laid in, at most.")
     visibility: Range = Field((2.0, 40.0), description="Contrast-to-noise ratios of most of them, log-uniform.")
     level: Range = Field((4.0, 120.0), description="Of the others, mmol/L, log-uniform.")
-    blurred: Share = Field(0.3, description="Of scenes off resonance, and of scenes that decay.")
-    off_resonance: float = Field(8.0, ge=0, description="Hz, standard deviation.")
-    decay: Range = Field((6.0, 40.0), description="T2*, ms, log-uniform.")
+    blurred: Share = Field(0.6, description="Of scenes off resonance, and of scenes that decay.")
+    off_resonance: float = Field(12.0, ge=0, description="Hz, standard deviation.")
+    decay: Range = Field((8.0, 40.0), description="T2* of the slow part of the signal, ms, log-uniform.")
+    fast_decay: Range = Field((1.0, 5.0), description="Of the fast part, likewise.")
+    fast: Share = Field(0.6, description="Share of the fast part.")
     spiral: SpiralSettings = SpiralSettings()
 
 
@@ -239,11 +244,17 @@ class NetworkSettings(Section):
 class CrossSettings(Section):
     """Weights of the parts of the cross loss beside the mean square error of 1."""
 
-    fine: float = Field(1.0, ge=0, description="Of fine structure.")
-    structure: float = Field(0.4, ge=0, description="Of the relative change of laid-in structures.")
-    seen: Range = Field((2.5, 5.0), description="Contrast-to-noise ratios where they begin to count, and do in full.")
+    air: float = Field(6.0, ge=0, description="Of the square error where there is no signal.")
+    fine: float = Field(0.1, ge=0, description="Of fine structure.")
+    structure: float = Field(0.55, ge=0, description="Of the relative change of laid-in structures.")
+    seen: Range = Field((3.2, 6.0), description="Contrast-to-noise ratios where they begin to count, and do in full.")
+    full: float = Field(
+        30.0, gt=0, description="Averages from which fine structure and structures count in full; below in proportion."
+    )
     tube: float = Field(1.0, ge=0, description="Of the change of tubes in noise standard deviations.")
-    squares: float = Field(0.02, ge=0, description="Of means over squares.")
+    squares: float = Field(0.03, ge=0, description="Of means over squares.")
+    regions: float = Field(0.008, ge=0, description="Of means over parts of the body, such as shells below the skin.")
+    edges: float = Field(0.001, ge=0, description="Of fine structure within windows, as far as it can be seen.")
     start: Share = Field(0.2, description="Part of the run before which only the square error and squares count.")
 
 

@@ -7,14 +7,17 @@ its real and imaginary part have standard deviation 1, and the number of average
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 from training.config import ScenePairSettings
+from training.data.draws import Draw
 from training.data.objects import SHAPE_SIZE, Objects
+from training.data.physics import Lean, evolutions, field_shares, leaning_discs
+from training.data.regions import blurred, body_regions, depths, tube_regions
 from training.data.scanner import Scanner
 
 
@@ -43,6 +46,8 @@ class Batch:
         body: (objects, 1, rows, columns) 1 where there is signal.
         tubes: (objects, tubes, 2, rows, columns) of their own; 0 where there is none.
         structures: (objects, structures, 2, rows, columns) likewise.
+        regions: (objects, regions, 2, rows, columns) parts of bodies and tubes, of amplitude 1.
+        averages: (objects,) of which this is the noise.
     """
 
     noisy: Tensor
@@ -50,6 +55,8 @@ class Batch:
     body: Tensor
     tubes: Tensor
     structures: Tensor
+    regions: Tensor
+    averages: Tensor
 
     def __len__(self) -> int:
         """Number of images, two an object."""
@@ -58,8 +65,8 @@ class Batch:
     def objects(self, first: int, last: int) -> Batch:
         """Those of some of the objects."""
         part = slice(first, last)
-        noisy = self.noisy[2 * first : 2 * last]
-        return Batch(noisy, self.clean[part], self.body[part], self.tubes[part], self.structures[part])
+        others = {item.name: getattr(self, item.name)[part] for item in fields(self) if item.name != "noisy"}
+        return Batch(self.noisy[2 * first : 2 * last], **others)
 
 
 class Scenes:
@@ -81,6 +88,7 @@ class Scenes:
         self.bodies = torch.from_numpy(objects.bodies).to(self.device)
         self.clearance = torch.from_numpy(objects.clearance).to(self.device)
         self.shapes = torch.from_numpy(objects.shapes).to(self.device)
+        self.depth = torch.from_numpy(depths(objects.clearance)).to(self.device)
         kinds = torch.from_numpy(objects.kinds)
         self.members = [torch.nonzero(kinds == kind)[:, 0].to(self.device) for kind in range(len(settings.kinds))]
         matrix = scanner.matrix
@@ -90,20 +98,21 @@ class Scenes:
 
     def draw(self, generator: torch.Generator, objects: int) -> Batch:
         """A batch of so many objects, from this generator alone."""
-        draw = _Draw(generator, objects, self.device)
+        draw = Draw(generator, objects, self.device)
         settings = self.settings
-        body, clearance = self._bodies(draw)
+        body, clearance, depth = self._bodies(draw)
         quantile = (torch.randperm(objects, generator=generator, device=self.device) + draw.uniform(0, 1)) / objects
         averages = settings.drawn[0] * (settings.drawn[1] / settings.drawn[0]) ** quantile
         noise = settings.noise * averages**-0.5 * torch.exp(settings.noise_spread * draw.normal())
         tubes = self._tubes(draw, clearance)
         total = body + tubes.sum(1)
+        regions = torch.cat([body_regions(body, clearance, depth), tube_regions(tubes)], dim=1)
         structures = self._structures(draw, total, clearance, noise)
-        total = total + structures.sum(1)
         phase = self._phase(draw)
         scale = 1 / noise[:, None, None]
-        images = self._scanned(draw, generator, total * scale * phase)
-        mask = (_smoothed(total) > 2.5).to(total.dtype)
+        images = self._scanned(draw, generator, body + structures.sum(1), tubes.sum(1), scale * phase)
+        total = total + structures.sum(1)
+        mask = (blurred(total.abs()[:, None], 1.0)[:, 0] > 2.5).to(total.dtype)
         corner = self._corner(draw)
         own = (phase * scale)[:, None]
         return Batch(
@@ -112,36 +121,41 @@ class Scenes:
             self._cropped(mask, corner)[:, None],
             _channels(self._cropped(tubes * own, corner)),
             _channels(self._cropped(structures * own, corner)),
+            _channels(self._cropped(regions * phase[:, None], corner)),
+            averages,
         )
 
-    def _bodies(self, draw: _Draw) -> tuple[Tensor, Tensor]:
-        """Bodies in any of the eight symmetries, (objects, matrix, matrix), and their clearance."""
+    def _bodies(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        """Bodies in any of the eight symmetries, (objects, matrix, matrix), their clearance and their depth."""
         kind = draw.choice(self.settings.kinds)
         index = torch.zeros_like(kind)
         for number, members in enumerate(self.members):
             if len(members):
                 index = torch.where(kind == number, members[draw.integer(len(members))], index)
-        image, clearance = self.bodies[index].float(), self.clearance[index].float()
+        image, clearance, depth = (part[index].float() for part in (self.bodies, self.clearance, self.depth))
         strength = torch.exp(torch.where(kind == 0, 0.15, 0.4) * draw.normal())
         bright = (kind == 1) & (draw.uniform(0, 1) < self.settings.bright)
         image = image * torch.where(bright, strength * draw.uniform(2, 7), strength)[:, None, None]
         for flip in _FLIPS:
             chosen = (draw.uniform(0, 1) < 0.5)[:, None, None]
-            image, clearance = torch.where(chosen, flip(image), image), torch.where(chosen, flip(clearance), clearance)
+            image, clearance, depth = (torch.where(chosen, flip(part), part) for part in (image, clearance, depth))
         margin = self.scanner.matrix - image.shape[-1]
         edges = [margin // 2, margin - margin // 2] * 2
-        return pad(image, edges), pad(clearance, edges, value=0.0)
+        return pad(image, edges), pad(clearance, edges, value=0.0), pad(depth, edges)
 
-    def _tubes(self, draw: _Draw, clearance: Tensor) -> Tensor:
+    def _tubes(self, draw: Draw, clearance: Tensor) -> Tensor:
         """Tubes beside the body that do not overlap, (objects, tubes, matrix, matrix) mmol/L."""
         settings = self.settings
         reach = (self.rows**2 + self.columns**2).sqrt()
         low, high = (diameter / (2 * self.pixel) for diameter in settings.diameter)
         count = torch.where(draw.uniform(0, 1) < settings.no_tubes, 0, 1 + draw.integer(settings.tubes))
         same, size = draw.uniform(0, 1) < 0.5, draw.uniform(low, high)
-        brightest = torch.exp(draw.uniform(*map(math.log, settings.brightest)))
+        brightest = draw.log_uniform(settings.brightest)
         free = clearance.clone()  # distance from body and tubes
         field = self.bodies.shape[-1] / 2
+        leans = draw.happens(settings.leaning).float()
+        tangent = torch.tan(leans * draw.uniform(*map(math.radians, settings.lean)))
+        slab = draw.uniform(*settings.slab)
         made = []
         for number in range(settings.tubes):
             radius = torch.where(same, size, draw.uniform(low, high))[:, None, None]
@@ -151,13 +165,14 @@ class Scenes:
             share = torch.where(draw.uniform(0, 1) < 0.5, draw.uniform(0.05, 1), 20 ** -draw.uniform(0, 1))
             level = (brightest * (1.0 if number == 0 else share)).clamp(min=settings.weakest)
             level = torch.where(found & (number < count), level, 0.0)
-            disc = self._shifted(self._discs(radius[:, 0, 0]), row, column)
+            lean = Lean(draw.uniform(0, 2 * torch.pi), tangent, slab / self.pixel)
+            disc = self._shifted(leaning_discs(self.frequency, radius[:, 0, 0], lean), row, column)
             made.append(disc * level[:, None, None])
             apart = torch.hypot(self.rows - row[:, None, None], self.columns - column[:, None, None]) - radius
             free = torch.where((level > 0)[:, None, None], torch.minimum(free, apart), free)
         return torch.stack(made, dim=1)
 
-    def _structures(self, draw: _Draw, total: Tensor, clearance: Tensor, noise: Tensor) -> Tensor:
+    def _structures(self, draw: Draw, total: Tensor, clearance: Tensor, noise: Tensor) -> Tensor:
         """Small structures laid in, mostly within the body, (objects, structures, matrix, matrix) mmol/L."""
         settings = self.settings
         inside = clearance <= 0
@@ -173,21 +188,14 @@ class Scenes:
             image = pad(image, [margin // 2, margin - margin // 2] * 2)
             image = self._shifted(torch.fft.rfft2(torch.fft.ifftshift(image, dim=(-2, -1))), row, column)
             size = image.square().sum((1, 2)).sqrt()
-            by_visibility = torch.exp(draw.uniform(*map(math.log, settings.visibility))) * noise / size
-            by_level = torch.exp(draw.uniform(*map(math.log, settings.level)))
+            by_visibility = draw.log_uniform(settings.visibility) * noise / size
+            by_level = draw.log_uniform(settings.level)
             level = torch.where(draw.uniform(0, 1) < 0.6, by_visibility, by_level).clamp(max=700)
             below = 0.9 * (total * image).sum((1, 2)) / image.sum((1, 2)).clamp(min=0.1)
             dark = -torch.minimum(level, below.clamp(min=0))
             level = torch.where(draw.uniform(0, 1) < 0.35, dark, level) * (number < count)
             made.append(image * level[:, None, None])
         return torch.stack(made, dim=1)
-
-    def _discs(self, radius: Tensor) -> Tensor:
-        """Half spectra of discs of amplitude 1 at the centre: R J1(2 pi R |k|) / |k|."""
-        k = torch.hypot(self.frequency[0][:, None], self.frequency[1][None]).clamp(min=1e-6)
-        size = radius[:, None, None]
-        spectrum: Tensor = size * torch.special.bessel_j1(2 * torch.pi * size * k) / k
-        return spectrum
 
     def _shifted(self, spectrum: Tensor, row: Tensor, column: Tensor) -> Tensor:
         """Images of half spectra, moved by (row, column) pixels from the centre."""
@@ -197,7 +205,7 @@ class Scenes:
         centred: Tensor = torch.fft.fftshift(image, dim=(-2, -1))
         return centred
 
-    def _phase(self, draw: _Draw) -> Tensor:
+    def _phase(self, draw: Draw) -> Tensor:
         """exp(i phase) of random quadratic phases with a random constant, (objects, matrix, matrix)."""
         half = self.bodies.shape[-1] / 2
         y, x = self.rows / half, self.columns / half
@@ -208,34 +216,18 @@ class Scenes:
         constant = draw.uniform(0, 2 * torch.pi)[:, None, None]
         return torch.exp(1j * (draw.uniform(0, 1)[:, None, None] * field + constant))
 
-    def _scanned(self, draw: _Draw, generator: torch.Generator, objects: Tensor) -> Tensor:
-        """The clean image and two noisy ones, (3, objects, matrix, matrix)."""
-        settings, times = self.settings, self.scanner.times
-        # Two off-resonance frequencies, mixed smoothly over the field of view.
-        half = self.bodies.shape[-1] / 2
-        angle = draw.uniform(0, 2 * torch.pi)[:, None, None]
-        mix = 0.5 + 0.5 * torch.sin(
-            draw.uniform(0.5, 2.5)[:, None, None]
-            * (torch.cos(angle) * self.rows + torch.sin(angle) * self.columns)
-            / half
-            + draw.uniform(0, 2 * torch.pi)[:, None, None]
-        )
-        on = (draw.uniform(0, 1) < settings.blurred).float()
-        frequency = [settings.off_resonance * on * draw.normal() for _ in range(2)]
-        decaying = (draw.uniform(0, 1) < settings.blurred).float()
-        rate = decaying / torch.exp(draw.uniform(*map(math.log, settings.decay)))
-        parts = self.scanner.sample(torch.cat([objects * mix, objects * (1 - mix)])).chunk(2)
-        evolved = [
-            part * torch.exp((-2e-3j * torch.pi * hertz - rate)[:, None] * times)
-            for part, hertz in zip(parts, frequency, strict=True)
-        ]
-        kspace = torch.stack(evolved).sum(0)
-        count = len(objects)
-        noise = self.scanner.noise(generator, 2 * count)
+    def _scanned(self, draw: Draw, generator: torch.Generator, body: Tensor, tubes: Tensor, factor: Tensor) -> Tensor:
+        """The clean image and two noisy ones of (body + tubes) * factor, (3, objects, matrix, matrix)."""
+        shares = field_shares(draw, self.rows / self.crop, self.columns / self.crop)
+        images = [part * factor * share for part in (body, tubes) for share in shares]
+        sampled = self.scanner.sample(torch.cat(images)).chunk(len(images))
+        changes = evolutions(draw, self.settings, self.scanner.times)
+        kspace = torch.stack([part * change for part, change in zip(sampled, changes, strict=True)]).sum(0)
+        noise = self.scanner.noise(generator, 2 * len(body))
         clean, first, second = self.scanner.grid(torch.cat([kspace, noise])).chunk(3)
         return torch.stack([clean, clean + first, clean + second])
 
-    def _corner(self, draw: _Draw) -> Tensor:
+    def _corner(self, draw: Draw) -> Tensor:
         """Row and column where the crop of each object begins, (objects, 2)."""
         room = self.scanner.matrix - self.crop + 1
         return torch.stack([draw.integer(room), draw.integer(room)], dim=1)
@@ -250,44 +242,6 @@ class Scenes:
         return flat.gather(-1, index).reshape(*images.shape[:-2], self.crop, self.crop)
 
 
-class _Draw:
-    """Random numbers, one an object."""
-
-    def __init__(self, generator: torch.Generator, count: int, device: torch.device) -> None:
-        self.generator = generator
-        self.count = count
-        self.device = device
-
-    def uniform(self, low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(self.count, generator=self.generator, device=self.device)
-
-    def normal(self) -> Tensor:
-        return torch.randn(self.count, generator=self.generator, device=self.device)
-
-    def integer(self, below: int) -> Tensor:
-        return torch.randint(below, (self.count,), generator=self.generator, device=self.device)
-
-    def choice(self, shares: tuple[float, ...]) -> Tensor:
-        ends = torch.tensor(shares, device=self.device).cumsum(0)
-        return torch.searchsorted(ends, self.uniform(0, float(ends[-1]))).clamp(max=len(shares) - 1)
-
-    def spot(self, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Row and column from the centre of one of the allowed pixels of each map, and whether there is any."""
-        size = allowed.shape[-1]
-        lot = torch.rand(allowed.shape, generator=self.generator, device=self.device) * allowed
-        best, place = lot.flatten(1).max(1)
-        return (place // size - size // 2).float(), (place % size - size // 2).float(), best > 0
-
-
 def _channels(images: Tensor) -> Tensor:
     """(..., rows, columns) complex to (..., 2, rows, columns) real."""
     return torch.view_as_real(images).movedim(-1, -3)
-
-
-def _smoothed(images: Tensor) -> Tensor:
-    """After a Gaussian of one pixel, (objects, rows, columns)."""
-    axis = torch.arange(-3, 4, device=images.device, dtype=images.dtype)
-    bell = torch.exp(-(axis**2) / 2)
-    bell = (bell / bell.sum()).view(1, 1, -1, 1)
-    padded = pad(images.abs()[:, None], [3] * 4, mode="reflect")
-    return conv2d(conv2d(padded, bell), bell.transpose(2, 3))[:, 0]

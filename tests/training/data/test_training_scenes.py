@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from nadenoise_core.phantom.calf import Tube
+from nadenoise_core.phantom.shapes import fourier
+from nadenoise_core.phantom.slices import SliceProfile
 from nadenoise_core.sampling import SpiralDesign
 from training.config import ObjectSettings, ScenePairSettings
 from training.data.drawing import CALF_SEEDS, draw_calf, draw_objects, draw_shape
+from training.data.draws import Draw
 from training.data.kspace import SpiralNoise
 from training.data.objects import KINDS, SHAPE_SIZE, Objects
+from training.data.physics import Lean, evolutions, leaning_discs
+from training.data.regions import body_regions, depths, tube_regions
 from training.data.scanner import Readout, Scanner, dense_grid, dense_sample
 from training.data.scene_batches import SceneBatches, make_scenes
 from training.data.scenes import Scenes
@@ -83,7 +90,7 @@ def test_tubes_and_structures_are_parts_of_the_clean_image(scenes: Scenes) -> No
 
 
 def test_off_resonance_and_decay_blur(objects: Objects) -> None:
-    blurred = ScenePairSettings(kind="scenes", blurred=1.0, off_resonance=60.0, decay=(4.0, 4.0))
+    blurred = ScenePairSettings(kind="scenes", blurred=1.0, off_resonance=60.0, fast=0.0, decay=(4.0, 4.0))
     one, other = (
         make_scenes(settings, objects, DESIGN).draw(torch.Generator().manual_seed(8), 6).clean
         for settings in (SETTINGS, blurred)
@@ -119,3 +126,54 @@ def test_limbs_join_the_objects(objects: Objects) -> None:
     joined = objects.with_limbs(np.ones((2, 80, 80), np.float32), np.zeros((2, 80, 80), np.float32))
     assert len(joined.bodies) == 8 and joined.bodies[-1].max() == 21
     assert joined.checksum() != objects.checksum()
+
+
+def test_a_tube_that_leans_is_the_phantom_s() -> None:
+    """Its spectrum against that of the virtual calf's tubes: an ellipse times the transform of the slice profile."""
+    tube = Tube(1.0, (0.0, 0.0), 20.0, (0.3, -0.2))
+    profile = SliceProfile(thickness=30.0, edge=5.0)
+    frequency = np.fft.fftfreq(24), np.fft.rfftfreq(24)
+    k = np.stack(np.meshgrid(frequency[1], frequency[0]), axis=-1) / 2.25
+    exact = fourier([tube.outline], k) * profile.transform(k @ np.array(tube.lean)) / 2.25**2
+    lean = Lean(*(torch.tensor([value]) for value in (np.arctan2(0.3, -0.2), np.hypot(0.3, 0.2), 30 / 2.25)))
+    made = leaning_discs(tuple(map(torch.from_numpy, frequency)), torch.tensor([10 / 2.25]), lean)
+    np.testing.assert_allclose(made[0], exact, atol=1e-4)
+
+
+def test_signal_decays_from_one(scenes: Scenes) -> None:
+    times, settings = scenes.scanner.times, SETTINGS.model_copy(update={"blurred": 1.0, "decay": (12.0, 12.0)})
+    draw = Draw(torch.Generator().manual_seed(1), 200, torch.device("cpu"))
+    for factor in evolutions(draw, settings, times):
+        assert torch.allclose(factor[:, times == 0], torch.ones(1, dtype=torch.complex64))
+        assert (factor.abs()[:, times == times.max()] < 0.9).all()
+    tissue = evolutions(draw, settings, times)[0].abs()
+    slow = 0.4 * np.exp(-float(times.max()) / 12.0)  # what is left when all of the fast part has gone
+    assert float(tissue[:, times == times.max()].min()) == pytest.approx(slow, rel=0.02)
+
+
+def test_regions_are_shells_and_tissue() -> None:
+    """A disc of radius 20 around a dark hole of radius 6."""
+    y, x = np.indices((64, 64)) - 32
+    radius = np.hypot(x, y)
+    body = torch.from_numpy(np.where(radius < 6, 2.0, 20.0) * (radius < 20)).float()[None]
+    clearance = distance_transform_edt(radius >= 20)[None]
+    *shells, flat, bright, dark = body_regions(
+        body, torch.from_numpy(clearance).float(), torch.from_numpy(depths(clearance)).float()
+    )[0]
+    for shell, (low, high) in zip(shells, ((20, 21.6), (18.9, 20), (17.9, 19.2), (15.6, 18.2)), strict=True):
+        where = radius[shell.numpy() > 0]
+        assert len(where) > 60 and low - 0.7 < where.min() and where.max() < high + 0.7
+    # A Gaussian of 2 pixels takes 5 % of the level away 3.2 pixels beside a step of 18.
+    assert radius[flat.numpy() > 0].min() > 8.5 and radius[flat.numpy() > 0].max() < 17
+    assert radius[bright.numpy() > 0].min() >= 6 and radius[bright.numpy() > 0].max() < 12
+    assert radius[dark.numpy() > 0].min() > 2 and radius[dark.numpy() > 0].max() < 6
+
+
+def test_rims_of_tubes_lie_beside_their_edges_and_no_tube_has_none() -> None:
+    y, x = np.indices((48, 48)) - 24
+    radius = np.hypot(x, y)
+    tubes = np.stack([30.0 * gaussian_filter((radius < 10).astype(float), 1.0), np.zeros((48, 48))])
+    above, below = tube_regions(torch.from_numpy(tubes)[None])[0].numpy() > 0
+    assert above.sum() > 40 and radius[above].min() > 8 and radius[above].max() < 10.5
+    assert below.sum() > 40 and radius[below].min() > 9.5 and radius[below].max() < 12
+    assert not tube_regions(torch.zeros(1, 2, 8, 8)).any()
