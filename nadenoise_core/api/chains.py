@@ -154,6 +154,7 @@ def replay(
     *,
     group: str | None = None,
     overwrite: bool = False,
+    deidentify: str | Path | None = None,
 ) -> Results:
     """Run a chain over a raw file, into a folder of results, `out / <name of the raw file>`.
 
@@ -163,12 +164,16 @@ def replay(
         out: folder of the results of all raw files.
         group: of the measurement in the raw file, if it holds several.
         overwrite: replace the results of an earlier replay.
+        deidentify: file with the secret key of pseudonyms, by which the results are de-identified; it is made if it is
+            missing. None: they are not.
 
     Raises:
         NadenoiseError: the raw file, the chain or the folder is not usable; nothing is left behind.
     """
+    from nadenoise_core.mrd.pseudonyms import read_pseudonyms
     from nadenoise_core.replay.replay import replay as replay_file
 
+    pseudonyms = read_pseudonyms(Path(deidentify)) if deidentify is not None else None
     chosen = chain if isinstance(chain, Chain) else Chain.named(chain)
-    result = replay_file(Path(raw), chosen.stages, Path(out), group=group, overwrite=overwrite)
+    result = replay_file(Path(raw), chosen.stages, Path(out), group=group, overwrite=overwrite, pseudonyms=pseudonyms)
     return Results(result.folder, result.report)

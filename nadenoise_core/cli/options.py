@@ -38,6 +38,14 @@ Group: TypeAlias = Annotated[str | None, typer.Option(help="Measurement in the r
 ChainName: TypeAlias = Annotated[
     str, typer.Option(help="Name of a chain, or path of a chain file.", autocompletion=chain_names)
 ]
+Deidentify: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="De-identify what is written (DICOM PS3.15, basic profile). The file holds the secret key of the "
+        "pseudonyms, one for a study; it is made if it is missing.",
+        metavar="KEYFILE",
+    ),
+]
 MaxMatrix: TypeAlias = Annotated[int, typer.Option(min=16, max=4096, help="Largest matrix of a scan, pixels.")]
 MaxMemory: TypeAlias = Annotated[
     int, typer.Option(min=64, max=1 << 20, help="Most memory of a scan, for sums and for images each, MiB.")

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typing_extensions import TypedDict, Unpack
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
-from nadenoise_core.cli.options import Assignments, ChainName, Group, MaxMatrix, MaxMemory, Raws
+from nadenoise_core.cli.options import Assignments, ChainName, Deidentify, Group, MaxMatrix, MaxMemory, Raws
+from nadenoise_core.cli.pseudonyms import pseudonyms_by
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
+from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.replay.replay import ReplayResult
 from nadenoise_core.replay.replay import replay as replay_file
 from nadenoise_core.replay.schema import RegionReport
@@ -30,6 +33,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
     max_matrix: MaxMatrix = USUAL.matrix,
     max_memory: MaxMemory = USUAL.memory >> 20,
+    deidentify: Deidentify = None,
 ) -> None:
     """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
     chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
@@ -37,12 +41,16 @@ def command(
     names = [raw.stem for raw in raws]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
+    settings: ReplaySettings = {
+        "group": group,
+        "overwrite": overwrite,
+        "budget": Budget(max_matrix, max_memory << 20),
+        "pseudonyms": pseudonyms_by(deidentify),
+    }
     worst = 0
     for raw in raws:
         try:
-            result = replay_with_progress(
-                raw, chosen, out, group=group, overwrite=overwrite, budget=Budget(max_matrix, max_memory << 20)
-            )
+            result = replay_with_progress(raw, chosen, out, **settings)
         except Exception as error:
             if len(raws) == 1:
                 raise
@@ -56,15 +64,16 @@ def command(
         raise typer.Exit(worst)
 
 
-def replay_with_progress(
-    raw: Path,
-    chain: Chain,
-    out: Path,
-    *,
-    group: str | None = None,
-    overwrite: bool = False,
-    budget: Budget = USUAL,
-) -> ReplayResult:
+class ReplaySettings(TypedDict, total=False):
+    """See `nadenoise_core.replay.replay.replay`."""
+
+    group: str | None
+    overwrite: bool
+    budget: Budget
+    pseudonyms: Pseudonyms | None
+
+
+def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[ReplaySettings]) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
     with progress_bar() as progress:
         task = progress.add_task(raw.name, total=None)
@@ -72,9 +81,7 @@ def replay_with_progress(
             raw,
             chain,
             out,
-            group=group,
-            overwrite=overwrite,
-            budget=budget,
+            **settings,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
 

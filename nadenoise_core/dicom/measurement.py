@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import ismrmrd
 import numpy as np
@@ -17,6 +18,8 @@ from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.mrd.image import known_facts, pixels_of, regions_of
 from nadenoise_core.mrd.scale import Scale
 from nadenoise_core.mrd.scan import Scan
+
+_Object = TypeVar("_Object", bound=Dataset)
 
 
 class Measurement:
@@ -44,10 +47,10 @@ class Measurement:
         head, product = image.getHead(), self._product(image)
         study = replace(
             self._study,
-            measurement_id=f"{self._study.measurement_id} {head.measurement_uid}",
+            measurement_id=f"{self._study.measurement_id} {self._number_of(head)}",
             echo_time=self._echo_time(head.contrast),
         )
-        dataset = to_dataset(product, self._geometry(head), study)
+        dataset = self._deidentified(to_dataset(product, self._geometry(head), study))
         self._made[head.image_index, product.facts.kind] = (dataset.SOPClassUID, dataset.SOPInstanceUID)
         return product.file_name, dataset
 
@@ -67,8 +70,21 @@ class Measurement:
         outlines, segments = None, None
         if outlined is not None:
             outlines, segments = segmentation(dataset, outlined, plane_of(image))
-            yield f"regions_{name}", outlines
-        yield f"report_{name}", region_report(dataset, atsc.regions, outlines, segments)
+            yield f"regions_{name}", self._deidentified(outlines)
+        yield f"report_{name}", self._deidentified(region_report(dataset, atsc.regions, outlines, segments))
+
+    def _deidentified(self, dataset: _Object) -> _Object:
+        """The same object, de-identified where the scan is."""
+        if self._scan.deidentification is not None:
+            from nadenoise_core.dicom.deidentify import deidentify
+
+            deidentify(dataset, self._scan.deidentification)
+        return dataset
+
+    def _number_of(self, head: ismrmrd.ImageHeader) -> int:
+        """The number of the measurement, as it stands in what was captured."""
+        hidden = self._scan.deidentification
+        return int(head.measurement_uid) if hidden is None else hidden.pseudonyms.number(head.measurement_uid)
 
     def _product(self, image: ismrmrd.Image) -> Product:
         facts, head, pixels = known_facts(image), image.getHead(), pixels_of(image)

@@ -62,7 +62,7 @@ class Section:
 
         Gadgetron passes headers through single precision: 0.23 comes as 0.230000004.
         """
-        found = [_number(word) for text in self.texts(name) for word in text.split()]
+        found = [number_of(word) for text in self.texts(name) for word in text.split()]
         if None in found:
             within = etree.QName(self._element).localname
             _log.warning("the header's %s %s is no number and is left out", within, name)
@@ -88,7 +88,16 @@ class Section:
 
 
 def parse_header(xml: bytes | str) -> Section:
-    """The root of an ISMRMRD header; FIRE ends it with a NUL.
+    """An ISMRMRD header; FIRE ends it with a NUL.
+
+    Raises:
+        RawDataError: not an ISMRMRD header.
+    """
+    return Section(parse_root(xml))
+
+
+def parse_root(xml: bytes | str) -> Any:
+    """The root element of an ISMRMRD header, as lxml has it.
 
     Raises:
         RawDataError: not an ISMRMRD header.
@@ -104,7 +113,7 @@ def parse_header(xml: bytes | str) -> Section:
     name = etree.QName(root).localname
     if name != "ismrmrdHeader":
         raise RawDataError(f"the XML is no ISMRMRD header but <{name[:60]}>; convert the raw data anew")
-    return Section(root)
+    return root
 
 
 def _document(data: bytes) -> bytes:
@@ -137,7 +146,8 @@ def serialise_header(header: Any) -> str:
     return serialiser.render(header, ns_map={"": "http://www.ismrm.org/ISMRMRD"})
 
 
-def _number(word: str) -> float | None:
+def number_of(word: str) -> float | None:
+    """A finite number, as single precision tells it; None of what is none."""
     try:
         value = float(word)
     except ValueError:

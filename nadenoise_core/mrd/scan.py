@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.budget import USUAL, Budget
@@ -14,6 +15,9 @@ from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import Section, parse_header
 from nadenoise_core.mrd.header_words import HeaderWords, Sequence, doubt_of_nucleus, read_sequence, read_words
 from nadenoise_core.sampling.trajectory import Encoding
+
+if TYPE_CHECKING:
+    from nadenoise_core.mrd.deidentification import Deidentification
 
 _log = logging.getLogger("nadenoise.scan")
 _ASPECT_TOLERANCE = 0.05
@@ -44,6 +48,7 @@ class Scan:
         fingerprint: 16 digits that tell one header from another, before and after Gadgetron passed it on.
         nucleus_doubt: why the scan may be of another nucleus than sodium; empty: no reason.
         budget: what the scan may need.
+        deidentification: how the header was de-identified, and objects are to be; None: they are not.
     """
 
     encoding: Encoding
@@ -59,6 +64,7 @@ class Scan:
     fingerprint: str
     nucleus_doubt: str = ""
     budget: Budget = USUAL
+    deidentification: Deidentification | None = None
 
     def count(self, counter: str) -> int | None:
         """How many values of a counter the header announces; None if it does not say."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ismrmrd
@@ -15,15 +15,17 @@ from nadenoise_core.errors import OutputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.budget import USUAL, Budget
+from nadenoise_core.mrd.deidentification import Deidentification, deidentified
 from nadenoise_core.mrd.image import facts_of
+from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.replay.page import replay_page
 from nadenoise_core.replay.picture import draw_overview
 from nadenoise_core.replay.places import places_of
 from nadenoise_core.replay.provenance import sha256_of, versions
-from nadenoise_core.replay.report import described_image, described_scan
-from nadenoise_core.replay.results import ImagesFile, check_replaceable, folder_in_progress
+from nadenoise_core.replay.report import described_deidentification, described_image, described_scan
+from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.replay.schema import Report
 
 
@@ -48,6 +50,7 @@ def replay(
     group: str | None = None,
     overwrite: bool = False,
     budget: Budget = USUAL,
+    pseudonyms: Pseudonyms | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReplayResult:
     """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
@@ -61,47 +64,67 @@ def replay(
         group: of the measurement in the raw file; None takes the only one.
         overwrite: replace the results of an earlier replay.
         budget: what the scan may need.
+        pseudonyms: by which the results are de-identified (DICOM PS3.15), the name of their folder, too; None: they
+            are not.
         progress: called with (acquisitions read, acquisitions in all).
 
     Raises:
         NadenoiseError: the raw file, the chain or the output folder is not usable; nothing is left behind.
     """
     check_runs_here(chain)
-    final = out / raw.stem
-    if final.exists() and not overwrite:
-        raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    check_replaceable(final)
-    with (
-        RawFile(raw, group) as file,
-        folder_in_progress(final) as folder,
-        named_in_errors(raw),
-        recorded_warnings() as warnings,
-    ):
-        scan = read_scan(file.header_xml, budget)
-        gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
-        clock = StageClock()
-        with ImagesFile(folder / "images.h5", file.header_xml) as stored:
-            images = stored.all_of(run(gadgets, counted(file, progress), clock))
-        report: Report = {
-            "raw": {
-                "file": raw.name,
-                "acquisitions": len(file),
-                "sha256": sha256_of(raw),
-                "checksums": file.has_checksums,
-            },
-            "versions": versions(),
-            "chain": {"name": chain.name, "stages": chain.describe()},
-            "scan": described_scan(scan),
-            "images": [described_image(image) for image in images if facts_of(image) is not None],
-            "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
-            "warnings": warnings,
-        }
-        places = places_of(images)
-        draw_overview(images, folder / "overview.png")
-        write_whole(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
-        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        write_whole(folder / "report.html", replay_page(report, places, files).encode())
+    with RawFile(raw, group) as file, named_in_errors(raw), recorded_warnings() as warnings:
+        hidden = None
+        if pseudonyms is not None:
+            paths = [path for stage in chain.stages for path in stage.parameters().paths().values()]
+            hidden = deidentified(file.header_xml, pseudonyms).without((str(raw), raw.name, raw.stem, *paths))
+        final = out / (hidden.name if hidden is not None else raw.stem)
+        if final.exists() and not overwrite:
+            raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
+        with folder_in_progress(final) as folder:
+            report = _write_results(file, chain, folder, hidden, budget, warnings, progress)
     return ReplayResult(final, report)
+
+
+def _write_results(
+    file: RawFile,
+    chain: Chain,
+    folder: Path,
+    hidden: Deidentification | None,
+    budget: Budget,
+    warnings: list[str],
+    progress: Callable[[int, int], None] | None,
+) -> Report:
+    """Run the chain, and write into the folder all that a replay leaves."""
+    header_xml = hidden.header_xml if hidden is not None else file.header_xml
+    scan = replace(read_scan(header_xml, budget), deidentification=hidden)
+    gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
+    clock = StageClock()
+    items = run(gadgets, counted(file, progress), clock)
+    with ImagesFile(folder / "images.h5", header_xml) as stored:
+        images = stored.all_of(items if hidden is None else hidden.images(items))
+    report: Report = {
+        "raw": {
+            "file": file.path.name,
+            "acquisitions": len(file),
+            "sha256": sha256_of(file.path),
+            "checksums": file.has_checksums,
+        },
+        "versions": versions(),
+        "chain": {"name": chain.name, "stages": chain.describe()},
+        "scan": described_scan(scan),
+        "images": [described_image(image) for image in images if facts_of(image) is not None],
+        "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
+        "warnings": warnings,
+    }
+    if hidden is not None:
+        report = hidden.cleaned(report)
+        report["deidentification"] = described_deidentification(hidden)
+    places = places_of(images)
+    draw_overview(images, folder / "overview.png")
+    write_whole(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    write_whole(folder / "report.html", replay_page(report, places, files).encode())
+    return report
 
 
 def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:

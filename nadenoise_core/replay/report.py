@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
+from nadenoise_core.mrd.deidentification import EDITION, Deidentification
 from nadenoise_core.mrd.facts import AtscFacts, Kind, known
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.readings import RegionReading, Tube
-from nadenoise_core.replay.schema import CalibrationReport, ImageReport, RegionReport, ScanReport, TubeReport
+from nadenoise_core.replay.schema import (
+    CalibrationReport,
+    DeidentificationReport,
+    ImageReport,
+    RegionReport,
+    ScanReport,
+    TubeReport,
+)
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -28,6 +36,17 @@ def described_scan(scan: Scan) -> ScanReport:
         "field_of_view_mm": list(encoding.field_of_view),
         "slice_thickness_mm": scan.slice_thickness,
         "virtual": scan.is_virtual,
+    }
+
+
+def described_deidentification(done: Deidentification) -> DeidentificationReport:
+    """What was taken out of a scan; no value that was."""
+    return {
+        "profile": f"DICOM PS3.15 {EDITION}, Basic Application Confidentiality Profile",
+        "patient": done.patient,
+        "measurement": done.measurement,
+        "removed": list(done.removed),
+        "replaced": list(done.replaced),
     }
 
 

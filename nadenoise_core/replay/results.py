@@ -22,8 +22,8 @@ _SERIES = "image_"
 _PATIENCE = 30.0  # s for an image
 
 
-RESULTS = ("images.h5", "dicom", "report.json", "report.html", "overview.png")
-"""What a replay leaves in its folder; the first is in every one."""
+RESULTS = ("images.h5", "dicom", "report.json", "report.html", "overview.png", "nifti")
+"""What the folder of a replay holds; the first is in every one."""
 
 
 def check_replaceable(final: Path, ours: Sequence[str] = RESULTS) -> None:

@@ -161,6 +161,17 @@ class ImageReport(TypedDict):
 
 
 @_closed
+class DeidentificationReport(TypedDict):
+    """What was taken out; DICOM objects name the profile that they follow."""
+
+    profile: Annotated[str, Field(description="that was followed")]
+    patient: Annotated[str, Field(description="pseudonym; empty where the header names nobody")]
+    measurement: Annotated[str, Field(description="pseudonym")]
+    removed: Annotated[list[str], Field(description="elements of the header")]
+    replaced: Annotated[list[str], Field(description="elements of the header that pseudonyms stand for")]
+
+
+@_closed
 class Report(TypedDict):
     """What `report.json` holds."""
 
@@ -171,6 +182,7 @@ class Report(TypedDict):
     images: Annotated[list[ImageReport], Field(description="in the order in which they were made")]
     milliseconds: Annotated[dict[str, float], Unit("ms"), Field(description="that each stage took")]
     warnings: Annotated[list[str], Field(description="of the gadgets")]
+    deidentification: NotRequired[DeidentificationReport]
 
 
 def report_schema() -> dict[str, Any]:
