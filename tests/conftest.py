@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -216,3 +219,31 @@ def names_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("names") / "names.txt"
     path.write_text("2 muscle\n3 skin\n4 fat\n5 bone\n6 vessel\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def bids_errors(tmp_path_factory) -> Callable[..., list[str]]:
+    """What the validator of BIDS finds wrong with a dataset, as "code file".
+
+    With `known_names` every image is given the nearest name that BIDS has, so that none is ignored: no nucleus, `PDw`
+    for the signal and `M0map` for the concentration.
+    """
+
+    def validate(dataset: Path, known_names: bool = False) -> list[str]:
+        if known_names:
+            dataset = Path(shutil.copytree(dataset, tmp_path_factory.mktemp("bids") / "dataset"))
+            (dataset / ".bidsignore").unlink()
+            for path in list(dataset.rglob("*_nuc-23Na_*")):
+                name = path.name.replace("_nuc-23Na", "").replace("_sodium.", "_PDw.").replace("_TSCmap.", "_M0map.")
+                path.rename(path.with_name(name))
+        program = Path(sys.executable).with_name("bids-validator-deno")
+        command = [program, dataset, "--format", "json"]
+        report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+        assert report["summary"]["totalFiles"] >= 2
+        return [
+            f"{issue['code']} {issue['location']}"
+            for issue in report["issues"]["issues"]
+            if issue["severity"] == "error"
+        ]
+
+    return validate

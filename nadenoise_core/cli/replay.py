@@ -17,6 +17,7 @@ from nadenoise_core.console import note, progress_bar, say, show_table, tell
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
+from nadenoise_core.replay.bids import check_bids, write_bids
 from nadenoise_core.replay.replay import ReplayResult
 from nadenoise_core.replay.replay import replay as replay_file
 from nadenoise_core.replay.schema import RegionReport
@@ -31,6 +32,9 @@ def command(
     ),
     group: Group = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    bids: Annotated[
+        Path | None, typer.Option(help="BIDS dataset to put the images into, too, under the name of the raw file.")
+    ] = None,
     max_matrix: MaxMatrix = USUAL.matrix,
     max_memory: MaxMemory = USUAL.memory >> 20,
     deidentify: Deidentify = None,
@@ -47,10 +51,13 @@ def command(
         "budget": Budget(max_matrix, max_memory << 20),
         "pseudonyms": pseudonyms_by(deidentify),
     }
+    if bids is not None:
+        check_bids(bids, names if deidentify is None else (), overwrite)  # pseudonyms are not known before
     worst = 0
     for raw in raws:
         try:
             result = replay_with_progress(raw, chosen, out, **settings)
+            put = None if bids is None else write_bids(bids, result.folder.name, result.folder, overwrite)
         except Exception as error:
             if len(raws) == 1:
                 raise
@@ -59,7 +66,7 @@ def command(
             show_images(result)
             for warning in result.report["warnings"]:
                 note(f"warning: {warning}")
-            say(f"results in {result.folder}")
+            say(f"results in {result.folder}{'' if put is None else f', and in {put}'}")
     if worst:
         raise typer.Exit(worst)
 

@@ -197,6 +197,27 @@ class TestFolder:
         command("replay", tmp_path).is_refused("holds no .h5 file")
 
 
+class TestBids:
+    """`--bids`, asked for before anything runs."""
+
+    def test_images_lie_in_the_dataset(self, scan_file, chain_file, command, tmp_path):
+        raw = shutil.copy(scan_file(averages=1), tmp_path / "sub-3_ses-b_calf.h5")
+        options = ["--chain", chain_file(["accumulate", "reconstruct"]), "--out", tmp_path / "out"]
+        outcome = command("replay", raw, *options, "--bids", tmp_path / "bids")
+        assert outcome.status == 0 and f"and in {tmp_path / 'bids' / 'sub-3' / 'ses-b'}" in outcome.out
+        names = {path.name for path in (tmp_path / "bids" / "sub-3" / "ses-b" / "anat").iterdir()}
+        assert names == {f"sub-3_ses-b_acq-1avg_nuc-23Na_rec-nufft_sodium.{end}" for end in ("json", "nii.gz")}
+        shutil.rmtree(tmp_path / "out")
+        again = command("replay", raw, *options, "--bids", tmp_path / "bids")
+        again.is_refused("ses-b: exists already", "--overwrite")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_folder_of_others_is_left_alone(self, command, tmp_path):
+        (tmp_path / "mine.txt").write_text("")
+        command("study", "run", "paper", "--out", tmp_path / "out", "--bids", tmp_path).is_refused("is no BIDS dataset")
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 class TestFaults:
     """An exception that is none of ours is one line, and the next file of a batch runs."""
 

@@ -19,6 +19,7 @@ from nadenoise_core.mrd.image import pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.simulate.measurement import VirtualMeasurement
+from nadenoise_core.study.bids import write_study_bids
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
@@ -80,6 +81,23 @@ def test_every_method_and_number_of_averages_is_measured(study) -> None:
         for method in ("NUFFT", "CS", "CNN"):
             for count in LEVELS:
                 assert np.isfinite(measures.values(measure, method, count)).all(), (measure, method, count)
+
+
+def test_its_images_as_bids_derivatives(study, tmp_path: Path, bids_errors) -> None:
+    write_study_bids(tmp_path / "bids", study)
+    assert bids_errors(tmp_path / "bids") == [] and bids_errors(tmp_path / "bids", known_names=True) == []
+    images = tmp_path / "bids" / "sub-virtual02" / "anat"
+    assert len(list(images.glob("*.nii.gz"))) == 2 * (1 + 3 * len(LEVELS)) + 1  # signal and map each; labels
+    name = "sub-virtual02_acq-8avg_nuc-23Na_rec-nufft_desc-denoised_TSCmap"
+    source = study.folder / "volunteers" / "virtual02" / "nifti" / "cnn_008_atsc.nii.gz"
+    found, expected = nibabel.load(images / f"{name}.nii.gz"), nibabel.load(source)
+    np.testing.assert_array_equal(found.get_fdata(), expected.get_fdata())
+    np.testing.assert_array_equal(found.affine, expected.affine)
+    said = json.loads((images / f"{name}.json").read_text())
+    assert said["Units"] == "mmol/L"
+    muscle = value(study.measures, "virtual02", "CNN", 8, "atsc_muscle")
+    assert said["Nadenoise"]["measures"]["atsc_muscle"] == muscle
+    write_study_bids(tmp_path / "bids", study)  # a study that goes on
 
 
 def test_concentrations_are_near_the_truth(study) -> None:

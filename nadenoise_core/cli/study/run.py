@@ -12,9 +12,12 @@ from typing import Annotated
 import typer
 
 from nadenoise_core.console import note, progress_bar, say, show_table
+from nadenoise_core.replay.bids import check_bids
+from nadenoise_core.study.bids import write_study_bids
 from nadenoise_core.study.config import StudyConfig, load_study
 from nadenoise_core.study.report import Report, make_report, write_report, write_results
 from nadenoise_core.study.run import StudyRun, run_study
+from nadenoise_core.study.subjects import list_subjects
 
 
 def command(
@@ -24,6 +27,9 @@ def command(
     ),
     jobs: Annotated[int, typer.Option(min=0, help="Volunteers at once, a process each; 0: one for every core.")] = 0,
     results: Annotated[Path | None, typer.Option(help="Markdown file to write the tables to, too.")] = None,
+    bids: Annotated[
+        Path | None, typer.Option(help="BIDS dataset to put images, maps and label maps of all volunteers into, too.")
+    ] = None,
     ranks: Annotated[
         Path | None, typer.Option("--readers", help="readers.json of `nadenoise study readers analyse`, for Table 3.")
     ] = None,
@@ -33,17 +39,22 @@ def command(
     chosen = load_study(config)
     if ranks is not None:
         chosen = chosen.model_copy(update={"report": chosen.report.model_copy(update={"readers": ranks})})
+    if bids is not None:
+        check_bids(bids, [subject.name for subject in list_subjects(chosen.subjects)], overwrite=True)
     done = _run_with_progress(chosen, out, jobs or _cores())
     report = make_report(chosen, done)
     page, data = write_report(report, out)
     if results is not None:
         write_results(report, results, _command_line())
+    if bids is not None:
+        write_study_bids(bids, done)
     _show_agreement(report)
     for name, reason in done.failures.items():
         note(f"warning: {name} was left out: {reason}")
     skipped = f", {len(done.skipped)} done before" if done.skipped else ""
     say(f"{len(done.records)} volunteers{skipped}; {perf_counter() - start:.1f} s")
-    for words, path in {"report": page, "as JSON": data, "long table": out / "measures.csv"}.items():
+    places = {"report": page, "as JSON": data, "long table": out / "measures.csv"} | ({"BIDS": bids} if bids else {})
+    for words, path in places.items():
         say(f"{words + ':':12}{path}")
     if done.failures:
         raise typer.Exit(1)
