@@ -95,10 +95,16 @@ def to_host(array: DeviceArray) -> NDArray[Any]:
     return array.get() if hasattr(array, "get") and not isinstance(array, np.ndarray) else array
 
 
+def missing_gpu_package() -> str | None:
+    """A package that a GPU needs and that is not installed. CUDA is left alone: a process that has it cannot fork."""
+    packages = ("cupy", "cufinufft")
+    return next((package for package in packages if importlib.util.find_spec(package) is None), None)
+
+
 def _missing_for_gpu(index: int) -> str | None:
-    for package in ("cupy", "cufinufft"):
-        if importlib.util.find_spec(package) is None:
-            return f"the package {package} is not installed"
+    package = missing_gpu_package()
+    if package is not None:
+        return f"the package {package} is not installed"
     try:
         import cufinufft  # noqa: F401
         import cupy

@@ -68,6 +68,10 @@ class ConnectionFailed(NadenoiseError):
     """The peer vanished, or sent what cannot be understood."""
 
 
+class LimitExceeded(NadenoiseError):
+    """A scan took more memory or time than it may, or ended its process."""
+
+
 class ScanFailed(NadenoiseError):
     """A server said that a scan has failed."""
 

@@ -20,9 +20,9 @@ from nadenoise_core.monitor.web import Monitor
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream.capture import Captures
-from nadenoise_core.stream.observers import Observer
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
+from nadenoise_core.stream.workers import IS_POSSIBLE
 
 _CAPTURING = 30.0  # s for files to become whole at the end
 
@@ -48,6 +48,21 @@ def command(
     max_message: Annotated[int, typer.Option(min=1, max=4096, help="Largest array of a message, MiB.")] = 256,
     max_matrix: MaxMatrix = USUAL.matrix,
     max_memory: MaxMemory = USUAL.memory >> 20,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Processes that wait for scans, each of which runs in one; more are made as needed. 0: all scans run "
+            "in one.",
+        ),
+    ] = 2,
+    worker_memory: Annotated[
+        int, typer.Option(min=64, max=1 << 20, help="Most memory of the process of a scan, MiB, beside its libraries.")
+    ] = 8192,
+    worker_time: Annotated[
+        float, typer.Option(min=1, help="Seconds that a chain may work without taking or giving anything.")
+    ] = 600.0,
     capture: Annotated[Path | None, typer.Option(help="Folder to write the raw data of every scan to.")] = None,
     monitor: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of a web page, on this machine only, that shows scans.")
@@ -65,15 +80,16 @@ def command(
 
     scans = Scans() if monitor is not None else None
     captures = Captures(capture) if capture is not None else None
-
-    def observers(number: int) -> list[Observer]:
-        return [looking.watch(number) for looking in (captures, scans) if looking is not None]
-
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20, budget=Budget(max_matrix, max_memory << 20))
-    server = Server((host, port), folders, limits, observers)
+    server = Server((host, port), folders, limits, [watch for watch in (captures, scans) if watch is not None])
     signals = count(1)
     when_stopped(lambda: server.stop() if next(signals) == 1 else server.cut())
-    warm_up(folders)
+    if workers and not IS_POSSIBLE:
+        note("scans run in one process: this system cannot give each its own")
+    if workers and IS_POSSIBLE:
+        server.start_workers(warm_up, workers, worker_memory << 20, worker_time)
+    else:
+        warm_up(folders)
     if scans is not None and monitor is not None:
         note(f"scans are shown at {Monitor(scans, monitor).url}")
     note(f"listening at {server.address[0]}:{server.address[1]}")
@@ -81,7 +97,7 @@ def command(
     if not done:
         note("the scans that ran on were cut")
     if captures is not None and not captures.finish(_CAPTURING):
-        note("raw data that were still to be written are lost")
+        note("raw data that were still to be written stay in streams of messages, .mrd")
         done = False
     note("stopped")
     if not done:  # a thread that is deep in a library would hold up the end

@@ -23,11 +23,13 @@ from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionReading, best_of
 from nadenoise_core.replay.panels import LARGEST_CONCENTRATION
 from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network
+from nadenoise_core.stream.observers import Tell
 
 KINDS = tuple(kind.value for kind in Kind)
 
 _KEPT = 8  # scans
 _POINTS = 1000  # images of a scan in its chart
+_OFTEN = 0.5  # s from one look at the acquisitions to the next
 
 
 @dataclass
@@ -49,22 +51,30 @@ class _View:
 
 
 class Scans:
-    """The scans of a server, as those who look on tell of them; safe to be used from many threads."""
+    """The scans of a server, a watch of `stream.observers`; safe to be used from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._views: OrderedDict[int, _View] = OrderedDict()
 
-    def watch(self, number: int) -> Watcher:
-        """An observer of the scan of a number."""
-        return Watcher(self, number)
+    @property
+    def observer(self) -> type[Watcher]:
+        """Makes the observer of a scan."""
+        return Watcher
 
-    def add(self, number: int, view: _View) -> None:
-        """A scan begins; the oldest is forgotten."""
+    def told(self, number: int, what: _View) -> None:
+        """How a scan looks now; of a new one the oldest is forgotten."""
         with self._lock:
-            self._views[number] = view
+            self._views[number] = what
             while len(self._views) > _KEPT:
                 self._views.popitem(last=False)
+
+    def over(self, number: int, words: str) -> None:
+        """A scan is over, or has failed."""
+        with self._lock:
+            view = self._views.get(number)
+            if view is not None:
+                view.ended, view.error = time.monotonic(), words
 
     def state(self) -> list[dict[str, Any]]:
         """All scans, the newest first, as plain data for JSON, which knows no NaN."""
@@ -87,11 +97,17 @@ class Scans:
 
 
 class Watcher:
-    """Looks on one scan; an observer of `stream.session`."""
+    """Looks on one scan; an observer of `stream.observers`.
 
-    def __init__(self, scans: Scans, number: int) -> None:
-        self._scans = scans
+    Args:
+        number: of the scan.
+        tell: called with how the scan looks.
+    """
+
+    def __init__(self, number: int, tell: Tell) -> None:
         self._number = number
+        self._tell = tell
+        self._told = 0.0  # s
         self._view: _View | None = None
         self._scan: Scan | None = None
 
@@ -103,11 +119,13 @@ class Watcher:
             announced=scan.count("average") or 0,
             repetition_time=scan.repetition_time or 0.0,
         )
-        self._scans.add(self._number, self._view)
+        self._show()
 
     def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
         if self._view is not None and self._scan is not None and is_image_data(acquisition, self._scan):
             self._view.came += 1
+            if time.monotonic() - self._told > _OFTEN:
+                self._show()
 
     def image(self, image: ismrmrd.Image) -> None:
         view, facts = self._view, facts_of(image)
@@ -123,11 +141,15 @@ class Watcher:
         if facts.atsc is not None and view.history:
             view.slope = facts.atsc.line.slope
             view.history[-1].update(_estimates(image, facts, facts.atsc))
+        self._show()
 
     def end(self, error: Exception | None) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        self._told = time.monotonic()
         if self._view is not None:
-            self._view.ended = time.monotonic()
-            self._view.error = str(error) if error is not None else ""
+            self._tell(self._view)
 
 
 def _described(view: _View) -> dict[str, Any]:

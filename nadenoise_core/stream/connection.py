@@ -44,6 +44,29 @@ class Opening:
     header_xml: bytes
 
 
+@dataclass(frozen=True)
+class Passage:
+    """What another process needs beside the socket to go on with a connection that has said its opening.
+
+    Attributes:
+        peer: who is at the other end.
+        parameters: what FIRE sent.
+        fire: whether the peer speaks FIRE's dialect.
+        ahead: bytes that were read and are still to be understood.
+        idle: see `Wire`.
+        deadline: see `Wire`.
+        largest: see `Wire`.
+    """
+
+    peer: Peer
+    parameters: dict[str, str]
+    fire: bool
+    ahead: bytes
+    idle: float | None
+    deadline: float | None
+    largest: int
+
+
 class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has no types
     """A peer's connection, for one scan; a context manager, at whose end CLOSE is sent.
 
@@ -73,6 +96,26 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
         """
         with self._kept_in_step():
             return self._open()
+
+    def hand_over(self) -> Passage:
+        """Let another process go on with the connection, after `open`; what is left here is to `leave` it."""
+        wire = self.socket
+        return Passage(self.peer, self.parameters, wire.fire, wire.unread(), wire.idle, wire.deadline, wire.largest)
+
+    def take_over(self, passage: Passage) -> None:
+        """Go on with a connection of another process."""
+        self.peer, self.parameters = passage.peer, passage.parameters
+        self.socket.resume(passage.ahead, passage.idle, passage.deadline, passage.fire)
+
+    def leave(self) -> None:
+        """Neither say nor hear anything: another process has brought the connection to its end."""
+        self.socket.leave()
+
+    def lose(self, is_cut: bool) -> None:
+        """What comes can no longer be understood, and what goes neither if the peer has a part of a message."""
+        self._lost = True
+        if is_cut:
+            self.socket.cut()
 
     def _open(self) -> Opening | None:
         configuration: str | None = None

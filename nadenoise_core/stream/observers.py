@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import ismrmrd
 
@@ -13,9 +14,12 @@ from nadenoise_core.mrd.scan import Scan
 
 _log = logging.getLogger("nadenoise.observers")
 
+Tell: TypeAlias = Callable[[Any], None]
+"""Called with what a watch is to know; it can be pickled."""
+
 
 class Observer(Protocol):
-    """Looks on one scan, on the scan's own thread. One that fails is given up, and is told of the end alone."""
+    """Looks on one scan, where the scan runs. One that fails is given up, and is told of the end alone."""
 
     def begin(self, scan: Scan, header_xml: bytes) -> None:
         """The scan begins."""
@@ -28,6 +32,61 @@ class Observer(Protocol):
 
     def end(self, error: Exception | None) -> None:
         """The scan is over, or has failed."""
+
+
+class Watch(Protocol):
+    """Looks on all scans of a server, where the server runs; a scan may run in another process."""
+
+    @property
+    def observer(self) -> Callable[[int, Tell], Observer]:
+        """Makes the observer of the scan of a number, where the scan runs; it can be pickled."""
+
+    def told(self, number: int, what: Any) -> None:
+        """The observer of a scan tells something."""
+
+    def over(self, number: int, words: str) -> None:
+        """A scan that has begun is over, and its observer with it.
+
+        Args:
+            number: of the scan.
+            words: why it failed; empty if it did not.
+        """
+
+
+class Watches:
+    """Those who look on the scans of a server: what goes wrong there is logged.
+
+    Args:
+        watches: who they are.
+    """
+
+    def __init__(self, watches: Sequence[Watch] = ()) -> None:
+        self._all = watches
+
+    @property
+    def observers(self) -> list[Callable[[int, Tell], Observer]]:
+        """What makes the observer of each."""
+        return [watch.observer for watch in self._all]
+
+    def here(self, number: int) -> list[Observer]:
+        """The observers of a scan that runs in this process."""
+        return [watch.observer(number, partial(watch.told, number)) for watch in self._all]
+
+    def told(self, index: int, number: int, what: Any) -> None:
+        """The observer of a scan tells the watch of an index something."""
+        self._tell(self._all[index], lambda watch: watch.told(number, what))
+
+    def over(self, number: int, words: str) -> None:
+        """A scan is over."""
+        for watch in self._all:
+            self._tell(watch, lambda watch: watch.over(number, words))
+
+    def _tell(self, watch: Watch, what: Callable[[Watch], None]) -> None:
+        try:
+            what(watch)
+        except Exception as error:
+            _log.warning("%s failed (%s)", type(watch).__name__, type(error).__name__)
+            _log.debug("the failure of %s", type(watch).__name__, exc_info=True)
 
 
 class Observers:

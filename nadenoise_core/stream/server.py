@@ -12,13 +12,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nadenoise_core.errors import NadenoiseError, OutputError, reason_of
+from nadenoise_core.device import missing_gpu_package
+from nadenoise_core.errors import OutputError, reason_of
+from nadenoise_core.log import ROOT
 from nadenoise_core.mrd.budget import USUAL, Budget
-from nadenoise_core.stream.connection import ScanConnection, failures_reported
-from nadenoise_core.stream.observers import Observer
+from nadenoise_core.stream.connection import Opening, ScanConnection
+from nadenoise_core.stream.observers import Watch, Watches
 from nadenoise_core.stream.places import Places
-from nadenoise_core.stream.session import ChainFolders, serve_scan
+from nadenoise_core.stream.session import ChainFolders, attended, serve_scan
 from nadenoise_core.stream.wire import LARGEST_MESSAGE, Wire
+from nadenoise_core.stream.worker import Job
+from nadenoise_core.stream.workers import Workers
 
 _log = logging.getLogger("nadenoise.server")
 _BACKLOG = 64  # connections that have not begun a scan
@@ -55,6 +59,7 @@ class _Visit:
     """One connection; `waiting` until it has a place."""
 
     number: int
+    link: socket.socket
     connection: ScanConnection
     waiting: bool = True
 
@@ -66,7 +71,7 @@ class Server:
         address: (host, port) to listen at; port 0 takes a free one, and the host "localhost" both loopback addresses.
         folders: where peers may choose chains.
         limits: what a peer may ask.
-        observers: makes those who look on, for each scan; it is given the number of the scan.
+        watches: who looks on.
 
     Attributes:
         address: (host, port) that it listens at.
@@ -80,11 +85,12 @@ class Server:
         address: tuple[str, int],
         folders: ChainFolders,
         limits: Limits | None = None,
-        observers: Callable[[int], Sequence[Observer]] = lambda number: (),
+        watches: Sequence[Watch] = (),
     ) -> None:
         self._folders = folders
         self._limits = limits or Limits()
-        self._observers = observers
+        self._watches = Watches(watches)
+        self._workers: Workers | None = None
         self._places = Places(self._limits.scans)
         self._lock = threading.Lock()
         self._visits: dict[int, _Visit] = {}  # by number, the oldest first
@@ -93,6 +99,29 @@ class Server:
         self._cut = threading.Event()
         self._listeners = _listen(*address)
         self.address: tuple[str, int] = self._listeners[0].getsockname()[:2]
+
+    def start_workers(self, warm_up: Callable[[ChainFolders], None], count: int, memory: int, longest: float) -> None:
+        """Run scans in processes of their own; else one that takes too much, or crashes, takes all others with it.
+
+        Args:
+            warm_up: loads what scans need; it can be pickled.
+            count: processes that wait for scans.
+            memory: bytes that a scan may take.
+            longest: seconds that a chain may work without taking or giving anything.
+
+        Raises:
+            OutputError: the processes do not start.
+        """
+        job = Job(
+            self._folders,
+            self._limits.budget,
+            self._watches.observers,
+            warm_up,
+            memory,
+            logging.getLogger(ROOT).getEffectiveLevel(),
+            is_forked_warm=missing_gpu_package() is not None,
+        )
+        self._workers = Workers(job, count, longest)
 
     def serve(self, grace: float | None = None) -> bool:
         """Serve scans until `stop`; then let those that run come to their end.
@@ -140,6 +169,10 @@ class Server:
         give_up = time.monotonic() + _CUT
         for thread in self._threads:
             thread.join(max(give_up - time.monotonic(), 0.0))
+        if self._workers is not None:
+            self._workers.close()
+            for thread in self._threads:
+                thread.join(_CUT)
         return not left and not self._running()
 
     def _running(self) -> bool:
@@ -158,7 +191,7 @@ class Server:
                 time.sleep(0.1)
             return
         self._make_room()
-        visit = _Visit(number, ScanConnection(Wire.of_socket(link, self._limits.idle, self._limits.largest)))
+        visit = _Visit(number, link, ScanConnection(Wire.of_socket(link, self._limits.idle, self._limits.largest)))
         visit.connection.socket.deadline = time.monotonic() + self._limits.opening
         thread = threading.Thread(target=self._take, args=(visit,), name=f"scan {number}", daemon=True)
         with self._lock:
@@ -197,23 +230,30 @@ class Server:
             self._visits.pop(visit.number, None)
 
     def _take(self, visit: _Visit) -> None:
-        connection, number = visit.connection, visit.number
         try:
-            with connection, failures_reported(connection):
-                opening = connection.open()
-                connection.socket.deadline = time.monotonic() + self._limits.longest
-                if opening is not None:
-                    with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
-                        visit.waiting = False
-                        serve_scan(connection, opening, self._folders, self._observers(number), self._limits.budget)
-                    _log.info("scan %d is done", number)
-        except NadenoiseError as error:
-            # Who connects and says nothing looks whether the server is there.
-            _log.log(logging.DEBUG if connection.socket.silent else logging.ERROR, "scan %d: %s", number, error)
-        except Exception:
-            _log.exception("scan %d failed; this is a fault of nadenoise", number)
+            words = attended(visit.connection, visit.number, lambda: self._serve(visit))
+            if not visit.waiting:
+                self._watches.over(visit.number, words)
         finally:
             self._forget(visit)
+
+    def _serve(self, visit: _Visit) -> str:
+        """Serve what comes over a connection: why it failed, where the peer knows."""
+        connection = visit.connection
+        opening = connection.open()
+        connection.socket.deadline = time.monotonic() + self._limits.longest
+        if opening is not None:
+            with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
+                visit.waiting = False
+                return self._run(visit, opening)
+        return ""
+
+    def _run(self, visit: _Visit, opening: Opening) -> str:
+        if self._workers is not None:
+            return self._workers.run(visit.link, visit.number, opening, visit.connection, self._watches.told)
+        observers = self._watches.here(visit.number)
+        serve_scan(visit.connection, visit.number, opening, self._folders, observers, self._limits.budget)
+        return ""
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

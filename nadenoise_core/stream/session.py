@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +17,14 @@ from nadenoise_core.chain.openrecon import CONFIG_ID, with_parameters
 from nadenoise_core.chain.runner import run
 from nadenoise_core.configuration import suggestion
 from nadenoise_core.denoise.bundle import listed_checksum
-from nadenoise_core.errors import ChainError, ConnectionFailed
+from nadenoise_core.errors import ChainError, ConnectionFailed, NadenoiseError
 from nadenoise_core.log import warnings_told
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.scan import read_scan
-from nadenoise_core.stream.connection import Opening, ScanConnection
+from nadenoise_core.stream.connection import Opening, ScanConnection, failures_reported
 from nadenoise_core.stream.observers import Observer, Observers
+
+_log = logging.getLogger("nadenoise.server")
 
 
 class ChainFolders:
@@ -82,8 +84,32 @@ class ChainFolders:
         return stage if listed is None else stage.with_property("bundle_sha256", listed)
 
 
+def attended(connection: ScanConnection, number: int, serve: Callable[[], str]) -> str:
+    """Serve a scan and end its connection; what fails is told to the peer, and logged.
+
+    Args:
+        connection: of the scan.
+        number: of the scan.
+        serve: the serving; it gives why it failed where the peer and the log know that already.
+
+    Returns:
+        Why it failed; empty if it did not.
+    """
+    try:
+        with connection, failures_reported(connection):
+            return serve()
+    except NadenoiseError as error:
+        # Who connects and says nothing looks whether the server is there.
+        _log.log(logging.DEBUG if connection.socket.silent else logging.ERROR, "scan %d: %s", number, error)
+        return str(error)
+    except Exception as error:
+        _log.exception("scan %d failed; this is a fault of nadenoise", number)
+        return f"a fault of nadenoise, {type(error).__name__}"
+
+
 def serve_scan(
     connection: ScanConnection,
+    number: int,
     opening: Opening,
     folders: ChainFolders,
     observers: Sequence[Observer] = (),
@@ -101,6 +127,7 @@ def serve_scan(
         with _warnings_to(connection):
             chain = _chain_of_client(connection, opening, folders)
             run_scan(connection, chain, opening.header_xml, observers, budget)
+    _log.info("scan %d is done", number)
 
 
 def run_scan(

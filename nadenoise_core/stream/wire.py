@@ -93,6 +93,20 @@ class Wire:
         start, self._at = self._at, self._at + count
         return bytes(memoryview(self._held)[start : self._at])
 
+    def unread(self) -> bytes:
+        """What has come and was not read; it is no longer here then."""
+        left, self._held, self._at = bytes(self._held[self._at :]), bytearray(), 0
+        return left
+
+    def resume(self, ahead: bytes, idle: float | None, deadline: float | None, fire: bool) -> None:
+        """Go on where another wire has left off."""
+        self._held, self.idle, self.deadline, self.fire, self.silent = bytearray(ahead), idle, deadline, fire, False
+        self._wait(None)
+
+    def leave(self) -> None:
+        """Neither send nor take anything any more: another process has ended the connection."""
+        self._ended, self._deaf = True, "the connection is another's"
+
     def skip(self, silence: float) -> None:
         """Take what comes, until nothing has come for so many seconds or the time that one part may take is over."""
         self._held, self._at = bytearray(), 0

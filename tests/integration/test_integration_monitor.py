@@ -25,7 +25,7 @@ def shown(tmp_path, smoothing_chain, chain_file) -> Iterator[tuple[tuple[str, in
     """A server whose scans are shown: its address, and the page's."""
     chain_file([("accumulate", {"emit_at": "2, 4, 6"}), *smoothing_chain[1:]], name="live.xml")
     scans = Scans()
-    server = Server(("127.0.0.1", 0), ChainFolders([tmp_path]), observers=lambda number: [scans.watch(number)])
+    server = Server(("127.0.0.1", 0), ChainFolders([tmp_path]), watches=[scans])
     thread = threading.Thread(target=server.serve)
     thread.start()
     monitor = Monitor(scans, 0)

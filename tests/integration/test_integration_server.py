@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import ismrmrd
@@ -21,11 +22,11 @@ import numpy as np
 import pytest
 
 from nadenoise_core.chain.gadget import DicomFile
-from nadenoise_core.errors import ConnectionFailed, ScanFailed
+from nadenoise_core.errors import ConnectionFailed, OutputError, ScanFailed
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.stream import messages
-from nadenoise_core.stream.capture import Capture, Captures
+from nadenoise_core.stream.capture import Captures
 from nadenoise_core.stream.client import send_scan
 from nadenoise_core.stream.server import Limits, Server
 from nadenoise_core.stream.session import ChainFolders
@@ -587,6 +588,15 @@ class TestObservers:
         def __init__(self, where: str) -> None:
             self.where, self.ended = where, threading.Event()
 
+        def observer(self, number, tell):
+            return self
+
+        def told(self, number, what) -> None:
+            raise NotImplementedError
+
+        def over(self, number, words) -> None:
+            self._at("over")
+
         def _at(self, where: str) -> None:
             if where == self.where:
                 raise ValueError("broken")
@@ -604,15 +614,15 @@ class TestObservers:
             self.ended.set()
             self._at("end")
 
-    @pytest.mark.parametrize("where", ["begin", "acquisition", "image", "end"])
+    @pytest.mark.parametrize("where", ["begin", "acquisition", "image", "end", "over"])
     def test_one_that_fails_is_given_up(self, where, serve, scan, tmp_path, caplog) -> None:
         broken = self.Broken(where)
-        address = serve(observers=lambda number: [broken, Capture(tmp_path / "raw", number)])
+        address = serve(watches=[broken, Captures(tmp_path / "raw")])
         assert len(images(address, scan)) == 3
         wait_until(broken.ended.is_set)
         with RawFile(TestCapture.wait_for(tmp_path / "raw")) as file:
             assert len(file) == len(scan[1])
-        assert caplog.text.count("Broken failed (ValueError) and looks no longer") == 1
+        assert caplog.text.count("Broken failed (ValueError)") == 1
 
 
 def test_gadgetrons_word_for_an_error_is_one(scan) -> None:
@@ -681,7 +691,7 @@ class TestCapture:
 
     def test_holds_what_came_bit_for_bit(self, serve, scan, tmp_path) -> None:
         header, acquisitions = scan
-        address = serve(observers=lambda number: [Capture(tmp_path / "raw", number)])
+        address = serve(watches=[Captures(tmp_path / "raw")])
         sent = images(address, scan)
         with RawFile(self.wait_for(tmp_path / "raw")) as file:
             assert file.header_xml.decode() == header
@@ -693,24 +703,50 @@ class TestCapture:
         monkeypatch.setattr("nadenoise_core.stream.capture.time.strftime", lambda form: "20261101_023000")
         kept = Captures(tmp_path / "raw")
         for _ in range(2):  # two servers, that count from 1 both
-            assert len(images(serve(observers=lambda number: [kept.watch(number)]), scan)) == 3
-        assert kept.finish(30)
-        assert len(list((tmp_path / "raw").glob("scan_20261101_023000_0001_*.h5"))) == 2
+            assert len(images(serve(watches=[kept]), scan)) == 3
+        wait_until(lambda: len(list((tmp_path / "raw").glob("scan_20261101_023000_0001_*.h5"))) == 2)
 
     def test_a_file_that_does_not_come_to_its_end_is_given_up(self, tmp_path, scan, caplog, monkeypatch) -> None:
         stuck = threading.Event()
         monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(30))
         kept = Captures(tmp_path)
-        kept.watch(1).begin(None, b"")
+        capture = kept.observer(1, partial(kept.told, 1))
+        capture.begin(None, b"<a/>")
+        capture.end(None)
+        kept.over(1, "")
         began = time.monotonic()
         assert not kept.finish(0.2) and time.monotonic() - began < 5
-        assert "the disc is too slow" in caplog.text
         stuck.set()
         assert kept.finish(30)
 
+    def test_a_spool_that_no_file_can_be_made_of_stays(self, serve, scan, tmp_path, caplog, monkeypatch) -> None:
+        """It is the stream that `nadenoise stream` takes."""
+
+        def fail(*_, **__):
+            raise OutputError("the disc is full")
+
+        monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", fail)
+        kept = Captures(tmp_path / "raw")
+        assert len(images(serve(watches=[kept]), scan)) == 3
+        wait_until(lambda: "the disc is full" in caplog.text)
+        (spool,) = (tmp_path / "raw").iterdir()
+        assert str(spool) in caplog.text and spool.stat().st_mode & 0o777 == 0o600
+        assert spool.read_bytes() == text(HEADER, scan[0]) + bytes_of(scan[1]) + struct.pack("<H", CLOSE)
+
+    def test_a_disc_that_stands_still_holds_up_no_scan(self, serve, scan, tmp_path, caplog, monkeypatch) -> None:
+        os.mkfifo(tmp_path / "nothing")  # opened for writing, it waits for a reader
+        monkeypatch.setattr("nadenoise_core.stream.capture._ENDING", 0.2)
+        monkeypatch.setattr(
+            "nadenoise_core.stream.capture._for_us_alone",
+            lambda path, flags: os.open(tmp_path / "nothing", os.O_WRONLY),
+        )
+        assert len(images(serve(watches=[Captures(tmp_path / "raw")]), scan)) == 3
+        assert "are not captured: the disc is too slow" in caplog.text
+        os.close(os.open(tmp_path / "nothing", os.O_RDONLY | os.O_NONBLOCK))
+
     def test_a_folder_that_cannot_be_written_stops_the_capture_not_the_scan(self, serve, scan, tmp_path, caplog):
         (tmp_path / "raw").write_text("a file, where a folder should be")
-        assert len(images(serve(observers=lambda number: [Capture(tmp_path / "raw", number)]), scan)) == 3
+        assert len(images(serve(watches=[Captures(tmp_path / "raw")]), scan)) == 3
         assert "are not captured" in caplog.text
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from nadenoise_core.monitor.scans import Scans
+from nadenoise_core.monitor.scans import Scans, Watcher
 from nadenoise_core.mrd.image import facts_of, put_facts
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.quantify.precision import Progress
+
+
+def watching(scans: Scans) -> Watcher:
+    """The observer of scan 1."""
+    return scans.observer(1, partial(scans.told, 1))
 
 
 @pytest.fixture
@@ -26,7 +33,7 @@ def scan(measured, run_chain):
 def test_numbers_that_are_none_are_null(scan, number):
     header, image, atsc = scan
     scans = Scans()
-    watcher = scans.watch(1)
+    watcher = watching(scans)
     header = header.replace("<TR>100.0</TR>", f"<TR>{number}</TR>")
     watcher.begin(read_scan(header), header.encode())
     for one in (image, atsc):
@@ -41,7 +48,7 @@ def test_numbers_that_are_none_are_null(scan, number):
 def test_an_image_of_nan_can_be_shown(scan):
     header, image, _ = scan
     scans = Scans()
-    watcher = scans.watch(1)
+    watcher = watching(scans)
     watcher.begin(read_scan(header), header.encode())
     image.data[:] = np.nan
     watcher.image(image)
@@ -51,7 +58,7 @@ def test_an_image_of_nan_can_be_shown(scan):
 def test_a_scan_tells_its_tubes_its_method_and_what_to_beware_of(scan):
     header, image, atsc = scan
     scans = Scans()
-    watcher = scans.watch(1)
+    watcher = watching(scans)
     watcher.begin(read_scan(header), header.encode())
     for one in (image, atsc):
         watcher.image(one)
@@ -69,7 +76,7 @@ def test_what_is_missing_to_a_target_is_told_in_seconds(scan):
     progress = (Progress("leg", 1.0, 2.0, 1), Progress("skin", 3.0, 2.0, 5), Progress("muscle", 2.0, 1.0, 8))
     put_facts(atsc, replace(facts, atsc=replace(facts.atsc, progress=progress)))
     scans = Scans()
-    watcher = scans.watch(1)
+    watcher = watching(scans)
     watcher.begin(read_scan(header), header.encode())
     for one in (image, atsc):
         watcher.image(one)
@@ -83,8 +90,19 @@ def test_what_is_missing_to_a_target_is_told_in_seconds(scan):
 def test_what_is_kept_of_a_scan_has_an_end(scan):
     header, image, _ = scan
     scans = Scans()
-    watcher = scans.watch(1)
+    watcher = watching(scans)
     watcher.begin(read_scan(header), header.encode())
     for _ in range(1200):
         watcher.image(image)
     assert len(scans.state()[0]["history"]) == 1000
+
+
+def test_what_an_observer_tells_outlives_its_process(scan):
+    header, image, _ = scan
+    scans = Scans()
+    watcher = scans.observer(1, lambda view: scans.told(1, pickle.loads(pickle.dumps(view))))
+    watcher.begin(read_scan(header), header.encode())
+    watcher.image(image)
+    scans.over(1, "its process was killed")
+    (state,) = scans.state()
+    assert (state["images"], state["running"], state["error"]) == (["plain"], False, "its process was killed")
