@@ -19,7 +19,15 @@ class Board:
     """
 
     def __init__(self, file: int) -> None:
-        self._numbers = memoryview(mmap.mmap(file, SIZE)).cast("d")
+        self._shared = mmap.mmap(file, SIZE)
+        self._numbers = memoryview(self._shared).cast("d")
+
+    def close(self) -> None:
+        """Share it no longer; what it showed last stays to be read."""
+        last = memoryview(bytes(self._numbers)).cast("d")
+        self._numbers.release()
+        self._shared.close()
+        self._numbers = last
 
     @property
     def heard(self) -> float:

@@ -245,6 +245,7 @@ class _Worker:
     def close(self) -> None:
         """Forget it, once it has ended."""
         self._link.close()
+        self.board.close()
 
 
 class _ForkServer:

@@ -1,0 +1,351 @@
+"""Scans in processes of their own: whatever one does to its process, the others give their bytes; nothing is left."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ismrmrd
+import pytest
+
+from nadenoise_core.errors import OutputError, ScanFailed
+from nadenoise_core.monitor.scans import Scans
+from nadenoise_core.mrd.image import known_facts
+from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.stream import messages
+from nadenoise_core.stream.capture import Captures
+from nadenoise_core.stream.client import send_scan
+from nadenoise_core.stream.server import Limits, Server
+from nadenoise_core.stream.session import ChainFolders
+from nadenoise_core.stream.workers import IS_POSSIBLE
+
+pytestmark = [
+    pytest.mark.skipif(not IS_POSSIBLE, reason="this system gives scans no processes of their own"),
+    # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.
+    pytest.mark.filterwarnings("ignore:A builtin ctypes object gave a PEP3118:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:This function currently returns a result that is inconsistent:UserWarning"),
+]
+
+GADGET = '''
+import ctypes, os, signal, time
+import numpy as np
+from nadenoise_core.chain.gadget import Gadget, GadgetParameters, ItemType
+
+class Misbehave(Gadget):
+    """Does what no gadget may, at the tenth item."""
+
+    takes = gives = ItemType.ACQUISITION
+
+    class Parameters(GadgetParameters):
+        how: str = ""
+
+    def process(self, items):
+        for number, item in enumerate(items):
+            if number == 10:
+                getattr(self, self.parameters.how)()
+            yield item
+
+    def allocates(self):
+        held = []
+        while True:
+            held.append(np.ones(1 << 20))
+
+    def loops(self):
+        while True:
+            pass
+
+    def loops_outside_python(self):
+        ctypes.PyDLL(None).usleep(100_000_000)  # which keeps the interpreter's lock
+
+    def crashes(self):
+        ctypes.string_at(0)
+
+    def aborts(self):
+        os.abort()
+
+    def leaves(self):
+        os._exit(0)
+
+    def is_killed(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def warm_up(folders):
+    from nadenoise_core.chain.chain import build
+    from nadenoise_core.chain.runner import run
+    from nadenoise_core.mrd.scan import read_scan
+    from nadenoise_core.simulate.measurement import VirtualMeasurement
+
+    measurement = VirtualMeasurement(seed=3, averages=2, noise=4.0)
+    scan = read_scan(measurement.header_xml())
+    assert len(list(run(build(folders.named("good"), scan), measurement.acquisitions()))) == 2
+
+def fails(folders):
+    raise ValueError("no network is here")
+'''
+BAD = {
+    "allocates": "takes more than 300 MiB of memory, the limit",
+    "loops": "worked for more than 3 s without an answer",
+    "loops_outside_python": "worked for more than 3 s without an answer",
+    "crashes": "was ended by SIGSEGV",
+    "aborts": "was ended by SIGABRT",
+    "leaves": "came to its end",
+    "is_killed": "was ended by SIGKILL",
+}
+GOOD = ["accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})]
+KINDS = ["plain", "atsc"]
+
+
+@pytest.fixture(scope="module")
+def gadget(tmp_path_factory) -> Iterator[object]:
+    """A package is installed that offers a gadget which misbehaves: its module."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "misbehaving.py").write_text(GADGET)
+    offered = folder / "misbehaving-1.0.dist-info"
+    offered.mkdir()
+    (offered / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1.0\n")
+    (offered / "entry_points.txt").write_text("[nadenoise.gadgets]\nmisbehave = misbehaving:Misbehave\n")
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("misbehaving")
+    sys.path.remove(str(folder))
+    del sys.modules["misbehaving"]
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory, chain_text) -> ChainFolders:
+    folder = tmp_path_factory.mktemp("chains")
+    (folder / "good.xml").write_text(chain_text(GOOD))
+    for how in BAD:
+        (folder / f"{how}.xml").write_text(chain_text([("misbehave", {"how": how}), *GOOD]))
+    return ChainFolders([folder])
+
+
+@pytest.fixture(scope="module")
+def scan(measured) -> tuple[str, list[ismrmrd.Acquisition]]:
+    measurement, acquisitions = measured(averages=3)
+    return measurement.header_xml(), acquisitions
+
+
+class Running:
+    """A server with workers, what looks on, and its thread."""
+
+    def __init__(self, chains: ChainFolders, raw: Path, warm_up: Callable[..., None], **limits: float) -> None:
+        self.scans, self.captures, self.raw = Scans(), Captures(raw), raw
+        self.server = Server(("127.0.0.1", 0), chains, Limits(**limits), [self.captures, self.scans])
+        self.server.start_workers(warm_up, count=1, memory=300 << 20, longest=3.0)
+        self.address = self.server.address
+        self.ended: list[bool] = []
+        self.thread = threading.Thread(target=lambda: self.ended.append(self.server.serve()))
+        self.thread.start()
+
+    def captured(self) -> list[ismrmrd.Acquisition]:
+        """The raw data of the newest scan."""
+        name = f"scan_*_{self.scans.state()[0]['number']:04d}_*.h5"
+        wait_until(lambda: list(self.raw.glob(name)))
+        with RawFile(next(self.raw.glob(name))) as file:
+            return list(file.acquisitions())
+
+    def stop(self) -> None:
+        self.server.stop()
+        self.thread.join(60)
+        assert self.ended == [True] and self.captures.finish(30)
+
+
+@pytest.fixture(scope="module")
+def running(chains, gadget, tmp_path_factory) -> Iterator[Running]:
+    started = Running(chains, tmp_path_factory.mktemp("raw"), gadget.warm_up, idle=20.0)
+    yield started
+    started.stop()
+
+
+def descendants() -> set[int]:
+    """The processes that come from this one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it is gone
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found, new = set(), {os.getpid()}
+    while new:
+        new = {process for process, parent in parents.items() if parent in new}
+        found |= new
+    return found
+
+
+def sent(address, scan, chain: str) -> list[ismrmrd.Image]:
+    return [item for item in send_scan(address, chain, *scan) if isinstance(item, ismrmrd.Image)]
+
+
+def opening(chain: str, header: str) -> bytes:
+    return messages.name_message(chain) + messages.text_message(messages.HEADER, header)
+
+
+def bytes_of(acquisitions) -> bytes:
+    return b"".join(bytes(messages.item_message(acquisition)) for acquisition in acquisitions)
+
+
+def test_a_scan_gives_what_it_gives_in_one_process(running, scan, run_chain, caplog) -> None:
+    received = sent(running.address, scan, "good")
+    here = run_chain(GOOD, *scan)
+    assert [known_facts(image).kind.value for image in received] == KINDS
+    assert [image.to_bytes() for image in received] == [image.to_bytes() for image in here]
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 30.0) -> None:
+    give_up = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_a_scan_that_ends_its_process_ends_alone(how, running, scan, run_chain, caplog) -> None:
+    header, acquisitions = scan
+    expected = [image.to_bytes() for image in run_chain(GOOD, *scan)]
+    number = max((state["number"] for state in running.scans.state()), default=0)
+    with socket.create_connection(running.address, timeout=60) as beside:
+        beside.sendall(opening("good", header) + bytes_of(acquisitions[:20]))
+        wait_until(lambda: running.scans.state()[:1] and running.scans.state()[0]["number"] > number)
+        texts: list[str] = []
+        with pytest.raises(ScanFailed, match=BAD[how]):
+            for item in send_scan(running.address, how, header, acquisitions):
+                texts.append(item)
+        assert len([text for text in texts if text.startswith("ERR ")]) == len(texts) == 1
+        beside.sendall(bytes_of(acquisitions[20:]) + messages.close_message())
+        wire = messages.Wire.of_socket(beside)
+        received = []
+        while (message := messages.read_identifier(wire)) != messages.CLOSE:
+            if message == messages.TEXT:
+                messages.read_text(wire)
+            else:
+                received.append(messages.read_item(messages.ANSWER_READERS, message, wire).to_bytes())
+        assert received == expected
+    assert [image.to_bytes() for image in sent(running.address, scan, "good")] == expected
+    assert BAD[how] in caplog.text
+
+
+def test_who_looks_on_sees_all_of_it(running, scan, caplog) -> None:
+    header, acquisitions = scan
+    short = (header, acquisitions[: len(acquisitions) // 3])
+    assert len(sent(running.address, short, "good")) == 2
+    assert running.captured() == short[1]
+    state = running.scans.state()[0]
+    assert (state["acquisitions"], state["images"], state["running"]) == (len(short[1]), ["atsc", "plain"], False)
+    assert "the scan has 1 averages, 3 were expected" in caplog.text
+
+
+def test_what_had_come_of_a_scan_that_died_is_kept(running, scan) -> None:
+    with pytest.raises(ScanFailed, match="SIGSEGV"):
+        list(send_scan(running.address, "crashes", *scan, interval=0.05))
+    kept = running.captured()
+    assert 5 < len(kept) <= 11 and kept == scan[1][: len(kept)]
+    state = running.scans.state()[0]
+    assert not state["running"] and "SIGSEGV" in state["error"]
+
+
+def test_more_scans_at_once_than_workers_wait(running, scan, node_xml, peer) -> None:
+    """Nodes of one scan stream to each other: none may wait for another's end."""
+    header, acquisitions = scan
+    links = [socket.create_connection(running.address, timeout=60) for _ in range(4)]
+    try:
+        for link in links:
+            link.sendall(messages.text_message(messages.CONFIG, node_xml(["accumulate"])))
+            link.sendall(messages.text_message(messages.HEADER, header) + bytes_of(acquisitions))
+        for link in links:  # each answers while all are open
+            assert link.recv(2) == struct.pack("<H", messages.RECON_DATA)
+    finally:
+        for link in links:
+            link.close()
+
+
+def test_half_an_image_is_never_filled_with_words(running, scan, node_xml) -> None:
+    """A worker that dies as it sends leaves a message cut: what follows would be taken for pixels."""
+    header, acquisitions = scan
+    every = bytes_of(acquisitions)
+    with socket.create_connection(running.address, timeout=60) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(messages.text_message(messages.CONFIG, node_xml(["prewhiten"])))
+        link.sendall(messages.text_message(messages.HEADER, header))
+        link.settimeout(1.0)
+        with pytest.raises(TimeoutError):  # nobody reads what comes back: it fills the network
+            for _ in range(100):
+                link.sendall(every)
+        processes = descendants()
+        for process in processes - {fork_server(processes)}:
+            os.kill(process, signal.SIGKILL)
+        link.settimeout(60)
+        received = b""
+        while part := receive(link):
+            received += part
+    whole = every * (len(received) // len(every) + 1)
+    assert len(received) > 4096 and whole.startswith(received)
+
+
+def fork_server(processes: set[int]) -> int:
+    """Of the processes, the one that the others come from."""
+    return min(processes)
+
+
+def receive(link: socket.socket) -> bytes:
+    try:
+        return link.recv(1 << 20)
+    except ConnectionResetError:
+        return b""
+
+
+def test_nothing_is_left_behind(running, scan) -> None:
+    def used() -> tuple[int, int, int]:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), threading.active_count(), len(descendants())
+
+    for number in range(6):
+        with pytest.raises(ScanFailed):
+            sent(running.address, scan, "is_killed")
+        assert len(sent(running.address, scan, "good")) == 2
+        if number == 2:
+            wait_until(lambda: threading.active_count() <= 3)
+            before = used()
+    wait_until(lambda: all(now <= then for now, then in zip(used(), before, strict=True)))
+
+
+def test_the_fork_server_is_replaced(running, scan, caplog) -> None:
+    os.kill(fork_server(descendants()), signal.SIGKILL)
+    assert len(sent(running.address, scan, "good")) == 2  # by the worker that is there
+    with pytest.raises(ScanFailed):
+        sent(running.address, scan, "is_killed")
+    assert len(sent(running.address, scan, "good")) == 2
+    assert "another is started" in caplog.text
+
+
+def test_the_end_is_not_held_up_by_a_scan_that_never_ends(chains, gadget, scan, tmp_path) -> None:
+    before = descendants()
+    started = Running(chains, tmp_path, gadget.warm_up)
+    header, acquisitions = scan
+    with socket.create_connection(started.address, timeout=60) as link:
+        link.sendall(opening("loops_outside_python", header) + bytes_of(acquisitions))
+        wait_until(lambda: started.scans.state() and started.scans.state()[0]["running"])
+        started.server.cut()
+        began = time.monotonic()
+        started.thread.join(20)
+        assert started.ended == [False] and time.monotonic() - began < 15
+    assert started.captures.finish(30) and descendants() == before
+
+
+def test_workers_that_cannot_be_made_are_told(chains, gadget, tmp_path, capfd) -> None:
+    before = descendants()
+    server = Server(("127.0.0.1", 0), chains)
+    with pytest.raises(OutputError, match="do not start"):
+        server.start_workers(gadget.fails, count=1, memory=300 << 20, longest=3.0)
+    assert "no network is here" in capfd.readouterr().err and descendants() == before
+    server.stop()
+    server.serve()
