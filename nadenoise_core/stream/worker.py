@@ -21,7 +21,7 @@ from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nadenoise_core.errors import LimitExceeded
 from nadenoise_core.log import ROOT
@@ -223,11 +223,12 @@ class _WatchedConnection(ScanConnection):
     def __init__(self, link: socket.socket, board: Board, passage: Passage) -> None:
         self._board = board
         board.sending, board.busy_since = False, time.monotonic()
-        super().__init__(Wire.of_socket(WatchedSocket(link, board), largest=passage.largest))
+        watched = cast(socket.socket, WatchedSocket(link, board))
+        super().__init__(Wire.of_socket(watched, largest=passage.largest))
         self.take_over(passage)
 
     @property
-    def heard(self) -> float:  # type: ignore[override]
+    def heard(self) -> float:
         return self._board.heard
 
     @heard.setter
