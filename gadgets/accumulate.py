@@ -152,5 +152,7 @@ class Accumulate(Gadget):
             if isinstance(item, ismrmrd.Acquisition) and is_image_data(item, self.scan):
                 yield from self._averager.add(item, number)
             else:
+                if isinstance(item, ismrmrd.Acquisition):
+                    self._averager.pass_over(item)
                 yield item
         yield from self._averager.finish()

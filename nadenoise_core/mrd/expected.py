@@ -38,6 +38,7 @@ class Expected:
         self._halves: set[int] = set(halves or ())
         self._came: set[int] = set()
         self._came_halves: set[int] = set()
+        self._told = False
         self._trajectories = trajectories
         self._matrix = min(scan.encoding.matrix)
 
@@ -46,8 +47,13 @@ class Expected:
         self._came.add(readout.interleaf)
         self._came_halves.add(readout.half)
         beyond = readout.interleaf not in self._interleaves or readout.half not in self._halves
-        if beyond and self._announced is not None and readout.interleaf not in self._interleaves and not self._given:
-            _log.warning("%s: the header announces interleaves %s only", readout.name, _named(self._announced))
+        if (
+            self._announced is not None
+            and readout.interleaf not in self._interleaves
+            and not (self._given or self._told)
+        ):
+            self._told = True
+            _log.warning("%s: the header announces interleaves %s only", readout.name, _named(self._announced or ()))
         self._interleaves.add(readout.interleaf)
         self._halves.add(readout.half)
         return beyond

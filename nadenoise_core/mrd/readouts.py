@@ -18,6 +18,7 @@ from nadenoise_core.mrd.trajectory import Positions, Trajectories
 
 _log = logging.getLogger("nadenoise.accumulate")
 _LEAST_SAMPLES = 3  # of a readout
+_NO_TRAJECTORY = "no trajectory"
 _LEAST_HOPE = 256  # acquisitions without a readout, after which none is waited for
 
 
@@ -66,6 +67,7 @@ class ReadoutReader:
         self._counters = ["" if name in (ARRIVAL, NONE) else str(name) for name in counters]
         self.trajectories = Trajectories(settings, scan, positions)
         self._left_out: dict[str, int] = {}
+        self._told_followers = False
 
     @property
     def samples(self) -> int:
@@ -85,23 +87,25 @@ class ReadoutReader:
         """
         samples: NDArray[np.complex64] = acquisition.data[:, kept_samples(acquisition)]
         energy = float(np.vdot(samples, samples).real)
+        idx = acquisition.idx
+        interleaf, average, half = (int(getattr(idx, name)) if name else 0 for name in self._counters)
         nothing = self._nothing_in(acquisition, energy)
+        if nothing == _NO_TRAJECTORY and self._follows(samples, interleaf, half, average - self._first_average):
+            nothing = ""
         if nothing:
             self._left_out[nothing] = self._left_out.get(nothing, 0) + 1
             if self._shape is None and self._left_out[nothing] > _LEAST_HOPE:
                 raise self._without_readouts()
             return None
-        idx = acquisition.idx
-        interleaf, average, half = (int(getattr(idx, name)) if name else 0 for name in self._counters)
         if average < self._first_average:  # the header's minimum is wrong
             self._first_average = 0
         samples = samples.conj() if self._settings.conjugate_kspace else samples
         readout = Readout(interleaf, average - self._first_average, half, samples, number)
         self._check(readout, energy)
         try:
-            self.trajectories.locate(acquisition, interleaf, half)
-        except TrajectoryError as error:
-            raise TrajectoryError(f"{readout.name}: {error}") from None
+            self.trajectories.locate(acquisition, interleaf, half, readout.average)
+        except RawDataError as error:
+            raise type(error)(f"{readout.name}: {error}") from None
         return readout
 
     def finish(self) -> None:
@@ -122,10 +126,20 @@ class ReadoutReader:
         if energy == 0 and not acquisition.data.any():
             return "nothing but zeros"
         from_acquisitions = self._settings.trajectory == "acquisition"
-        return "no trajectory" if from_acquisitions and acquisition.trajectory_dimensions < 2 else ""
+        return _NO_TRAJECTORY if from_acquisitions and acquisition.trajectory_dimensions < 2 else ""
+
+    def _follows(self, samples: NDArray[np.complex64], interleaf: int, half: int, average: int) -> bool:
+        """Whether a readout without a trajectory is a later average of one that had it, and no navigator."""
+        like_first = _NO_TRAJECTORY not in self._left_out and samples.shape == self._shape
+        if not (like_first and self.trajectories.can_follow(interleaf, half, average)):
+            return False
+        if not self._told_followers:
+            self._told_followers = True
+            _log.warning("later averages carry no trajectory, and are taken to have that of the first")
+        return True
 
     def _without_readouts(self) -> RawDataError:
-        if "no trajectory" in self._left_out:
+        if _NO_TRAJECTORY in self._left_out:
             return TrajectoryError(
                 "the acquisitions carry no trajectory; convert the raw data with one, or set trajectory to 'spiral'"
             )

@@ -15,7 +15,8 @@ from nadenoise_core.errors import TrajectoryError
 from nadenoise_core.mrd.acquisitions import kept_samples
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
-from nadenoise_core.sampling.arms import is_spiral
+from nadenoise_core.mrd.whereabouts import Whereabouts
+from nadenoise_core.sampling.arms import is_continuous, is_spiral
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import SpiralDesign
 from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_trajectory
@@ -25,6 +26,7 @@ _log = logging.getLogger("nadenoise.accumulate")
 _LARGEST_DEVIATION = 0.05  # cycles/FOV; at the edge of the field of view that costs (pi * 0.05)^2 / 2, 1.2 %
 _LARGEST_OF_HALVES = 0.01  # cycles/FOV; what lies outside the slice cancels to pi * 0.01, 3 %, at the edge
 _SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
+_PLANE = 2  # columns of a trajectory
 _FARTHEST = 1e5  # mm that a position may lie from the isocentre
 
 
@@ -47,6 +49,7 @@ class _Arm:
 
     given: NDArray[np.float32]
     k: NDArray[np.float32]
+    average: int  # that it came with first
     total: NDArray[np.float64] | None = None
     count: int = 1
 
@@ -80,29 +83,47 @@ class Trajectories:
         self._gradients = positions.gradients
         self._arms: dict[tuple[int, int], _Arm] = {}  # by interleaf and half-pulse
         self._file = positions.file
+        self._found: str | None = None  # unit
+        self._whereabouts = Whereabouts(scan.slice_thickness, scan.encoding.pixel)
+
+    @property
+    def unit_is_given(self) -> bool:
+        """Whether the unit is known, and was not found out."""
+        stated = self._settings.trajectory == "spiral" or (self._file is not None and self._file.unit is not None)
+        return stated or self._unit is not None
+
+    @property
+    def dwell_time(self) -> float:
+        """Of the first interleaf, us; 0 where it is not known."""
+        return next((float(head.sample_time_us) for head in self.headers.values()), 0.0)
 
     @property
     def interleaves(self) -> int | None:
         """How many interleaves there are, where a file says so."""
         return None if self._file is None else len(self._file.k)
 
-    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int) -> None:
+    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, average: int) -> None:
         """Keep trajectory and header of an interleaf when it first comes.
 
         Later ones may have a trajectory of their own, as field cameras measure it, that is close to it: averages then
         lie where they are on the mean, but for the square of the distance.
 
         Raises:
+            RawDataError: the acquisition is of another slice.
             TrajectoryError: no trajectory, one far from that of the interleaf before, or one that cannot be read.
         """
         if interleaf not in self.headers:
             self.headers[interleaf] = _placed(acquisition.getHead())
+        if interleaf == next(iter(self.headers)):
+            self._whereabouts.check(acquisition)
         if self._settings.trajectory != "acquisition":
+            return
+        if acquisition.trajectory_dimensions < _PLANE:  # see `can_follow`
             return
         given = acquisition.traj[kept_samples(acquisition)]
         arm = self._arms.get((interleaf, half))
         if arm is None:
-            self._arms[interleaf, half] = _Arm(given, self._read(given, acquisition.getHead()))
+            self._arms[interleaf, half] = _Arm(given, self._read(given, acquisition.getHead()), average)
         elif not _is_same(given, arm.given):
             self._far(arm.k - arm.add(self._read(given, acquisition.getHead())), "that of the same interleaf before")
         elif arm.total is not None:
@@ -110,21 +131,35 @@ class Trajectories:
         else:
             arm.count += 1
 
+    def can_follow(self, interleaf: int, half: int, average: int) -> bool:
+        """Whether a readout without a trajectory may have that of another average: none came for this one."""
+        arm = self._arms.get((interleaf, half))
+        return arm is not None and arm.average != average
+
     def _read(self, given: NDArray[np.float32], head: ismrmrd.AcquisitionHeader) -> NDArray[np.float32]:
         """Where the samples of an acquisition lie, (samples, 2) in cycles/pixel."""
-        k, found = normalise_trajectory(given, self._encoding, self._unit)
-        if not self._says_spiral and not is_spiral(k):
-            raise TrajectoryError("the header says that its trajectory is no spiral, and it is none")
-        if not self._arms:
+        k, found = normalise_trajectory(given, self._encoding, self._unit or self._found)
+        if not is_continuous(k):
+            raise TrajectoryError(
+                "its trajectory leaps from one sample to the next; where its columns are written as rows, convert the "
+                "raw data anew"
+            )
+        if self._found is None:
+            self._found = found
             _log.info("trajectory in %s", found)
+            if self._says_spiral and not is_spiral(k):
+                _log.warning("the header says that the trajectory is a spiral, and it is none")
+        if not self._says_spiral and not is_spiral(k):
+            raise TrajectoryError("the header does not say that its trajectory is a spiral, and it is none")
         return self._correct(k, head)
 
     def _far(self, difference: NDArray[np.floating], other: str, most: float = _LARGEST_DEVIATION) -> None:
         """Refuse a trajectory that is far from another, by their difference in cycles/pixel."""
         furthest = float(np.abs(difference * self._encoding.matrix[::-1]).max())
         if furthest > most:
+            hint = "; if another counter counts interleaves, set interleaf_counter" if furthest > 1 else ""
             raise TrajectoryError(
-                f"its trajectory differs from {other} by {furthest:.2g} cycles/FOV, and may by {most:g}"
+                f"its trajectory differs from {other} by {furthest:.2g} cycles/FOV, and may by {most:g}{hint}"
             )
 
     def given(self, interleaves: Sequence[int]) -> NDArray[np.float32] | None:
@@ -220,7 +255,10 @@ def open_positions(settings: AveragingSettings, scan: Scan) -> Positions:
 
 
 def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
-    """A header whose positions are within a hall: what is none becomes 0, with a warning."""
+    """A header whose positions are within a hall, and whose dwell time is one: else they are 0, with a warning."""
+    if not 0 <= head.sample_time_us < np.inf:
+        _log.warning("the sample_time_us of the acquisitions is %g, and is taken as not known", head.sample_time_us)
+        head.sample_time_us = 0
     for name in ("position", "patient_table_position"):
         if not (np.abs(getattr(head, name)[:]) < _FARTHEST).all():  # NaN is not either
             _log.warning("the %s of the acquisitions is no place in mm, and is taken as 0", name)

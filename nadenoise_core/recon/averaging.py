@@ -159,7 +159,7 @@ class KspaceAverager:
             RawDataError: an interleaf without any readout; the message names it.
         """
         sums = [[self._sum_below(level, i, h, without) for h in half_pulses] for i in interleaves]
-        readouts = _complete(sums, interleaves)
+        readouts = _complete(sums, interleaves, half_pulses)
         # Where all repeats are copies there is no noise, and they count as averages.
         noiseless = all(readout.count == 1 for halves in readouts for readout in halves)
         counts = np.array([[r.count + (r.copies if noiseless else 0) for r in halves] for halves in readouts])
@@ -246,7 +246,17 @@ class KspaceAverager:
         return np.zeros_like(scatter) if noiseless else np.asarray(scatter / freedom)
 
 
-def _complete(sums: list[list[_Sum | None]], interleaves: Sequence[int]) -> list[list[_Sum]]:
+def _complete(
+    sums: list[list[_Sum | None]], interleaves: Sequence[int], half_pulses: Sequence[int]
+) -> list[list[_Sum]]:
+    columns = zip(half_pulses, zip(*sums, strict=True), strict=True)
+    came = {half: [readout is not None for readout in column] for half, column in columns}
+    never = [half for half, of_interleaves in came.items() if not any(of_interleaves)]
+    if never and any(all(of_interleaves) for of_interleaves in came.values()):
+        raise RawDataError(
+            f"half-pulse {never[0]} never came; where another counter counts half-pulses, set half_pulse_counter in "
+            "'accumulate' to it, and where there are none, to none"
+        )
     empty = [f"{i}" for i, halves in zip(interleaves, sums, strict=True) if any(readout is None for readout in halves)]
     if empty:
         more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""

@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 
 _LEAST_TURN = np.pi / 4  # of a spiral arm, radians; a spoke has none, but for its errors
 _LARGEST_START = 0.2  # of the largest radius
+_LARGEST_MISS = (
+    0.05  # of the largest radius, by which a readout in and out may miss the centre; a row misses it by more
+)
 _ROTATED = 0.1  # how far copies may differ, of their size
 _LEAST_GAP, _LARGEST_GAP = 0.3, 1.5  # of the mean angle between arms
 _LARGEST_STEP = 1.5  # Nyquist intervals from one arm to the next
+_TWIN = 0.01  # of the mean angle between arms
+_INSIDE = 0.1  # of a readout, from either end
+_CONTINUOUS = 0.25  # of the largest radius from one sample to the next
 _WHOLE = 0.1  # how near to a whole number of steps a gap is
 
 
@@ -25,7 +31,7 @@ class Arms:
 
     Attributes:
         gaps: (arms,) angles from each arm to the next, radians; they sum to 2 pi.
-        step: radial distance from one arm to the next, at most, in Nyquist intervals of the field of view.
+        step: radial distance from one arm to the next, if they are evenly around, in Nyquist intervals.
     """
 
     gaps: NDArray[np.float64]
@@ -39,6 +45,16 @@ class Arms:
         return even and not self.missing and self.step <= _LARGEST_STEP
 
     @property
+    def widest(self) -> float:
+        """Radial distance from one arm to the next where it is largest, in Nyquist intervals."""
+        return float(self.step * self.gaps.max() / self.gaps.mean())
+
+    @property
+    def twins(self) -> bool:
+        """Whether some arms lie upon each other."""
+        return len(self.gaps) > 1 and bool(self.gaps.min() < _TWIN * self.gaps.mean())
+
+    @property
     def missing(self) -> int:
         """How many arms of an even set are not there; 0 where the set is not even, or whole."""
         if self.gaps.min() < 0.1 * self.gaps.mean():
@@ -49,12 +65,19 @@ class Arms:
 
 
 def is_spiral(arm: NDArray[np.floating]) -> bool:
-    """Whether a readout, (samples, 2), winds about the centre of k-space, from it or towards it."""
+    """Whether a readout, (samples, 2), winds about the centre of k-space, from it, towards it, or both."""
     radius, angle = _polar(arm)
-    outer = radius > 0.1 * radius.max()
-    if np.count_nonzero(outer) < 3 or min(radius[0], radius[-1]) > _LARGEST_START * radius.max():
+    centre = int(radius.argmin())
+    inside = 0 < centre < len(radius) - 1
+    if radius[centre] > (_LARGEST_MISS if inside else _LARGEST_START) * radius.max() or not is_continuous(arm):
         return False
-    return bool(abs(angle[outer][-1] - angle[outer][0]) > _LEAST_TURN)
+    return any(_winds(radius[part], angle[part]) for part in (slice(centre), slice(centre, None)))
+
+
+def is_continuous(arm: NDArray[np.floating]) -> bool:
+    """Whether the samples of a readout, (samples, 2), follow one another: gradients cannot leap."""
+    largest = float(np.linalg.norm(arm, axis=-1).max())
+    return bool(np.linalg.norm(np.diff(arm, axis=0), axis=-1).max(initial=0) <= _CONTINUOUS * largest)
 
 
 def compare_arms(k: NDArray[np.floating], matrix: int) -> Arms | None:
@@ -72,13 +95,20 @@ def compare_arms(k: NDArray[np.floating], matrix: int) -> Arms | None:
     rotations = turned / np.where(np.abs(turned) > 0, np.abs(turned), 1)
     if np.max(np.sum(np.abs(arms - rotations[:, None] * arms[0]) ** 2, axis=1)) > _ROTATED**2 * size:
         return None
-    angles = np.sort(np.angle(rotations))
-    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
     radius, angle = _polar(k[0])
+    inside = _INSIDE * len(radius) < radius.argmin() < (1 - _INSIDE) * len(radius)
+    # A readout in and out is two arms, opposite one another.
+    angles = np.sort(np.angle(np.concatenate([rotations, -rotations]) if inside else rotations))
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
     outer = radius > 0.1 * radius.max()
     turns = np.abs(np.diff(angle[outer])) / (2 * np.pi)
     steps = np.abs(np.diff(radius[outer]))[turns > 0] / turns[turns > 0]
-    return Arms(gaps, float(np.median(steps)) * matrix / len(arms) if len(steps) else float("inf"))
+    return Arms(gaps, float(np.median(steps)) * matrix / len(angles) if len(steps) else float("inf"))
+
+
+def _winds(radius: NDArray[np.float64], angle: NDArray[np.float64]) -> bool:
+    outer = radius > 0.1 * radius.max(initial=0)
+    return np.count_nonzero(outer) >= 3 and bool(abs(angle[outer][-1] - angle[outer][0]) > _LEAST_TURN)
 
 
 def _polar(arm: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

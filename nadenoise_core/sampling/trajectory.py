@@ -1,7 +1,7 @@
 """One unit for every trajectory: cycles per pixel of the image to be made.
 
-ISMRMRD does not say in which unit `traj` is. Four are in use; they are told apart by how far the samples reach
-compared with the edge of k-space that the encoded matrix implies.
+ISMRMRD does not say in which unit `traj` is. Four are usual, and those of simulators and field cameras occur; they are
+told apart by how far the samples reach compared with the edge of k-space that the encoded matrix implies.
 """
 
 from __future__ import annotations
@@ -22,12 +22,19 @@ class TrajectoryUnit(StrEnum):
     RADIANS_PER_PIXEL = "radians/pixel"
     CYCLES_PER_FOV = "cycles/FOV"
     PER_METRE = "1/m"
+    PER_CENTIMETRE = "1/cm"
+    PER_MILLIMETRE = "1/mm"
+    RADIANS_PER_METRE = "radians/m"
+    RADIANS_PER_MILLIMETRE = "radians/mm"
 
 
 TRAJECTORY_UNITS = tuple(TrajectoryUnit)
+_USUAL = TRAJECTORY_UNITS[:4]
 
 # A full-resolution spiral reaches the edge; one that covers less than this part of the way is not recognised.
 _LEAST_REACH = 0.4
+_FULL_REACH = 0.9  # of a full-resolution spiral
+_BESIDE_PLANE = 0.01  # of the largest value; a density weight is not negative
 # Measured trajectories overshoot a little.
 BEYOND_EDGE = 1.02
 
@@ -78,6 +85,13 @@ def normalise_trajectory(
     k = np.asarray(raw, dtype=np.float64)[..., :2]
     if not np.all(np.isfinite(k)):
         raise TrajectoryError("the trajectory holds NaN or infinite values; the raw file must be written anew")
+    if not k.any():
+        raise TrajectoryError("the trajectory is 0 throughout; convert the raw data with one")
+    if np.any(np.asarray(raw)[..., 2:] < -_BESIDE_PLANE * np.abs(k).max()):
+        raise TrajectoryError(
+            "the third column of the trajectory is no density weight, since it is negative, but kz: nadenoise "
+            "reconstructs slices"
+        )
     # In units of the edge of encoded k-space, were the values given in each of the units.
     edge = _units_at_edge(encoding)
     reach = {name: float(np.max(np.abs(k / values))) for name, values in edge.items()}
@@ -100,17 +114,24 @@ def normalise_trajectory(
 def _units_at_edge(encoding: Encoding) -> dict[str, NDArray[np.float64]]:
     """The value of each unit at the edge of encoded k-space, along (read, phase)."""
     matrix = np.asarray(encoding.encoded_matrix[::-1], dtype=np.float64)
-    pixel = np.asarray(encoding.encoded_pixel[::-1])
+    per_mm = 1 / (2 * np.asarray(encoding.encoded_pixel[::-1]))
     return {
         TrajectoryUnit.CYCLES_PER_PIXEL: np.full(2, 0.5),
         TrajectoryUnit.RADIANS_PER_PIXEL: np.full(2, np.pi),
         TrajectoryUnit.CYCLES_PER_FOV: matrix / 2,
-        TrajectoryUnit.PER_METRE: 1000 / (2 * pixel),
+        TrajectoryUnit.PER_METRE: 1000 * per_mm,
+        TrajectoryUnit.PER_CENTIMETRE: 10 * per_mm,
+        TrajectoryUnit.PER_MILLIMETRE: per_mm,
+        TrajectoryUnit.RADIANS_PER_METRE: 2000 * np.pi * per_mm,
+        TrajectoryUnit.RADIANS_PER_MILLIMETRE: 2 * np.pi * per_mm,
     }
 
 
 def _detect(reach: dict[str, float], furthest: float) -> str:
-    fitting = [name for name, part in reach.items() if _LEAST_REACH <= part <= BEYOND_EDGE]
+    usual = [name for name in _USUAL if _LEAST_REACH <= reach[name] <= BEYOND_EDGE]
+    full = [name for name, part in reach.items() if _FULL_REACH <= part <= BEYOND_EDGE]
+    # What reaches the edge in a usual unit is in that; else a unit in which it does so counts as much as a usual one.
+    fitting = usual if set(usual) & set(full) else list(dict.fromkeys([*usual, *full]))
     if len(fitting) == 1:
         return fitting[0]
     parts = ", ".join(f"{name} {part:.2g}" for name, part in reach.items())

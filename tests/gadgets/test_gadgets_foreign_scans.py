@@ -117,7 +117,7 @@ class TestTrajectory:
             for a in items
             for t in [2 * np.pi * a.idx.kspace_encode_step_1 / INTERLEAVES]
         ]
-        with pytest.raises(TrajectoryError, match="no spiral"):
+        with pytest.raises(TrajectoryError, match="that its trajectory is a spiral, and it is none"):
             accumulate(header.replace(">spiral<", ">other<"), spokes)
 
     def test_the_spiral_may_be_the_second_encoding(self, scan, accumulate, changed, caplog):
@@ -129,6 +129,133 @@ class TestTrajectory:
         (readouts,) = accumulate(header[:start] + other + header[start:], [*reference, *second])
         assert_same(readouts, items)
         assert "2 encodings" in caplog.text
+
+    @pytest.mark.parametrize("factor", [1 / 2.25, 0.1, 80 * 0.5])
+    def test_values_that_are_too_small_by_a_factor_are_refused(self, factor, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(TrajectoryError, match="fits several units|fits no unit|too small by a factor"):
+            accumulate(header, [changed(a, trajectory=factor * a.traj) for a in items])
+
+    def test_a_unit_that_is_given_is_taken(self, scan, accumulate, changed):
+        header, items = scan
+        (readouts,) = accumulate(header, [changed(a, trajectory=a.traj / 2.25) for a in items], trajectory_unit="1/mm")
+        (straight,) = accumulate(header, items)
+        np.testing.assert_allclose(readouts.trajectory, straight.trajectory, atol=1e-6)
+
+    @pytest.mark.parametrize("way", ["in", "in and out"])
+    def test_the_centre_may_be_at_the_end_or_in_the_middle(self, way, scan, accumulate, changed, caplog):
+        header, items = scan
+        by_number = {(a.idx.average, a.idx.kspace_encode_step_1): a for a in items}
+
+        def turned(a):
+            back = a.data[:, ::-1], a.traj[::-1]
+            if way == "in":
+                return changed(a, *back)
+            out = by_number[a.idx.average, a.idx.kspace_encode_step_1 + INTERLEAVES // 2]
+            return changed(a, np.hstack([back[0], out.data]), np.vstack([back[1], out.traj]))
+
+        limit = INTERLEAVES if way == "in" else INTERLEAVES // 2
+        taken = [turned(a) for a in items if a.idx.kspace_encode_step_1 < limit]
+        (readouts,) = accumulate(header.replace("<maximum>19<", f"<maximum>{limit - 1}<"), taken)
+        assert readouts.kspace.shape[1] == limit and not caplog.records
+
+    def test_one_trajectory_for_all_interleaves_is_refused(self, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(TrajectoryError, match="interleaves have the same trajectory"):
+            accumulate(header, [changed(a, trajectory=items[0].traj) for a in items])
+
+    def test_arms_too_far_apart_are_told(self, scan, accumulate, caplog):
+        header, items = scan
+        accumulate(header, [a for a in items if a.idx.kspace_encode_step_1 % 2 == 0], interleaves="10")
+        assert re.search(r"interleaves are 2\.0 times as far apart .* folded", caplog.text)
+
+    def test_columns_written_as_rows_are_refused(self, scan, accumulate, changed):
+        header, items = scan
+        rows = [changed(a, trajectory=np.ascontiguousarray(a.traj.T).reshape(a.traj.shape)) for a in items]
+        with pytest.raises(TrajectoryError, match="leaps from one sample to the next"):
+            accumulate(header, rows)
+
+    def test_samples_in_another_order_than_the_trajectory_are_refused(self, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(TrajectoryError, match="does not belong to them"):
+            accumulate(header, [changed(a, data=a.data[:, ::-1]) for a in items])
+
+    def test_the_centre_of_kspace_is_needed(self, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(TrajectoryError, match=r"no sample is nearer .* than 1[67]"):
+            accumulate(header, [changed(a, a.data[:, 100:], a.traj[100:]) for a in items])
+        accumulate(header, [changed(a, a.data[:, 3:], a.traj[3:]) for a in items])
+
+    def test_a_short_reach_is_told(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        accumulate(header, [changed(a, a.data[:, :400], a.traj[:400]) for a in items])
+        assert re.search(r"reaches 8\d % of the way to the edge", caplog.text)
+
+    def test_later_averages_may_have_that_of_the_first(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        none = np.zeros((items[0].number_of_samples, 0), np.float32)
+        first_only = [a if a.idx.average == 0 else changed(a, trajectory=none) for a in items]
+        (readouts,) = accumulate(header, first_only)
+        assert_same(readouts, items)
+        assert "later averages carry no trajectory" in caplog.text
+
+    def test_navigators_without_their_flag_are_no_averages(self, scan, accumulate, changed):
+        header, items = scan
+        none = np.zeros((items[0].number_of_samples, 0), np.float32)
+        navigators = [changed(a, 2 * a.data, none) for a in items]
+        for order in ([1, 0], [0, 1]):
+            both = [pair[n] for pair in zip(items, navigators, strict=True) for n in order]
+            (readouts,) = accumulate(header, both)
+            assert_same(readouts, items)
+
+    @pytest.mark.parametrize(
+        ("dwell_time", "words"),
+        [
+            (14800.0, "longer than the header's TR of 100 ms"),
+            (14.8e-6, "in another unit"),
+            (np.nan, "not known"),
+            (0, ""),
+        ],
+    )
+    def test_a_dwell_time_in_another_unit_is_told(self, dwell_time, words, scan, accumulate, changed, caplog):
+        header, items = scan
+        (readouts,) = accumulate(header, [changed(a, sample_time_us=dwell_time) for a in items])
+        assert_same(readouts, items)
+        assert words in caplog.text and bool(caplog.records) == bool(words)
+        assert np.isfinite(readouts.header.sample_time_us)
+
+
+class TestSlices:
+    """An image is of one slice."""
+
+    @pytest.fixture
+    def placed(self, changed):
+        def place(item, z, **counters):
+            moved = changed(item, **counters)
+            moved.position[:] = (0.0, 0.0, z)
+            return moved
+
+        return place
+
+    @pytest.mark.parametrize("counter", ["set", "average"])
+    def test_slices_under_another_counter_are_not_summed(self, counter, scan, accumulate, placed):
+        header, items = scan
+        two = [placed(a, 40.0 * n, **{counter: n}) for a in items[:INTERLEAVES] for n in (0, 1)]
+        with pytest.raises(RawDataError, match="lies 40 mm and 0 degrees from the slice of the readouts before"):
+            accumulate(header, two)
+
+    def test_a_slice_that_follows_motion_is_told(self, scan, accumulate, placed, caplog):
+        header, items = scan
+        (readouts,) = accumulate(header, [placed(a, 2.0 * a.idx.average) for a in items])
+        assert_same(readouts, items)
+        assert "the slice moves by 2 mm" in caplog.text and tuple(readouts.header.position) == (0, 0, 0)
+
+    def test_slices_at_one_place_are_told(self, scan, accumulate, placed, caplog):
+        header, items = scan
+        accumulate(header, [placed(a, 40.0 * n, slice=n) for a in items for n in (0, 1)])
+        assert not caplog.records
+        accumulate(header, [placed(a, 0.0, slice=n) for a in items for n in (0, 1)])
+        assert "slices have the same position" in caplog.text
 
 
 class TestCounters:
@@ -155,6 +282,20 @@ class TestCounters:
         for seed in range(1, 7):  # with a leg outside the slice
             measurement, items = measured(averages=2, seed=seed, noise=58.0)
             assert len(run_chain(["accumulate"], measurement.header_xml(), items)) == 1
+
+    @pytest.mark.parametrize("elsewhere", [{}, {"segment": 1}, {"contrast": 1}])
+    def test_half_pulses_that_never_came_are_named(self, elsewhere, scan, accumulate, changed):
+        header, items = scan
+        two = header.replace("<set><minimum>0</minimum><maximum>0<", "<set><minimum>0</minimum><maximum>1<")
+        others = [changed(a, data=a.data * 1.1, **elsewhere) for a in items] if elsewhere else []
+        with pytest.raises(RawDataError, match="half-pulse 1 never came; where another counter"):
+            accumulate(two, [*items, *others])
+
+    @pytest.mark.parametrize("change", [{"flags": 1 << 19}, {"encoding_space_ref": 1}])
+    def test_it_is_told_why_nothing_is_image_data(self, change, scan, accumulate, changed):
+        header, items = scan
+        with pytest.raises(RawDataError, match="the scan is empty: that is of encoding 0 .* there came 80 of encoding"):
+            accumulate(header, [changed(a, **change) for a in items])
 
     def test_three_sets_are_told(self, scan, accumulate, changed):
         header, items = scan

@@ -29,6 +29,8 @@ def image_of(run_chain, measurement, items, header_xml=None):
 def test_one_bad_slice_leaves_the_others(measured, run_chain, changed, warnings) -> None:
     measurement, items = measured()
     second = [changed(item, slice=1) for item in items if item.idx.kspace_encode_step_1 != 7]
+    for item in second:
+        item.position[2] = 40.0
     images = image_of(run_chain, measurement, [*items, *second])
     assert [image.getHead().slice for image in images] == [0]
     assert len(warnings()) == 1

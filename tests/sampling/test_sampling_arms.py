@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nadenoise_core.sampling.arms import compare_arms, is_spiral
+from nadenoise_core.sampling.arms import compare_arms, is_continuous, is_spiral
 
 MATRIX = 64
 
@@ -64,5 +64,28 @@ def test_arms_in_and_out_are_spirals_and_spokes_and_rows_are_not(turn):
     line = np.linspace(-0.5, 0.5, 200)
     spoke = np.stack([line * np.cos(turn), line * np.sin(turn)], axis=-1)
     row = np.stack([line, np.full(200, 0.1)], axis=-1)
-    assert is_spiral(out) and is_spiral(out[::-1])
+    assert is_spiral(out) and is_spiral(out[::-1]) and is_spiral(np.concatenate([-out[:0:-1], out]))
     assert not is_spiral(spoke[100:]) and not is_spiral(row) and not is_spiral(np.zeros((9, 2)))
+
+
+def test_columns_written_as_rows_leap():
+    (out,) = arms([0], 15)
+    assert is_continuous(out) and is_continuous(np.concatenate([-out[:0:-1], out]))
+    rows = np.ascontiguousarray(out.T).reshape(out.shape)
+    assert not is_continuous(rows) and not is_spiral(rows)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_the_widest_gap_counts(factor):
+    compared = compare_arms(arms(list(range(0, 12, factor)), 12), MATRIX)
+    assert compared is not None and compared.widest == pytest.approx(factor, rel=0.02) and not compared.twins
+    lost = compare_arms(arms([n for n in range(12) if n != 5], 12), MATRIX)
+    assert lost is not None and lost.widest == pytest.approx(2, rel=0.02)
+    same = compare_arms(arms([0] * 12, 12), MATRIX)
+    assert same is not None and same.twins and same.widest == pytest.approx(12, rel=0.02)
+
+
+def test_readouts_in_and_out_are_two_arms_each():
+    both = [np.concatenate([-arm[:0:-1], arm]) for arm in arms(list(range(6)), 12)]
+    compared = compare_arms(np.array(both), MATRIX)
+    assert compared is not None and compared.whole and compared.widest == pytest.approx(1, rel=0.02)

@@ -32,9 +32,14 @@ def in_unit(k: np.ndarray, unit: str, matrix: tuple[int, int], fov: tuple[float,
         "radians/pixel": 2 * np.pi * k * pixel_xy,
         "cycles/FOV": k * fov_xy,
         "1/m": k * 1000,
+        "1/cm": k * 10,
+        "1/mm": k,
+        "radians/m": 2 * np.pi * k * 1000,
+        "radians/mm": 2 * np.pi * k,
     }[unit]
 
 
+USUAL = ["cycles/pixel", "radians/pixel", "cycles/FOV", "1/m"]
 sides = st.integers(32, 256)
 lengths = st.floats(100, 380)
 
@@ -43,14 +48,14 @@ lengths = st.floats(100, 380)
 @given(st.tuples(sides, sides), st.tuples(lengths, lengths), st.sampled_from(TRAJECTORY_UNITS))
 def test_every_unit_is_found_and_becomes_the_same_array(matrix, fov, unit) -> None:
     k = spiral(matrix, fov)
-    for given_unit in (None, unit):
+    for given_unit in (None, unit) if unit in USUAL else (unit,):
         got, found = normalise_trajectory(in_unit(k, unit, matrix, fov), encoding(matrix, fov), given_unit)
         assert found == unit
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, in_unit(k, "cycles/pixel", matrix, fov), atol=1e-6)
 
 
-@pytest.mark.parametrize("unit", TRAJECTORY_UNITS)
+@pytest.mark.parametrize("unit", USUAL)
 def test_the_density_column_is_left_out(unit: str) -> None:
     values = in_unit(spiral((80, 80), (180, 180)), unit, (80, 80), (180, 180))
     weighted = np.concatenate([values, np.full((*values.shape[:2], 1), 1e6)], axis=-1)
@@ -60,7 +65,7 @@ def test_the_density_column_is_left_out(unit: str) -> None:
     np.testing.assert_array_equal(got, normalise_trajectory(values, encoding())[0])
 
 
-@pytest.mark.parametrize("unit", TRAJECTORY_UNITS)
+@pytest.mark.parametrize("unit", USUAL)
 @pytest.mark.parametrize(
     ("encoded", "made"),
     [
@@ -116,3 +121,23 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
 def test_the_number_of_columns_is_checked(shape: tuple[int, ...]) -> None:
     with pytest.raises(TrajectoryError, match="2 or 3 columns"):
         normalise_trajectory(np.ones(shape), encoding(), "cycles/FOV")
+
+
+@pytest.mark.parametrize(
+    ("unit", "found"), [("radians/m", True), ("1/cm", False), ("1/mm", False), ("radians/mm", False)]
+)
+def test_units_of_simulators_and_field_cameras_at_the_papers_matrix(unit, found) -> None:
+    shape = (80, 80), (180.0, 180.0)
+    values = in_unit(spiral(*shape), unit, *shape)
+    if found:
+        assert normalise_trajectory(values, encoding())[1] == unit
+    else:
+        with pytest.raises(TrajectoryError, match=f"fits several units .*{unit}"):
+            normalise_trajectory(values, encoding())
+
+
+def test_a_third_column_below_0_is_kz() -> None:
+    k = in_unit(spiral((80, 80), (180, 180)), "cycles/pixel", (80, 80), (180, 180))
+    kz = np.linspace(-0.5, 0.5, k.shape[1]) * np.ones(k.shape[:2])
+    with pytest.raises(TrajectoryError, match="third column .* but kz"):
+        normalise_trajectory(np.concatenate([k, kz[..., None]], axis=-1), encoding())

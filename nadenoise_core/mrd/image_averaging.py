@@ -1,0 +1,181 @@
+"""The running average of one image, from its acquisitions to the data that it is made of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+import ismrmrd
+from gadgetron.types.recon_data import ReconData
+
+from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.buffer import pack
+from nadenoise_core.mrd.checks import (
+    check_coverage,
+    check_half_pulses,
+    check_order,
+    warn_of_average_phase,
+    warn_of_half_pulse_phase,
+    warn_of_missing,
+    warn_of_timing,
+)
+from nadenoise_core.mrd.collector import ReadoutCollector
+from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
+from nadenoise_core.mrd.sorting import Sorted
+from nadenoise_core.mrd.trajectory import Positions
+from nadenoise_core.recon.averaged import AveragedKspace
+from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.sampling.coverage import coverage_of
+
+_FAR = 0.8  # of the averages that the header announces: a scan that ends before was broken off
+_log = logging.getLogger("nadenoise.accumulate")
+
+
+class ImageAverager:
+    """The running average of one slice, contrast and repetition.
+
+    Args:
+        settings: of the averaging.
+        scan: of the header.
+        positions: see `open_positions`.
+    """
+
+    def __init__(self, settings: AveragingSettings, scan: Scan, positions: Positions) -> None:
+        self._settings = settings
+        self._scan = scan
+        self._encoding = scan.encoding
+        self._collector = ReadoutCollector(settings, scan, positions)
+        # A limit of one average is what converters write that do not know it.
+        counted = settings.average_counter != ARRIVAL
+        self._announced = (scan.count(settings.average_counter) if counted else None) or 1
+        self._levels = list(settings.emit_at or ([self._announced] if self._announced > 1 else []))
+        self._averager: KspaceAverager | None = None
+        self._emitted = 0  # averages in the last image
+        self._checked = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of the sums."""
+        return 0 if self._averager is None else self._averager.held
+
+    @property
+    def averages(self) -> int:
+        """How many averages have come."""
+        return 0 if self._averager is None else self._averager.averages
+
+    @property
+    def position(self) -> tuple[float, ...]:
+        """Of the slice, mm; none before its first readout."""
+        header = next(iter(self._collector.reader.trajectories.headers.values()), None)
+        return () if header is None else tuple(header.position)
+
+    def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
+        """Take a readout; give an image's data when a number of averages to emit at is complete."""
+        sorted_readouts = self._collector.add(acquisition, number)
+        if self._emitted and self._collector.beyond:
+            raise RawDataError(
+                f"acquisition {number} is beyond what the header announces, and an image of fewer was made already; "
+                "set interleaves in 'accumulate' to their number"
+            )
+        self._sum(sorted_readouts)
+        averager, readouts = self._averager, self._collector.expected.readouts()
+        if averager is None or readouts is None:
+            return  # how many there must be is known only when all have come
+        while self._levels and averager.is_complete(self._levels[0], readouts):
+            self._emitted = self._levels.pop(0)
+            self._sum(self._collector.settle())
+            yield self._emit(averager, self._emitted, *self._collector.expected.so_far())
+
+    def finish(self) -> Iterator[ReconData]:
+        """What is left at the end of the stream: incomplete averages, or a scan that was shorter than announced."""
+        self._sum(self._collector.finish())
+        if self._averager is None:
+            return
+        came = self._averager.averages
+        wanted = [level for level in self._levels if level <= came]
+        short = any(level > came for level in self._levels)
+        unused = not self._settings.emit_at and came > max(self._averager.levels, default=0)
+        self._tell_of_few(came)
+        far = came < _FAR * self._announced
+        # The last image is there already, but for the mark that the scan was broken off.
+        last_is_given = came == self._emitted and not far
+        if (short or unused) and came not in wanted and not last_is_given:
+            wanted.append(came)
+        if wanted:
+            interleaves, half_pulses = self._collector.expected.at_end()
+            for level in wanted:
+                announced = self._announced if far and level == came else 0
+                yield self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+
+    def _tell_of_few(self, came: int) -> None:
+        """Warn of averages that the header announces; levels beyond them are what a chain asks of longer scans."""
+        if came < self._announced:
+            expected = self._announced
+        elif came == 1 and self._levels:  # none is announced, and several are asked for
+            expected = self._levels[-1]
+        else:
+            return
+        hint = "; if another counter counts them, set average_counter" if came == 1 else ""
+        _log.warning("the scan has %d averages, %d were expected%s", came, expected, hint)
+
+    def _sum(self, items: Iterable[Sorted]) -> None:
+        for item in items:
+            readout = item.readout
+            if self._averager is None:
+                outer = slice(readout.samples.shape[1] // 2, None)
+                groups = max(self._settings.jackknife_groups, 1)
+                self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
+            key = readout.average, readout.interleaf, readout.half
+            if item.instead_of is not None:
+                self._averager.replace(*key, item.instead_of, readout.samples)
+            else:
+                self._averager.add(*key, readout.samples, item.is_copy)
+
+    def _emit(
+        self,
+        averager: KspaceAverager,
+        level: int,
+        interleaves: Sequence[int],
+        half_pulses: Sequence[int],
+        announced: int = 0,
+    ) -> ReconData:
+        """The data of the image of the first `level` averages, with warnings for what is missing in it.
+
+        `announced`: averages, where the scan ended far before them.
+        """
+        turned = self._settings.correct_half_pulse_phase
+        averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
+        check_half_pulses(averaged)
+        warn_of_missing(averager.missing(level, interleaves, half_pulses), level)
+        if not turned:
+            warn_of_half_pulse_phase(averaged)
+        if not self._settings.correct_average_phase:
+            warn_of_average_phase(averaged)
+        replicas = self._replicas(averager, level, interleaves, half_pulses)
+        reader = self._collector.reader
+        trajectory = reader.trajectories.stacked(interleaves, reader.samples)
+        if not self._checked:
+            check_coverage(coverage_of(trajectory, self._encoding), reader.trajectories.unit_is_given)
+            check_order(averaged.kspace, trajectory)
+            warn_of_timing(reader.trajectories.dwell_time, reader.samples, self._scan.sequence.repetition_times)
+            self._checked = True
+        headers = [reader.trajectories.headers[interleaf] for interleaf in interleaves]
+        return pack(averaged, trajectory, headers, self._encoding, replicas, announced)
+
+    def _replicas(
+        self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]
+    ) -> list[AveragedKspace]:
+        """The means without each group of averages in turn; none where there are too few averages."""
+        groups = min(self._settings.jackknife_groups, level, averager.averages)
+        if groups < 2:
+            return []
+        turned = self._settings.correct_half_pulse_phase
+        try:
+            return [
+                averager.average(level, interleaves, half_pulses, turned, without=group).whitened()
+                for group in range(groups)
+            ]
+        except RawDataError:
+            _log.warning("no standard errors of %d averages: an interleaf has come in one group of them alone", level)
+            return []
