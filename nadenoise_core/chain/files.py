@@ -167,7 +167,9 @@ def _parse(text: bytes, source: str) -> Any:
     try:
         root = etree.fromstring(text, etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True))
     except etree.XMLSyntaxError as error:
-        raise ChainError(f"{source}:{error.lineno}: not well-formed XML ({error.msg})") from None
+        raise ChainError(
+            f"{source}:{error.lineno}: not well-formed XML ({' '.join((error.msg or '').split())})"
+        ) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise ChainError(f"{source}: has a <!DOCTYPE>, whose entities can change what it says; take it out")
     return root

@@ -108,7 +108,7 @@ def compare_arms(k: NDArray[np.floating], matrix: int) -> Arms | None:
 
 def _winds(radius: NDArray[np.float64], angle: NDArray[np.float64]) -> bool:
     outer = radius > 0.1 * radius.max(initial=0)
-    return np.count_nonzero(outer) >= 3 and bool(abs(angle[outer][-1] - angle[outer][0]) > _LEAST_TURN)
+    return bool(np.count_nonzero(outer) >= 3 and abs(angle[outer][-1] - angle[outer][0]) > _LEAST_TURN)
 
 
 def _polar(arm: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
