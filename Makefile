@@ -58,7 +58,7 @@ $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
 
-fuzz: env  ## Try ten thousand inputs on each reader of messages, headers and bundles; for the night.
+fuzz: env  ## Try ten thousand inputs on each reader: messages, headers, chains, YAML, images' words, HDF5, bundles; for the night.
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)
 
 clean:  ## Remove the environment and all results.

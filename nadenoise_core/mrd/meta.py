@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from enum import Enum
-from math import isfinite, isnan, nan
-from typing import Any, TypeVar
+from math import isnan
+from typing import Any
 
 from nadenoise_core.denoise.guard import Residual
-from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, Network, Replica, as_text
+from nadenoise_core.mrd.meta_reading import PREFIX, MetaReader
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.precision import Progress
@@ -22,9 +21,7 @@ from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
 from nadenoise_core.recon.settings import Method
 
 Meta = dict[str, "str | list[str]"]
-_Member = TypeVar("_Member", bound=Enum)
 
-_PREFIX = "nadenoise_"
 _SHARED_KEYS = {
     *("ImageRowDir", "ImageColumnDir", "Keep_image_geometry", "ImageType", "ImageProcessingHistory"),
     *("DataRole", "GADGETRON_DataRole", "SeriesDescription", "GADGETRON_SeqDescription"),
@@ -45,7 +42,7 @@ _PROGRESS = ("name", "reach", "target", "averages")
 
 def is_ours(key: str) -> bool:
     """Whether a key is written by us; others belong to the gadgets that wrote them."""
-    return key in _SHARED_KEYS or key.startswith(_PREFIX)
+    return key in _SHARED_KEYS or key.startswith(PREFIX)
 
 
 def to_meta(facts: ImageFacts, directions: Sequence[Sequence[float]]) -> Meta:
@@ -74,7 +71,7 @@ def to_meta(facts: ImageFacts, directions: Sequence[Sequence[float]]) -> Meta:
         meta["RescaleSlope"], meta["RescaleIntercept"] = _texts(facts.rescale)
     values = _of_image(facts) | ({} if facts.atsc is None else _of_map(facts.atsc))
     return meta | {
-        _PREFIX + name: _texts(value) if isinstance(value, list | tuple) else as_text(value)
+        PREFIX + name: _texts(value) if isinstance(value, list | tuple) else as_text(value)
         for name, value in values.items()
     }
 
@@ -85,14 +82,14 @@ def from_meta(meta: Mapping[str, Any]) -> ImageFacts | None:
     Raises:
         RawDataError: it is, and cannot be understood.
     """
-    if _PREFIX + "kind" not in meta:
+    if PREFIX + "kind" not in meta:
         return None
-    read = _Reader(meta)
+    read = MetaReader(meta)
     kind = read.member("kind", Kind)
-    name, slope, intercept = read.text("bundle"), read.shared("RescaleSlope"), read.shared("RescaleIntercept")
+    name, slope, intercept = read.text("bundle"), *(read.known(f"Rescale{part}") for part in ("Slope", "Intercept"))
     names = [field.name for field in fields(Residual)]
     left = [read.number(f"residual_{name}") for name in names]
-    rows = zip(read.numbers("replica_averages"), read.numbers("replica_noise_std"), strict=False)
+    rows = read.rows("replica", ("averages", "noise_std"))
     methods = {method.label: method for method in Method}
     return ImageFacts(
         kind=kind,
@@ -106,7 +103,7 @@ def from_meta(meta: Mapping[str, Any]) -> ImageFacts | None:
         denoised_beside=bool(read.text("denoised")),
         replicas=tuple(Replica(int(averages), noise_std) for averages, noise_std in rows),
         surroundings=read.count("surroundings", 0),
-        rescale=(float(slope[0]), float(intercept[0])) if slope and intercept else None,
+        rescale=None if slope is None or intercept is None else (slope, intercept),
         announced=read.count("announced", 0),
         comments=tuple(read.shared("ImageComment")),
         history=tuple(read.shared("ImageProcessingHistory")),
@@ -170,7 +167,7 @@ def _of_map(atsc: AtscFacts) -> dict[str, object]:
     return values
 
 
-def _read_map(read: _Reader) -> AtscFacts:
+def _read_map(read: MetaReader) -> AtscFacts:
     source = read.member("source", Kind)
     return AtscFacts(
         source=source,
@@ -186,8 +183,8 @@ def _read_map(read: _Reader) -> AtscFacts:
         pose=_read_pose(read),
         progress=tuple(
             Progress(name, reach, target, int(averages))
-            for name, (reach, target, averages) in zip(
-                read.texts("precision_name"), read.rows("precision", _PROGRESS[1:]), strict=False
+            for name, (averages, reach, target) in zip(
+                read.texts("precision_name"), read.rows("precision", ("averages", "reach", "target")), strict=False
             )
         ),
         replicas=read.count("replicas", 0),
@@ -200,7 +197,7 @@ def _read_map(read: _Reader) -> AtscFacts:
     )
 
 
-def _read_pose(read: _Reader) -> Pose | None:
+def _read_pose(read: MetaReader) -> Pose | None:
     numbers = read.numbers("pose")
     if not numbers:
         return None
@@ -210,10 +207,13 @@ def _read_pose(read: _Reader) -> Pose | None:
     return Pose((x, y), angle, scale, (errors[0], errors[1], errors[2], errors[3]))
 
 
-def _read_regions(read: _Reader, source: Kind) -> Iterable[RegionReading]:
+def _read_regions(read: MetaReader, source: Kind) -> Iterable[RegionReading]:
     usual = RegionMethod.DENOISED_MEAN if source is Kind.DENOISED else RegionMethod.MEAN
     names, methods = read.texts("region_name"), read.members("region_method", RegionMethod)
-    for number, row in enumerate(read.rows("region", tuple(_REGION_NUMBERS))):
+    rows = read.rows("region", tuple(_REGION_NUMBERS))
+    if len(methods) not in (0, len(rows)):
+        raise read.wrong("region_method")
+    for number, row in enumerate(rows):
         values = dict(zip(_REGION_NUMBERS.values(), row, strict=True))
         label = int(values.pop("label"))
         name = names[number] if number < len(names) else ""
@@ -222,72 +222,3 @@ def _read_regions(read: _Reader, source: Kind) -> Iterable[RegionReading]:
 
 def _texts(values: Iterable[object]) -> list[str]:
     return [as_text(value) for value in values]
-
-
-class _Reader:
-    """A meta, read with suspicion: it may come from a peer."""
-
-    def __init__(self, meta: Mapping[str, Any]) -> None:
-        self._meta = meta
-
-    def shared(self, key: str) -> list[str]:
-        """All values of a key."""
-        value = self._meta.get(key, [])
-        several = value if isinstance(value, list) else [value]
-        return ["" if part is None else str(part) for part in several]  # an empty text comes off the wire as None
-
-    def texts(self, name: str) -> list[str]:
-        """All values of a key of ours."""
-        return self.shared(_PREFIX + name)
-
-    def text(self, name: str) -> str:
-        return next(iter(self.texts(name)), "")
-
-    def numbers(self, name: str) -> list[float]:
-        texts = self.texts(name)
-        try:
-            return [float(text) for text in texts]
-        except ValueError:
-            raise self.wrong(name) from None
-
-    def number(self, name: str) -> float:
-        return next(iter(self.numbers(name)), nan)
-
-    def optional(self, name: str) -> float | None:
-        return next(iter(self.numbers(name)), None)
-
-    def needed(self, name: str) -> float:
-        value = self.number(name)
-        if not isfinite(value):
-            raise self.wrong(name)
-        return value
-
-    def count(self, name: str, otherwise: int | None = None) -> int:
-        return int(self.needed(name)) if otherwise is None or self.texts(name) else otherwise
-
-    def members(self, name: str, of: type[_Member]) -> list[_Member]:
-        try:
-            return [of(text) for text in self.texts(name)]
-        except ValueError:
-            raise self.wrong(name) from None
-
-    def member(self, name: str, of: type[_Member]) -> _Member:
-        found = self.members(name, of)
-        if len(found) != 1:
-            raise self.wrong(name)
-        return found[0]
-
-    def rows(self, table: str, names: tuple[str, ...]) -> list[tuple[float, ...]]:
-        """The rows of a table that is written in columns; NaN in a column that is missing; the first never is."""
-        columns = [self.numbers(f"{table}_{name}") for name in names]
-        length = len(columns[0])
-        if any(len(column) not in (0, length) for column in columns) or not all(map(isfinite, columns[0])):
-            raise self.wrong(f"{table}_{names[0]}")
-        return list(zip(*(column or [nan] * length for column in columns), strict=True))
-
-    def wrong(self, name: str) -> RawDataError:
-        """The error that says so."""
-        return RawDataError(
-            f"the meta of an image has {_PREFIX}{name} = {' '.join(self.texts(name)) or 'nothing'}, which nadenoise "
-            "does not understand; check the gadgets that it came through"
-        )

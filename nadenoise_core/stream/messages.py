@@ -103,6 +103,8 @@ def read_image(wire: Wire) -> ismrmrd.Image:
     size = dtype.itemsize * math.prod(shape)
     wire.check(size)
     words = _sized_text(wire)
+    if "<!DOCTYPE" in words:
+        raise ConnectionFailed("an image came whose words have a <!DOCTYPE>, whose entities can change what they say")
     pixels = np.frombuffer(wire.read(size), dtype).reshape(shape)
     image = ismrmrd.Image(head, attribute_string=words) if words else ismrmrd.Image(head)
     image.data[:] = pixels
