@@ -15,6 +15,7 @@ from docs_build.session import run_page
 RUN = "tutorials/"
 """Pages below it show what their blocks did."""
 
+_LONGEST = 16  # lines of output that are shown at once
 _LINK = re.compile(r"\]\(([^)#:\s]+)\)")
 
 
@@ -45,6 +46,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     for block in reversed(blocks_of(markdown)):
         printed = outputs.get(block.line + skipped, "").rstrip()
         if printed:
-            shown = "\n".join(f"{block.indent}{line}" for line in ["", "```text", *printed.splitlines(), "```"])
+            shown = "\n".join(f"{block.indent}{line}".rstrip() for line in _output(printed.splitlines()))
             markdown = f"{markdown[: block.end]}\n{shown}\n{markdown[block.end :]}"
     return markdown
+
+
+def _output(lines: list[str]) -> list[str]:
+    """What a block printed, as Markdown; much of it is folded."""
+    fenced = ["```text", *lines, "```"]
+    if len(lines) <= _LONGEST:
+        return ["", *fenced]
+    return ["", f'??? note "what it prints ({len(lines)} lines)"', "", *(f"    {line}" for line in fenced)]

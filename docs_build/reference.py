@@ -140,9 +140,7 @@ def _leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
 
 
 def _command(command: Any, path: Sequence[str]) -> str:
-    import click
-
-    context = click.Context(command, info_name=" ".join(path))
+    context = command.context_class(command, info_name=" ".join(path))
     usage = f"`{' '.join([*path, *command.collect_usage_pieces(context)])}`"
     rows = []
     for parameter in command.get_params(context):

@@ -63,7 +63,7 @@ def commands_of(text: str) -> Iterator[list[str]]:
     """The commands of nadenoise in a shell's text, whatever stands around them, as words."""
     joined = re.sub(r"\\\n\s*", " ", text)
     for found in re.finditer(
-        r"(?:^|[|;&(]|\s)(nadenoise(?:-train)?(?: [^|;&<>)\n]*)?)(?=$|[|;&<>)\n])", joined, re.MULTILINE
+        r"(?:^|[|;&(])\s*(nadenoise(?:-train)?(?: [^|;&<>)\n]*)?)(?=$|[|;&<>)\n])", joined, re.MULTILINE
     ):
         yield shlex.split(found[1], comments=True)
 
@@ -72,10 +72,8 @@ def parse(words: list[str]) -> None:
     """Parse a command of nadenoise without running it.
 
     Raises:
-        click.UsageError: there is no such command or option, or a value cannot be.
+        BlockError: there is no such command or option, or a value cannot be.
     """
-    import click
-
     command: Any = _program(words[0])
     rest = list(words[1:])
     path = [words[0]]
@@ -84,10 +82,13 @@ def parse(words: list[str]) -> None:
             return
         name = rest.pop(0)
         if name not in command.commands:
-            raise click.UsageError(f"'{' '.join(path)}' has no command '{name}'")
+            raise BlockError(f"'{' '.join(path)}' has no command '{name}'")
         path.append(name)
         command = command.commands[name]
-    command.make_context(" ".join(path), rest)
+    try:
+        command.make_context(" ".join(path), rest)
+    except Exception as error:  # of click, which typer may have within it
+        raise BlockError(f"{' '.join(words)}: {getattr(error, 'message', error)}") from None
 
 
 def _python(block: Block, place: str, names: dict[str, Any]) -> str:

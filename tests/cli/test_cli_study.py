@@ -29,7 +29,7 @@ def test_run_writes_the_report_and_says_what_it_found(command, tmp_path: Path) -
     for words in ("against the reference, mmol/L", "3 volunteers", "report.html"):
         assert words in first.out
     assert (out / "report.html").is_file() and json.loads((out / "report.json").read_text())["virtual"]
-    assert f"    nadenoise study run {tmp_path / 'my.yaml'} --out {out}" in results.read_text()
+    assert f"```sh\nnadenoise study run {tmp_path / 'my.yaml'} --out {out}" in results.read_text()
     again = command("study", "run", tmp_path / "my.yaml", "--out", out, "--jobs", 1)
     assert again.status == 0 and "3 done before" in again.out
 

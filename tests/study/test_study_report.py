@@ -145,7 +145,7 @@ def test_results_are_markdown_tables_of_one_width_each(made, tmp_path: Path) -> 
     write_results(make_report(CONFIG, run), tmp_path / "docs" / "results.md", "nadenoise study run paper")
     lines = (tmp_path / "docs" / "results.md").read_text().splitlines()
     assert lines[0] == "# Results" and lines[2].startswith("These 3 subjects are virtual")
-    assert "    nadenoise study run paper" in lines
+    assert "nadenoise study run paper" in lines
     pictures = [line.split("](")[1].rstrip(")") for line in lines if line.startswith("![")]
     assert pictures == ["results_images.png", "results_maps.png", "results_muscle.svg", "results_skin.svg"]
     assert all((tmp_path / "docs" / name).stat().st_size > 1000 for name in pictures)
