@@ -246,10 +246,10 @@ class CrossSettings(Section):
 
     air: float = Field(6.0, ge=0, description="Of the square error where there is no signal.")
     fine: float = Field(0.1, ge=0, description="Of fine structure.")
-    structure: float = Field(0.55, ge=0, description="Of the relative change of laid-in structures.")
+    structure: float = Field(1.0, ge=0, description="Of the relative change of laid-in structures.")
     seen: Range = Field((3.2, 6.0), description="Contrast-to-noise ratios where they begin to count, and do in full.")
     full: float = Field(
-        30.0, gt=0, description="Averages from which fine structure and structures count in full; below in proportion."
+        30.0, gt=0, description="Averages from which fine structure and structures count in full; below, by the square."
     )
     tube: float = Field(1.0, ge=0, description="Of the change of tubes in noise standard deviations.")
     squares: float = Field(0.03, ge=0, description="Of means over squares.")

@@ -51,7 +51,7 @@ def cross_loss(output: Tensor, batch: Batch, settings: CrossSettings, progress: 
             + settings.edges * _edges(first, second, batch)
         )
         # What stands out of the noise of few averages is seldom true, so there it must not be kept at any price.
-        trust = (batch.averages / settings.full).clamp(max=1)
+        trust = (batch.averages / settings.full).clamp(max=1).square()
         parts = parts + share * (trust * details + settings.tube * _tubes(first, second, batch.tubes))
     # Images of low signal count more, about as much as their error is smaller.
     peak = batch.clean.square().sum(1).amax((1, 2)).sqrt()
