@@ -1,22 +1,23 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo paper test lint docs bench system fuzz clean
+.PHONY: help env demo paper test lint docs bench system coverage image fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 env: $(INSTALLED)  ## Make the environment in .venv.
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+$(INSTALLED): setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nadenoise needs Python 3.10 or newer; run make with PYTHON=python3.x")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch setuptools
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
 	mkdir -p $(VENV)/share/gadgetron/config && cp chains/*.xml $(VENV)/share/gadgetron/config/  # an editable install leaves them out
 	touch $@
 
@@ -57,6 +58,15 @@ bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole
 $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
+
+coverage: env  ## Run all tests, and say which lines none of them reaches.
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+image: env  ## Build the container, send it a scan, compare the images with a replay; Docker, or as root buildah and mmdebstrap.
+	@command -v docker >/dev/null && docker info >/dev/null 2>&1 || { command -v buildah && command -v mmdebstrap; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap >/dev/null; }
+	$(BIN)/python container/image.py
 
 fuzz: env  ## Try ten thousand inputs on each reader: messages, headers, chains, YAML, images' words, HDF5, bundles; for the night.
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)
