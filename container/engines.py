@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Protocol, cast
 
 ROOT = Path(__file__).parents[1]
@@ -100,12 +101,15 @@ class Buildah:
     def serving(self, image: str) -> Iterator[int]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]  # the container is on this machine's network
-        command = self._described(image)["OCIv1"]["config"]["Cmd"]
-        words = [str(port) if word == PORT else word for word in command]
-        with self._container(image) as container:
-            server = subprocess.Popen(["buildah", "run", container, "--", *words], start_new_session=True)
+        words = [str(port) if word == PORT else word for word in self._described(image)["OCIv1"]["config"]["Cmd"]]
+        with self._container(image) as container, TemporaryFile() as log:
+            server = subprocess.Popen(["buildah", "run", container, "--", *words], start_new_session=True, stderr=log)
             try:
                 yield port
+            except BaseException:
+                log.seek(0)
+                sys.stderr.write(log.read().decode())
+                raise
             finally:
                 os.killpg(server.pid, signal.SIGTERM)
                 server.wait(60)
