@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo paper test lint docs bench system coverage image fuzz clean
+.PHONY: help env demo paper test lint docs bench system coverage image kills fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -67,6 +67,8 @@ image: env  ## Build the container, send it a scan, compare the images with a re
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap >/dev/null; }
 	$(BIN)/python container/image.py
+kills: env  ## Kill processes of a replay of many files at twenty random moments.
+	NADENOISE_KILLS=20 $(BIN)/python -m pytest tests/integration/test_integration_kill.py
 
 fuzz: env  ## Try ten thousand inputs on each reader: messages, headers, chains, YAML, images' words, HDF5, bundles; for the night.
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)

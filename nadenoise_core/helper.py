@@ -49,6 +49,7 @@ class Helper(Generic[_T]):
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = os.fork()
         if self._child == 0:
+            self._answers.close()  # else nobody would notice that this process is gone
             _work(work, answers, seconds)
         answers.close()
 

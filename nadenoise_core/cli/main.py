@@ -41,6 +41,7 @@ COMMANDS: Commands = {
         "The paper's evaluation: tables, figures and statistics of many scans.",
         {
             "run": "Evaluate every volunteer, and write the report.",
+            "merge": "Make the report of a study that `nadenoise study run --shard` has evaluated.",
             "list": "The configurations that come with nadenoise.",
             "export": "Write the reference of a raw file, image and aTSC map, as NIfTI.",
             "readers": Group(

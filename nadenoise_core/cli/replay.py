@@ -1,25 +1,26 @@
-"""`nadenoise replay`: raw files through a chain, in this process."""
+"""`nadenoise replay`: raw files through a chain, here or on a cluster."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import typer
-from typing_extensions import TypedDict, Unpack
+from typing_extensions import Unpack
 
-from nadenoise_core.chain.chain import Chain
+from nadenoise_core.chain.chain import Chain, check_runs_here
 from nadenoise_core.chain.files import find_chain, read_chain
+from nadenoise_core.cli.engine import Cluster, ClusterConfig, Jobs, Scheduler, engine_of
+from nadenoise_core.cli.many import Lines, run_all
 from nadenoise_core.cli.options import Assignments, ChainName, Deidentify, Group, MaxMatrix, MaxMemory, Raws
 from nadenoise_core.cli.pseudonyms import pseudonyms_by
 from nadenoise_core.cli.raws import raw_files
-from nadenoise_core.console import note, progress_bar, say, show_table, tell
+from nadenoise_core.console import note, progress_bar, say, show_table
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
-from nadenoise_core.mrd.pseudonyms import Pseudonyms
-from nadenoise_core.replay.bids import check_bids, write_bids
-from nadenoise_core.replay.replay import ReplayResult
-from nadenoise_core.replay.replay import replay as replay_file
+from nadenoise_core.replay.job import ReplayResult, ReplaySettings, put_into_bids, replay_job
 from nadenoise_core.replay.schema import RegionReport
 
 
@@ -31,19 +32,26 @@ def command(
         "results"
     ),
     group: Group = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results anew that are there.")] = False,
     bids: Annotated[
         Path | None, typer.Option(help="BIDS dataset to put the images into, too, under the name of the raw file.")
     ] = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    cluster: Cluster = None,
+    cluster_config: ClusterConfig = None,
     max_matrix: MaxMatrix = USUAL.matrix,
     max_memory: MaxMemory = USUAL.memory >> 20,
     deidentify: Deidentify = None,
 ) -> None:
-    """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each."""
+    """Replay raw files: DICOM, ISMRMRD images, a report and a picture for each.
+
+    Results that are there of the same raw data, chain and version are not made again, so that the same command goes on
+    where it was stopped.
+    """
     chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
     raws = raw_files(raws)
-    names = [raw.stem for raw in raws]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(raw.stem for raw in raws).items() if count > 1):
         raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
     settings: ReplaySettings = {
         "group": group,
@@ -52,45 +60,59 @@ def command(
         "pseudonyms": pseudonyms_by(deidentify),
     }
     if bids is not None:
-        check_bids(bids, names if deidentify is None else (), overwrite)  # pseudonyms are not known before
-    worst = 0
-    for raw in raws:
-        try:
-            result = replay_with_progress(raw, chosen, out, **settings)
-            put = None if bids is None else write_bids(bids, result.folder.name, result.folder, overwrite)
-        except Exception as error:
-            if len(raws) == 1:
-                raise
-            worst = max(worst, tell(error))
-        else:
-            show_images(result)
-            for warning in result.report["warnings"]:
-                note(f"warning: {warning}")
-            say(f"results in {result.folder}{'' if put is None else f', and in {put}'}")
-    if worst:
-        raise typer.Exit(worst)
+        from nadenoise_core.replay.bids import check_bids, start_dataset
 
+        # Pseudonyms are not known before; what is there of earlier scans is looked at with each.
+        check_bids(bids, [raw.stem for raw in raws] if deidentify is None else (), overwrite or len(raws) > 1)
+        start_dataset(bids)
+    if len(raws) == 1 and not (scheduler or cluster):
+        result = replay_with_progress(raws[0], chosen, out, **settings)
+        _show(result, None if bids is None else put_into_bids(bids, result, overwrite))
+        return
+    began = perf_counter()
+    before = 0
 
-class ReplaySettings(TypedDict, total=False):
-    """See `nadenoise_core.replay.replay.replay`."""
+    def lines(result: ReplayResult) -> Lines:
+        nonlocal before
+        before += result.done_before
+        if result.done_before:
+            return [], []
+        name = result.report["raw"]["file"]
+        warnings = [f"warning: {name}: {warning}" for warning in result.report["warnings"]]
+        return [f"{name}: {len(result.report['images'])} images in {result.folder}"], warnings
 
-    group: str | None
-    overwrite: bool
-    budget: Budget
-    pseudonyms: Pseudonyms | None
+    check_runs_here(chosen)
+    with engine_of(jobs, scheduler, cluster, cluster_config) as engine:
+        tally = run_all(engine, (replay_job(raw, chosen, out, bids, **settings) for raw in raws), len(raws), lines)
+    done = [f"{tally.done - before} replayed", f"{before} done before" if before else ""]
+    failed = f"{len(tally.failed)} failed" if tally.failed else ""
+    say(", ".join(filter(None, [*done, failed])) + f"; {perf_counter() - began:.1f} s, results in {out}")
+    if tally.failed:
+        raise typer.Exit(tally.exit_status)
 
 
 def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[ReplaySettings]) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
+    from nadenoise_core.replay.replay import replay
+
     with progress_bar() as progress:
         task = progress.add_task(raw.name, total=None)
-        return replay_file(
+        return replay(
             raw,
             chain,
             out,
             **settings,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+
+
+def _show(result: ReplayResult, put: Path | None) -> None:
+    """What is told of the only raw file."""
+    show_images(result)
+    for warning in result.report["warnings"]:
+        note(f"warning: {warning}")
+    also = "" if put is None else f", and in {put}"
+    say(f"results in {result.folder}{also}{', done before; --overwrite makes them anew' if result.done_before else ''}")
 
 
 def show_images(result: ReplayResult) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import ismrmrd
@@ -20,26 +20,15 @@ from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.replay.fingerprint import Origin, origin_of
+from nadenoise_core.replay.job import ReplayResult
 from nadenoise_core.replay.page import replay_page
 from nadenoise_core.replay.picture import draw_overview
 from nadenoise_core.replay.places import places_of
-from nadenoise_core.replay.provenance import sha256_of, versions
+from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.report import described_deidentification, described_image, described_scan
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.replay.schema import Report
-
-
-@dataclass(frozen=True)
-class ReplayResult:
-    """What a replay left.
-
-    Attributes:
-        folder: of the results.
-        report: what `report.json` holds.
-    """
-
-    folder: Path
-    report: Report
 
 
 def replay(
@@ -55,14 +44,15 @@ def replay(
 ) -> ReplayResult:
     """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
 
-    The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done.
+    The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done. Results that
+    are there of the same raw data, chain, networks and version stay, and are given.
 
     Args:
         raw: ISMRMRD file.
         chain: to run.
         out: folder of the results of all raw files.
         group: of the measurement in the raw file; None takes the only one.
-        overwrite: replace the results of an earlier replay.
+        overwrite: make them anew, and replace whatever is there.
         budget: what the scan may need.
         pseudonyms: by which the results are de-identified (DICOM PS3.15), the name of their folder, too; None: they
             are not.
@@ -78,10 +68,11 @@ def replay(
             paths = [path for stage in chain.stages for path in stage.parameters().paths().values()]
             hidden = deidentified(file.header_xml, pseudonyms).without((str(raw), raw.name, raw.stem, *paths))
         final = out / (hidden.name if hidden is not None else raw.stem)
+        origin = origin_of(raw, chain, group, pseudonyms)
         if final.exists() and not overwrite:
-            raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
+            return _earlier(final, origin)
         with folder_in_progress(final) as folder:
-            report = _write_results(file, chain, folder, hidden, budget, warnings, progress)
+            report = _write_results(file, chain, folder, origin, hidden, budget, warnings, progress)
     return ReplayResult(final, report)
 
 
@@ -89,6 +80,7 @@ def _write_results(
     file: RawFile,
     chain: Chain,
     folder: Path,
+    origin: Origin,
     hidden: Deidentification | None,
     budget: Budget,
     warnings: list[str],
@@ -106,9 +98,10 @@ def _write_results(
         "raw": {
             "file": file.path.name,
             "acquisitions": len(file),
-            "sha256": sha256_of(file.path),
+            "sha256": origin.raw_sha256,
             "checksums": file.has_checksums,
         },
+        "fingerprint": origin.fingerprint,
         "versions": versions(),
         "chain": {"name": chain.name, "stages": chain.describe()},
         "scan": described_scan(scan),
@@ -125,6 +118,20 @@ def _write_results(
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     write_whole(folder / "report.html", replay_page(report, places, files).encode())
     return report
+
+
+def _earlier(final: Path, origin: Origin) -> ReplayResult:
+    """Results that are there, if a replay would make the same."""
+    try:
+        report = json.loads((final / "report.json").read_text(encoding="utf-8"))
+        if report["fingerprint"] == origin.fingerprint:
+            return ReplayResult(final, report, done_before=True)
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # no results, or of another version
+    raise OutputError(
+        f"{final}: exists already, and not from this raw file, chain and version; choose another --out, or --overwrite "
+        "it"
+    )
 
 
 def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from nadenoise_core.errors import NadenoiseError, OutputError, RawDataError
 from nadenoise_core.files import make_folder, write_whole
 from nadenoise_core.hdf5 import is_elsewhere
 from nadenoise_core.helper import Helper
+from nadenoise_core.jobs.owner import has_died, owner_mark
 
 _SERIES = "image_"
 _PATIENCE = 30.0  # s for an image
-
+_TRIES = 20
 
 RESULTS = ("images.h5", "dicom", "report.json", "report.html", "overview.png", "nifti")
 """What the folder of a replay holds; the first is in every one."""
@@ -47,7 +49,10 @@ def check_replaceable(final: Path, ours: Sequence[str] = RESULTS) -> None:
 
 @contextmanager
 def folder_in_progress(final: Path, ours: Sequence[str] = RESULTS) -> Iterator[Path]:
-    """A folder under a hidden name beside `final`, that takes its name when all went well and is gone when not.
+    """A hidden folder beside `final`, that takes its name when all went well and is gone when not.
+
+    Several processes, of several machines, may make one folder at a time: each has its own, and the last one stays.
+    What a process left that was killed is taken away by the next that makes the same folder on its machine.
 
     Args:
         final: it replaces results that are there.
@@ -57,26 +62,55 @@ def folder_in_progress(final: Path, ours: Sequence[str] = RESULTS) -> Iterator[P
         OutputError: it cannot be written, or what is there is not of ours.
     """
     check_replaceable(final, ours)
-    folder = final.with_name(f".{final.name}.part")
+    room = final.with_name(f".{final.name}.part")
+    folder = room / owner_mark()
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        make_folder(folder)
-        yield folder
-        if final.exists():
-            retired = final.with_name(f".{final.name}.old")
-            shutil.rmtree(retired, ignore_errors=True)
-            os.replace(final, retired)
-            os.replace(folder, final)
-            shutil.rmtree(retired)
-        else:
-            os.replace(folder, final)
+        try:
+            _clear(room)
+            _make(folder)
+            yield folder
+            _put_in_place(folder, final)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # others are in it
+                room.rmdir()
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         reason = error.strerror or (str(error).splitlines() or ["unknown"])[0]
         raise OutputError(f"cannot write {final}: {reason}; check the folder and its free space") from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+
+
+def _put_in_place(folder: Path, final: Path) -> None:
+    """Give a folder its name; what had the name before goes."""
+    retired = folder.with_name(f"{folder.name}.old")
+    try:
+        while True:
+            with suppress(FileNotFoundError):
+                os.rename(final, retired)
+            try:
+                os.rename(folder, final)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            shutil.rmtree(retired, ignore_errors=True)  # another process was faster: it is the earlier one now
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _clear(room: Path) -> None:
+    """Take away what dead processes of this machine have left."""
+    for left in room.glob("*@*"):
+        if has_died(left.name.removesuffix(".old")):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder; another process may just be taking away the one around it."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            make_folder(folder)
+            return
+    make_folder(folder)
 
 
 class ImagesFile:

@@ -176,6 +176,9 @@ class Report(TypedDict):
     """What `report.json` holds."""
 
     raw: RawReport
+    fingerprint: Annotated[
+        str, Field(description="checksum of raw data, chain, networks and version: results are not made again for one")
+    ]
     versions: Annotated[dict[str, str], Field(description="of nadenoise, Python and what results depend on")]
     chain: ChainReport
     scan: ScanReport

@@ -15,7 +15,7 @@ from nadenoise_core.study.measures import Measures
 from nadenoise_core.study.nifti import LABEL_NAMES, nifti_stem
 
 if TYPE_CHECKING:
-    from nadenoise_core.study.run import StudyRun
+    from nadenoise_core.study.merge import StudyRun
 
 _OF_METHOD = {
     "reference": {"rec": "nufft"},

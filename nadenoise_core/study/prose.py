@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
-from nadenoise_core.study.run import StudyRun
+from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.tables import Tables
 
 _MEASURES = (

@@ -19,10 +19,10 @@ from nadenoise_core.files import write_whole
 from nadenoise_core.replay.html import render
 from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.measures import METHODS
+from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import methods_text, subjects_line, warnings_of
-from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.shown import figures_of
 from nadenoise_core.study.tables import QUALITIES, Tables, compute_tables
 

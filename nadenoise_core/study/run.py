@@ -1,53 +1,70 @@
-"""Run a study: every volunteer that is not done yet, several at once, each in a process with one thread."""
+"""Run a study: every volunteer that is not done yet is a job for an engine."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from nadenoise_core.errors import NadenoiseError, OutputError, as_ours
-from nadenoise_core.files import make_folder, write_whole
-from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig
-from nadenoise_core.study.measures import METHODS, Measures, read_measures, write_measures
-from nadenoise_core.study.nifti import nifti_stem
+from nadenoise_core.errors import BadInputError, NadenoiseError, OutputError
+from nadenoise_core.files import make_folder
+from nadenoise_core.jobs.claims import SILENCE, Claimed, Claims
+from nadenoise_core.jobs.job import Engine, InThisProcess, Job
+from nadenoise_core.study.config import MethodSettings, StudyConfig
+from nadenoise_core.study.merge import CLAIMS, StudyRun, put_together, volunteer_folder
+from nadenoise_core.study.products import find_bundles, read_chains
 from nadenoise_core.study.subjects import Subject, list_subjects
-from nadenoise_core.study.volunteer import evaluate, fingerprint, is_done
+from nadenoise_core.study.volunteer import Volunteer
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Progress = Callable[[str, int, int], None]
+"""Called with (volunteer, volunteers done, volunteers in all)."""
 
 
 @dataclass(frozen=True)
-class StudyRun:
-    """What a study left in its folder.
+class Shard:
+    """One of several processes that share a study out among them, each started on its own.
 
     Attributes:
-        folder: of the study.
-        measures: the long table of all volunteers.
-        records: `record.json` of each volunteer.
-        failures: name of a volunteer that could not be evaluated, and why.
-        skipped: volunteers that were done before.
-        virtual: how many of the volunteers measured are virtual.
+        number: from 1.
+        count: of the shards.
     """
 
-    folder: Path
-    measures: Measures
-    records: tuple[dict[str, Any], ...]
-    failures: dict[str, str]
-    skipped: tuple[str, ...]
-    virtual: int
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise BadInputError(f"shard {self.number}/{self.count}: the first number is from 1 to the second")
+
+    def in_turn(self, subjects: Sequence[Subject]) -> list[Subject]:
+        """All volunteers, its own share first: what is left of the others' comes then, should one be dead."""
+        turns = range(len(subjects))
+        return [subjects[turn] for turn in sorted(turns, key=lambda turn: (turn - self.number + 1) % self.count)]
+
+
+@dataclass
+class Evaluated:
+    """What became of the volunteers.
+
+    Attributes:
+        done, skipped, elsewhere: names of those that were evaluated now, before, and that other shards work on.
+        failures: why the others could not be.
+    """
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    failures: dict[str, NadenoiseError] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Of all of them."""
+        return len(self.done) + len(self.skipped) + len(self.elsewhere) + len(self.failures)
 
 
 def run_study(
-    config: StudyConfig, out: Path, jobs: int = 1, progress: Callable[[str, int, int], None] | None = None
+    config: StudyConfig, out: Path, engine: Engine | None = None, progress: Progress | None = None
 ) -> StudyRun:
     """Evaluate the volunteers of a study and write its long table.
 
@@ -58,123 +75,87 @@ def run_study(
     Args:
         config: of the study.
         out: folder of the study.
-        jobs: processes; 1: this one.
-        progress: called with (volunteer, volunteers done, volunteers in all).
+        engine: that runs the jobs; this process unless given.
+        progress: told of each volunteer.
 
     Raises:
         NadenoiseError: the first failure, if no volunteer could be evaluated; or `out` cannot be written.
     """
     subjects = list_subjects(config.subjects)
-    folders = {subject.name: out / "volunteers" / subject.name for subject in subjects}
-    marks: dict[str, str] = {}
-    failures: dict[str, NadenoiseError] = {}
-    for subject in subjects:
-        try:
-            marks[subject.name] = fingerprint(subject, config.methods)
-        except NadenoiseError as error:
-            failures[subject.name] = error
-    skipped = [name for name, mark in marks.items() if is_done(folders[name], mark)]
-    waiting = [subject for subject in subjects if subject.name in marks and subject.name not in skipped]
-    _make(out)
-    done = len(skipped)
-    if progress is not None:
-        progress("", done, len(subjects))
-    with closing(_evaluated(waiting, config.methods, folders, marks, jobs)) as outcomes:
-        for name, failure in outcomes:
-            done += 1
-            if failure is not None:
-                failures[name] = failure
-            if progress is not None:
-                progress(name, done, len(subjects))
-    names = [subject.name for subject in subjects if subject.name not in failures]
-    if not names:
-        raise next(iter(failures.values()))
-    measures = read_measures([folders[name] / "measures.csv" for name in names])
-    write_measures(out / "measures.csv", measures.rows)
-    write_whole(out / "cases.csv", _cases(measures).encode())
-    records = tuple(json.loads((folders[name] / "record.json").read_text(encoding="utf-8")) for name in names)
-    told = {name: str(error) for name, error in failures.items()}
-    declared = isinstance(config.subjects, FileSubjects) and config.subjects.virtual
-    virtual = sum(declared or record["virtual"] for record in records)
-    return StudyRun(out, measures, records, told, tuple(skipped), virtual)
+    found = _evaluate(subjects, config.methods, out, engine or InThisProcess(), progress)
+    skipped = [subject.name for subject in subjects if subject.name in found.skipped]
+    return put_together(config, out, subjects, found.failures, skipped)
 
 
-def _evaluated(
-    subjects: Sequence[Subject], methods: MethodSettings, folders: dict[str, Path], marks: dict[str, str], jobs: int
-) -> Generator[tuple[str, NadenoiseError | None], None, None]:
-    """Each volunteer as it is done, with what went wrong."""
-    if jobs <= 1 or len(subjects) <= 1:
-        for subject in subjects:
-            yield subject.name, _attempt(subject, methods, folders[subject.name], marks[subject.name])
-        return
-    # Processes are started afresh, not forked: threads of numerical libraries do not survive a fork.
-    count, fresh = min(jobs, len(subjects)), get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(count, fresh, initializer=_leave_interrupts) as pool:
-        futures = {
-            pool.submit(_attempt, subject, methods, folders[subject.name], marks[subject.name]): subject.name
-            for subject in subjects
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], _outcome(future, futures[future])
-        except BaseException:  # an interrupt: volunteers that wait are not begun
-            pool.shutdown(cancel_futures=True)
-            raise
+def run_shard(
+    config: StudyConfig,
+    out: Path,
+    shard: Shard,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    silence: float = SILENCE,
+) -> Evaluated:
+    """Evaluate the share of a shard, and then what others have left, into a folder that all of them share.
+
+    What another shard works on is left to it, unless it has shown no sign of life. `merge_study` makes the long table.
+
+    Args:
+        config: of the study, the same for all.
+        out: folder of the study.
+        shard: which one this is.
+        engine: that runs the jobs; this process unless given.
+        progress: told of each volunteer.
+        silence: seconds after which another shard counts as dead.
+
+    Raises:
+        NadenoiseError: a chain or a network is not usable, or `out` cannot be written.
+    """
+    subjects = shard.in_turn(list_subjects(config.subjects))
+    claims = Claims(out.absolute() / CLAIMS, silence)
+    engine = engine or InThisProcess()
+    found = _evaluate(subjects, config.methods, out, engine, progress, claims)
+    if found.elsewhere:  # meanwhile done there, or the other shard has died
+        others = [subject for subject in subjects if subject.name in found.elsewhere]
+        again = _evaluate(others, config.methods, out, engine, None, claims)
+        found = Evaluated(
+            found.done + again.done,
+            found.skipped + again.skipped,
+            again.elsewhere,
+            {**found.failures, **again.failures},
+        )
+    return found
 
 
-def _outcome(future: Future[NadenoiseError | None], name: str) -> NadenoiseError | None:
+def _evaluate(
+    subjects: Sequence[Subject],
+    methods: MethodSettings,
+    out: Path,
+    engine: Engine,
+    progress: Progress | None,
+    claims: Claims | None = None,
+) -> Evaluated:
+    read_chains(methods)  # what is wrong with all volunteers is told once
+    find_bundles(methods)
     try:
-        return future.result()
-    except BrokenProcessPool:
-        return OutputError(f"{name}: its process was ended, most likely for want of memory; use fewer --jobs")
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the first one tells the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _attempt(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> NadenoiseError | None:
-    try:
-        evaluate(subject, methods, folder, mark)
-    except Exception as error:  # the other volunteers go on
-        return as_ours(error)
-    return None
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes started within have one thread for each library."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _make(folder: Path) -> None:
-    try:
-        make_folder(folder)
+        make_folder(out)
     except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}; choose another --out") from None
+        raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+    found = Evaluated()
+    if progress is not None:
+        progress("", 0, len(subjects))
+    jobs = (_job(subject, methods, out, claims) for subject in subjects)
+    with closing(engine.run(jobs)) as outcomes:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                found.failures[outcome.name] = outcome.error
+            else:
+                kind = {True: found.done, False: found.skipped, None: found.elsewhere}[outcome.result]
+                kind.append(outcome.name)
+            if progress is not None:
+                progress(outcome.name, found.count, len(subjects))
+    return found
 
 
-def _cases(measures: Measures) -> str:
-    """The magnitudes of each volunteer and number of averages, as `nadenoise study readers build` takes them."""
-    known = {(row.volunteer, row.method, row.averages) for row in measures.rows}
-    references = {row.volunteer: row.averages for row in measures.rows if row.method == "reference"}
-    lines = ["case,method,file,averages"]
-    for averages in measures.averages:
-        for volunteer in measures.volunteers:
-            if not all((volunteer, method, averages) in known for method in METHODS):
-                continue
-            images = [("reference", references[volunteer]), *((method, averages) for method in METHODS)]
-            for method, count in images:
-                file = f"volunteers/{volunteer}/nifti/{nifti_stem(method, count)}.nii.gz"
-                lines.append(f"{volunteer}-{averages:03d},{method},{file},{averages}")
-    return "\n".join(lines) + "\n"
+def _job(subject: Subject, methods: MethodSettings, out: Path, claims: Claims | None) -> Job[bool | None]:
+    work = Volunteer(subject, methods, volunteer_folder(out.absolute(), subject.name))
+    return Job(subject.name, work if claims is None else Claimed(work, subject.name, claims))

@@ -12,7 +12,7 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.replay.html import embedded
 from nadenoise_core.study.config import ReportSettings
 from nadenoise_core.study.figures import draw_agreement, draw_calibration, draw_grid, read_images
-from nadenoise_core.study.run import StudyRun
+from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.tables import REGIONS
 
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}

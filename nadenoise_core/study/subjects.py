@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -115,7 +116,7 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
     if not raws:
         raise BadInputError(f"{settings.folder}: no file fits subjects.pattern '{settings.pattern}'")
     names = [raw.stem for raw in raws]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise BadInputError(f"{settings.folder}: several raw files are called {', '.join(twice)}; rename them")
     template = Subject("", labels=settings.labels)
     for name, raw in zip(names, raws, strict=True):
@@ -126,4 +127,4 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
                 f"{raw}: has no label map {maps[0]}; draw one in ITK-SNAP on the image that "
                 f"`nadenoise study export {raw.name}` writes, with the labels of subjects.labels"
             )
-        yield replace(template, name=name, raw=raw, regions=drawn)
+        yield replace(template, name=name, raw=raw.absolute(), regions=drawn.absolute())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,29 @@ def is_done(folder: Path, mark: str) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record.get("fingerprint") == mark and (folder / "measures.csv").is_file()
+
+
+@dataclass(frozen=True)
+class Volunteer:
+    """A volunteer as a job: evaluated, unless that was done before.
+
+    Attributes:
+        subject: the volunteer.
+        methods: of the study.
+        folder: of the volunteer.
+    """
+
+    subject: Subject
+    methods: MethodSettings
+    folder: Path
+
+    def __call__(self) -> bool:
+        """Whether there was anything to do; errors as `evaluate`."""
+        mark = fingerprint(self.subject, self.methods)
+        if is_done(self.folder, mark):
+            return False
+        evaluate(self.subject, self.methods, self.folder, mark)
+        return True
 
 
 def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +47,23 @@ def test_a_wrong_configuration_is_one_line(command, tmp_path: Path) -> None:
 def test_a_network_that_is_not_there_is_one_line(command, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text(CONFIG.replace("[4]", "[4], bundle: best"))
     command("study", "run", tmp_path / "my.yaml", "--out", tmp_path / "out").is_refused("unknown bundle 'best'")
+
+
+@pytest.mark.parametrize("given", ["0/3", "4/3", "3", "a/b", "-1/3"])
+def test_a_wrong_share_is_told(given: str, command, tmp_path: Path) -> None:
+    command("study", "run", "paper", "--shard", given, "--out", tmp_path / "out").is_refused("shard", "/")
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_leave_the_report_to_merge(command, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("count: 3", "count: 2"))
+    given = (tmp_path / "my.yaml", "--out", tmp_path / "out")
+    command("study", "merge", *given).is_refused("no volunteer of the study is done there")
+    outcome = command("study", "run", *given, "--shard", "2/2", "--jobs", 1)
+    assert outcome.status == 0 and "shard 2/2: 2 evaluated; " in outcome.out
+    assert not (tmp_path / "out" / "report.html").exists()
+    merged = command("study", "merge", *given)
+    assert merged.status == 0 and "2 volunteers" in merged.out and (tmp_path / "out" / "report.html").is_file()
 
 
 def test_list_names_the_shipped_study(command) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nadenoise_core.jobs.here import Processes
 from nadenoise_core.readers.analyse import analyse_study, write_analysis
 from nadenoise_core.readers.build import build_study
 from nadenoise_core.readers.cases import find_cases
@@ -27,7 +28,7 @@ ORDER = {"cnn": 1, "reference": 2, "cs": 3, "nufft": 4}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Any:
-    return run_study(CONFIG, tmp_path_factory.mktemp("study"), jobs=2)
+    return run_study(CONFIG, tmp_path_factory.mktemp("study"), engine=Processes(2))
 
 
 @pytest.fixture(scope="module")

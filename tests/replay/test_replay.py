@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +23,9 @@ from nadenoise_core.errors import ChainError, OutputError, RawDataError
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.phantom import Label, labels
+from nadenoise_core.replay.fingerprint import origin_of
 from nadenoise_core.replay.replay import replay
+from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 PIXEL = 180.0 / 80
@@ -188,7 +196,7 @@ class TestFailure:
     def test_existing_results_are_not_touched(self, scan_file, plain_chain, tmp_path):
         (tmp_path / "scan").mkdir()
         (tmp_path / "scan" / "mine.txt").write_text("mine")
-        with pytest.raises(OutputError, match="exists already; choose another --out, or --overwrite it"):
+        with pytest.raises(OutputError, match="exists already, and not from this raw file, chain and version; choose"):
             replay(scan_file(averages=3), plain_chain, tmp_path)
         assert files_in(tmp_path / "scan") == {"mine.txt": b"mine"}
         with pytest.raises(OutputError, match="scan: is not replaced, since it holds mine.txt, which may be yours"):
@@ -213,6 +221,66 @@ class TestFailure:
         with pytest.raises(ChainError, match="NoiseAdjustGadget"):
             replay(scan_file(averages=3), read_chain(path), tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+class TestAgain:
+    """What is there and would be made again the same is left alone; all else is not taken for it."""
+
+    @pytest.fixture
+    def raw(self, scan_file, tmp_path):
+        return shutil.copy(scan_file(averages=1), tmp_path / "calf.h5")
+
+    def test_the_same_is_not_done_twice(self, raw, plain_chain, tmp_path):
+        first = replay(raw, plain_chain, tmp_path / "out")
+        times = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+        again = replay(raw, plain_chain, tmp_path / "out")
+        assert (first.done_before, again.done_before) == (False, True) and again.report == first.report
+        assert times == {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+        assert not replay(raw, plain_chain, tmp_path / "out", overwrite=True).done_before
+
+    def test_other_raw_data_or_another_chain_are_not_taken_for_it(self, raw, scan_file, plain_chain, tmp_path):
+        replay(raw, plain_chain, tmp_path / "out")
+        with pytest.raises(OutputError, match="exists already, and not from this raw file"):
+            replay(raw, plain_chain.with_property("reconstruct", "method", "least_squares"), tmp_path / "out")
+        shutil.copy(scan_file(averages=2), raw)
+        with pytest.raises(OutputError, match="exists already, and not from this raw file"):
+            replay(raw, plain_chain, tmp_path / "out")
+
+    def test_a_file_of_the_chain_counts_by_what_is_in_it(self, chain_file, tmp_path):
+        chain = chain_file(["accumulate", "reconstruct", ("quantify", {"label_map": "tubes.nii.gz"})])
+        (tmp_path / "tubes.nii.gz").write_bytes(b"one")
+        first = origin_of(chain, read_chain(chain), None)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        for path in (chain, tmp_path / "tubes.nii.gz"):
+            shutil.copy(path, elsewhere / path.name)
+        assert origin_of(chain, read_chain(elsewhere / chain.name), None) == first
+        (tmp_path / "tubes.nii.gz").write_bytes(b"two")
+        other = origin_of(chain, read_chain(chain), None)
+        assert other.raw_sha256 == first.raw_sha256 and other.fingerprint != first.fingerprint
+
+    def test_what_a_killed_process_left_is_taken_away(self, raw, plain_chain, tmp_path):
+        with subprocess.Popen([sys.executable, "-c", ""]) as other:
+            other.wait()
+        room = tmp_path / "out" / ".calf.part"
+        for owner in (f"{other.pid}@{platform.node()}@0", f"{other.pid}@{platform.node()}@1.old", "1@elsewhere@2"):
+            (room / owner / "dicom").mkdir(parents=True)
+        replay(raw, plain_chain, tmp_path / "out")
+        assert [path.name for path in room.iterdir()] == ["1@elsewhere@2"]  # which may live
+
+    def test_two_processes_may_make_the_same_folder(self, tmp_path):
+        final = tmp_path / "calf"
+
+        def make(number):
+            with folder_in_progress(final) as folder:
+                (folder / "number").write_text(str(number))
+                barrier.wait()
+            return number
+
+        barrier = threading.Barrier(4)
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(make, range(4))) == [0, 1, 2, 3]
+        assert (final / "number").read_text() in "0123" and [path.name for path in tmp_path.iterdir()] == ["calf"]
 
 
 class TestTruth:

@@ -14,6 +14,7 @@ import pytest
 
 from nadenoise_core import paper
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.jobs.here import Processes
 from nadenoise_core.replay.html import number, p_value
 from nadenoise_core.study.config import MethodSettings, ReportSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.prose import subjects_line, warnings_of
@@ -68,7 +69,7 @@ class Page(HTMLParser):
 def made(tmp_path_factory) -> Any:
     """A study with its report: (run, page, data, folder)."""
     folder = tmp_path_factory.mktemp("study")
-    run = run_study(CONFIG, folder, jobs=2)
+    run = run_study(CONFIG, folder, engine=Processes(2))
     page, data = write_report(make_report(CONFIG, run), folder)
     return run, Page(page.read_text()), json.loads(data.read_text()), folder
 

@@ -15,17 +15,19 @@ import pytest
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.denoise.bundle import noise_aware_bundles
 from nadenoise_core.errors import BadInputError, ChainError, RawDataError
+from nadenoise_core.jobs.here import Processes
 from nadenoise_core.mrd.image import pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.simulate.measurement import VirtualMeasurement
+from nadenoise_core.study import volunteer
 from nadenoise_core.study.bids import write_study_bids
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
 from nadenoise_core.study.products import find_bundles, make_products, read_chains
 from nadenoise_core.study.regions import true_regions
-from nadenoise_core.study.run import _evaluated, run_study
+from nadenoise_core.study.run import run_study
 from nadenoise_core.study.subjects import Subject, list_subjects
 
 LEVELS = (8, 5)
@@ -50,7 +52,7 @@ CONFIG = StudyConfig(
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Any:
     """The study, run in two processes."""
-    return run_study(CONFIG, tmp_path_factory.mktemp("study"), jobs=2)
+    return run_study(CONFIG, tmp_path_factory.mktemp("study"), engine=Processes(2))
 
 
 def nifti(folder: Path, name: str) -> np.ndarray:
@@ -170,10 +172,11 @@ def test_cases_for_readers_name_files_that_are_there(study) -> None:
 def test_what_is_done_is_not_done_again_and_processes_do_not_change_it(study, tmp_path: Path) -> None:
     before = state_of(study.folder)
     shown: list[tuple[str, int, int]] = []
-    again = run_study(CONFIG, study.folder, jobs=2, progress=lambda *told: shown.append(told))
-    assert again.skipped == ("virtual01", "virtual02", "virtual03") and shown == [("", 3, 3)]
+    again = run_study(CONFIG, study.folder, progress=lambda *told: shown.append(told))
+    assert again.skipped == ("virtual01", "virtual02", "virtual03")
+    assert shown == [("", 0, 3), ("virtual01", 1, 3), ("virtual02", 2, 3), ("virtual03", 3, 3)]
     assert state_of(study.folder) == before and again.measures == study.measures
-    alone = run_study(CONFIG, tmp_path, jobs=1)
+    alone = run_study(CONFIG, tmp_path)
     for one, other in zip(alone.measures.rows, study.measures.rows, strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-3, nan_ok=True)
 
@@ -238,15 +241,19 @@ def test_a_volunteer_that_fails_does_not_stop_the_others(raw_study: StudyConfig,
 
 def test_a_fault_of_ours_does_not_stop_the_others(monkeypatch, tmp_path: Path) -> None:
     def evaluate(subject: Subject, methods: object, folder: Path, mark: str) -> None:
-        raise ZeroDivisionError("no one thought of it")
+        if subject.name == "virtual01":
+            raise ZeroDivisionError("no one thought of it")
+        real(subject, methods, folder, mark)
 
-    monkeypatch.setattr("nadenoise_core.study.run.evaluate", evaluate)
-    subjects = list_subjects(CONFIG.subjects)[:2]
-    names = [subject.name for subject in subjects]
-    outcomes = dict(_evaluated(subjects, CONFIG.methods, dict.fromkeys(names, tmp_path), dict.fromkeys(names, ""), 1))
-    assert list(outcomes) == names
-    told = [str(error) for error in outcomes.values()]
-    assert all("ZeroDivisionError: no one thought of it" in words and "fault of nadenoise" in words for words in told)
+    real = volunteer.evaluate
+    monkeypatch.setattr(volunteer, "evaluate", evaluate)
+    small = StudyConfig(
+        subjects=VirtualSubjects(kind="virtual", count=2, averages=6), methods=MethodSettings(averages=(3,))
+    )
+    found = run_study(small, tmp_path)
+    assert found.measures.volunteers == ["virtual02"] and list(found.failures) == ["virtual01"]
+    told = found.failures["virtual01"]
+    assert "ZeroDivisionError: no one thought of it" in told and "fault of nadenoise" in told
 
 
 def test_nothing_to_measure_is_an_error(raw_study: StudyConfig, tmp_path: Path) -> None:
