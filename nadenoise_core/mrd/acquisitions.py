@@ -61,5 +61,6 @@ def image_of(
 
 
 def with_samples(acquisition: ismrmrd.Acquisition, samples: NDArray[np.complex64]) -> ismrmrd.Acquisition:
-    """The same acquisition with other samples, (coils, samples)."""
-    return ismrmrd.Acquisition(acquisition.getHead(), data=samples, trajectory=acquisition.traj)
+    """The same acquisition with other samples, (coils, samples); header and trajectory are shared."""
+    # `getHead` makes a deep copy, which takes as long as whitening.
+    return ismrmrd.Acquisition(acquisition._head, data=samples, trajectory=acquisition.traj)

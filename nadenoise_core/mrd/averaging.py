@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 import ismrmrd
 from gadgetron.types.recon_data import ReconData
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.mrd.acquisitions import IMAGE_COUNTERS, image_of
+from nadenoise_core.mrd.acquisitions import IMAGE_COUNTERS
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.image_averaging import ImageAverager
 from nadenoise_core.mrd.scan import Scan
@@ -40,6 +41,8 @@ class ScanAverager:
         self._partition: int | None = None
         self._others: dict[int, int] = {}  # acquisitions that are no image data, by their encoding
         self._image_counters = settings.image_counters
+        # Which image a readout belongs to, as `image_of` tells it, but quicker.
+        self._image_of = attrgetter(*(str(counter) for counter in settings.image_counters))
         self._is_one_slice = Counter.KSPACE_ENCODE_STEP_2 not in settings.used_counters
 
     def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
@@ -54,7 +57,7 @@ class ScanAverager:
         """
         if self._is_one_slice:
             self._check_partition(acquisition, number)
-        place = image_of(acquisition, self._image_counters)
+        place = self._image_of(acquisition.idx)
         image = self._images.get(place)
         if image is None:
             image = self._images[place] = ImageAverager(self._settings, self._scan, self._positions)

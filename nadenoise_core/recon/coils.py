@@ -75,7 +75,7 @@ class Whitening:
         self._covariance: NDArray[np.complex128] | None = None  # of one sample of the first scan's dwell time
         self._samples = 0
         self._dwell_time = 0.0
-        self._matrix: tuple[float, NDArray[np.complex128]] | None = None  # for a dwell time
+        self._matrix: tuple[float, NDArray[np.complex64]] | None = None  # for a dwell time
 
     @property
     def known(self) -> bool:
@@ -113,19 +113,19 @@ class Whitening:
         self._check_coils("the image data", len(samples), len(self._covariance))
         if self._matrix is None or self._matrix[0] != dwell_time:
             self._matrix = dwell_time, self._whitening(self._covariance, self._per_sample(dwell_time))
-        return (self._matrix[1] @ samples).astype(np.complex64)
+        return np.asarray(self._matrix[1] @ samples, np.complex64)
 
     def _per_sample(self, dwell_time: float) -> float:
         """Noise power of a sample against that of the first noise scan."""
         known = 0 < dwell_time < np.inf and 0 < self._dwell_time < np.inf
         return self._dwell_time / dwell_time if known else 1.0
 
-    def _whitening(self, covariance: NDArray[np.complex128], per_sample: float) -> NDArray[np.complex128]:
+    def _whitening(self, covariance: NDArray[np.complex128], per_sample: float) -> NDArray[np.complex64]:
         live = independent_coils(covariance)
         warn_of_dependent(live)
         matrix = np.zeros_like(covariance)
         matrix[np.ix_(live, live)] = whitening_matrix(covariance[np.ix_(live, live)] * per_sample)
-        return matrix
+        return matrix.astype(np.complex64)  # as samples are, for a product of single precision
 
     @staticmethod
     def _check_coils(what: str, coils: int, expected: int) -> None:
