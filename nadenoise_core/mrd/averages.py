@@ -75,7 +75,7 @@ def read_averages(path: Path, settings: AveragingSettings | None = None, group: 
             raise RawDataError("holds no complete average of a spiral scan")
         interleaves, halves = collector.expected.at_end()
         readouts = _complete(came, interleaves, halves)
-        trajectory = collector.reader.trajectories.stacked(interleaves, readouts.shape[-1])
+        trajectory = collector.reader.trajectories.stacked([(i, 0) for i in interleaves], readouts.shape[-1])
         return _averages(readouts, trajectory, scan, settings)
 
 
@@ -84,6 +84,8 @@ def _keep(
 ) -> None:
     for item in items:
         readout = item.readout
+        if readout.place:
+            raise RawDataError(f"{readout.name}: averages were taken at places of their own, and cannot be stacked")
         place = copies if item.is_copy else came
         place[readout.average, readout.interleaf, readout.half] = readout.samples
 

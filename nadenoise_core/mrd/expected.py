@@ -133,7 +133,7 @@ class Expected:
 
     def _arms(self, came: tuple[int, ...]) -> Arms | None:
         """What the arms say, where the acquisitions have trajectories."""
-        k = self._trajectories.given(came)
+        k = self._trajectories.given([(interleaf, 0) for interleaf in came])
         return None if k is None else compare_arms(np.asarray(k), self._matrix)
 
 

@@ -128,9 +128,10 @@ class ImageAverager:
                 self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
             key = readout.average, readout.interleaf, readout.half
             if item.instead_of is not None:
-                self._averager.replace(*key, item.instead_of, readout.samples)
+                old = item.instead_of
+                self._averager.replace(*key, (old.samples, readout.samples), (old.place, readout.place))
             else:
-                self._averager.add(*key, readout.samples, item.is_copy)
+                self._averager.add(*key, readout.samples, item.is_copy, readout.place)
 
     def _emit(
         self,
@@ -152,15 +153,17 @@ class ImageAverager:
             warn_of_half_pulse_phase(averaged)
         if not self._settings.correct_average_phase:
             warn_of_average_phase(averaged)
-        replicas = self._replicas(averager, level, interleaves, half_pulses)
+        replicas = [] if averager.is_scattered else self._replicas(averager, level, interleaves, half_pulses)
+        if averager.is_scattered and self._settings.jackknife_groups:
+            _log.warning("no standard errors: averages were taken at places of their own")
         reader = self._collector.reader
-        trajectory = reader.trajectories.stacked(interleaves, reader.samples)
+        trajectory = reader.trajectories.stacked(averaged.arms, reader.samples)
         if not self._checked:
             check_coverage(coverage_of(trajectory, self._encoding), reader.trajectories.unit_is_given)
             check_order(averaged.kspace, trajectory)
             warn_of_timing(reader.trajectories.dwell_time, reader.samples, self._scan.sequence.repetition_times)
             self._checked = True
-        headers = [reader.trajectories.headers[interleaf] for interleaf in interleaves]
+        headers = [reader.trajectories.headers[interleaf] for interleaf, _ in averaged.arms]
         return pack(averaged, trajectory, headers, self._encoding, replicas, announced)
 
     def _replicas(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ismrmrd
 import numpy as np
@@ -31,6 +31,7 @@ class Readout:
         average: counted from 0.
         samples: (coils, samples) complex64, without those that the receiver discards.
         number: of the acquisition on the stream.
+        place: where the samples lie, of the places of the interleaf.
     """
 
     interleaf: int
@@ -38,6 +39,7 @@ class Readout:
     half: int
     samples: NDArray[np.complex64]
     number: int
+    place: int = 0
 
     @property
     def name(self) -> str:
@@ -103,10 +105,10 @@ class ReadoutReader:
         readout = Readout(interleaf, average - self._first_average, half, samples, number)
         self._check(readout, energy)
         try:
-            self.trajectories.locate(acquisition, interleaf, half, readout.average)
+            place = self.trajectories.locate(acquisition, interleaf, half, readout.average)
         except RawDataError as error:
             raise type(error)(f"{readout.name}: {error}") from None
-        return readout
+        return replace(readout, place=place) if place else readout
 
     def finish(self) -> None:
         """Say what was left out.

@@ -24,12 +24,12 @@ class Sorted:
     Attributes:
         readout: as it is to be summed.
         is_copy: whether it is the copy of another average of the same readout.
-        instead_of: samples that were given before, and are no image data.
+        instead_of: what was given before, and is no image data.
     """
 
     readout: Readout
     is_copy: bool = False
-    instead_of: NDArray[np.complex64] | None = None
+    instead_of: Readout | None = None
 
 
 @dataclass
@@ -170,7 +170,7 @@ class Sorter:
         dummy, came.first = came.first, readout
         came.digests = {digest: average for digest, average in came.digests.items() if average != dummy.average}
         came.digests[_digest(readout.samples)] = readout.average
-        return Sorted(readout, instead_of=dummy.samples)
+        return Sorted(readout, instead_of=dummy)
 
     def _are_equally_strong(self, last: dict[tuple[int, int], Readout]) -> bool:
         """Whether what came again is as strong as what came before, as averages are and dummies are not."""

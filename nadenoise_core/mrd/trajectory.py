@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import TrajectoryError
 from nadenoise_core.mrd.acquisitions import kept_samples
+from nadenoise_core.mrd.places import FAR, Places
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.whereabouts import Whereabouts
@@ -23,9 +24,7 @@ from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_traject
 from nadenoise_core.sampling.trajectory_file import TrajectoryFile, read_trajectory
 
 _log = logging.getLogger("nadenoise.accumulate")
-_LARGEST_DEVIATION = 0.05  # cycles/FOV; at the edge of the field of view that costs (pi * 0.05)^2 / 2, 1.2 %
 _LARGEST_OF_HALVES = 0.01  # cycles/FOV; what lies outside the slice cancels to pi * 0.01, 3 %, at the edge
-_SAME_TRAJECTORY = 1e-4  # of its reach: what rounding may change between averages
 _PLANE = 2  # columns of a trajectory
 _FARTHEST = 1e5  # mm that a position may lie from the isocentre
 
@@ -43,29 +42,6 @@ class Positions:
     file: TrajectoryFile | None
 
 
-@dataclass
-class _Arm:
-    """The trajectory of one interleaf and half-pulse: as it came first, and the sum of all if they differ."""
-
-    given: NDArray[np.float32]
-    k: NDArray[np.float32]
-    average: int  # that it came with first
-    total: NDArray[np.float64] | None = None
-    count: int = 1
-
-    def add(self, k: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take another that differs, and give it back."""
-        if self.total is None:
-            self.total = np.asarray(self.k, np.float64) * self.count
-        self.total += k
-        self.count += 1
-        return k
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        return np.asarray(self.k if self.total is None else self.total / self.count, np.float64)
-
-
 class Trajectories:
     """The trajectories of the interleaves of an image.
 
@@ -81,9 +57,10 @@ class Trajectories:
         self._encoding = scan.encoding
         self._says_spiral = scan.says_spiral
         self._gradients = positions.gradients
-        self._arms: dict[tuple[int, int], _Arm] = {}  # by interleaf and half-pulse
+        self._arms: dict[tuple[int, int], Places] = {}  # by interleaf and half-pulse
         self._file = positions.file
         self._found: str | None = None  # unit
+        self._told_places = False
         self._whereabouts = Whereabouts(scan.slice_thickness, scan.encoding.pixel)
 
     @property
@@ -102,11 +79,11 @@ class Trajectories:
         """How many interleaves there are, where a file says so."""
         return None if self._file is None else len(self._file.k)
 
-    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, average: int) -> None:
-        """Keep trajectory and header of an interleaf when it first comes.
+    def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, average: int) -> int:
+        """Keep trajectory and header of an interleaf when it first comes; give the number of its place.
 
-        Later ones may have a trajectory of their own, as field cameras measure it, that is close to it: averages then
-        lie where they are on the mean, but for the square of the distance.
+        Later ones may have a trajectory of their own, as field cameras measure it. Those that are near lie on their
+        mean, but for the square of the distance; others are a place of their own.
 
         Raises:
             RawDataError: the acquisition is of another slice.
@@ -117,19 +94,31 @@ class Trajectories:
         if interleaf == next(iter(self.headers)):
             self._whereabouts.check(acquisition)
         if self._settings.trajectory != "acquisition":
-            return
+            return 0
         if acquisition.trajectory_dimensions < _PLANE:  # see `can_follow`
-            return
+            return 0
         given = acquisition.traj[kept_samples(acquisition)]
-        arm = self._arms.get((interleaf, half))
-        if arm is None:
-            self._arms[interleaf, half] = _Arm(given, self._read(given, acquisition.getHead()), average)
-        elif not _is_same(given, arm.given):
-            self._far(arm.k - arm.add(self._read(given, acquisition.getHead())), "that of the same interleaf before")
-        elif arm.total is not None:
-            arm.add(arm.k)
-        else:
-            arm.count += 1
+        places = self._arms.get((interleaf, half))
+        if places is None:
+            k = self._read(given, acquisition.getHead())
+            self._arms[interleaf, half] = Places(given, k, average, self._encoding.matrix)
+            return 0
+        number = places.repeated(given)
+        if number is not None:
+            return number
+        number, distance = places.place(given, self._read(given, acquisition.getHead()))
+        if distance > FAR:
+            raise TrajectoryError(
+                f"its trajectory differs from that of the same interleaf before by {distance:.2g} cycles/FOV, and may "
+                f"by {FAR:g}; if another counter counts interleaves, set interleaf_counter"
+            )
+        if number and not self._told_places:
+            self._told_places = True
+            _log.warning(
+                "averages were taken at places of their own; all samples are gridded together, and their noise, which "
+                "is told by how they differ, may be less than what is said"
+            )
+        return number
 
     def can_follow(self, interleaf: int, half: int, average: int) -> bool:
         """Whether a readout without a trajectory may have that of another average: none came for this one."""
@@ -153,43 +142,49 @@ class Trajectories:
             raise TrajectoryError("the header does not say that its trajectory is a spiral, and it is none")
         return self._correct(k, head)
 
-    def _far(self, difference: NDArray[np.floating], other: str, most: float = _LARGEST_DEVIATION) -> None:
-        """Refuse a trajectory that is far from another, by their difference in cycles/pixel."""
-        furthest = float(np.abs(difference * self._encoding.matrix[::-1]).max())
-        if furthest > most:
-            hint = "; if another counter counts interleaves, set interleaf_counter" if furthest > 1 else ""
-            raise TrajectoryError(
-                f"its trajectory differs from {other} by {furthest:.2g} cycles/FOV, and may by {most:g}{hint}"
-            )
+    def given(self, arms: Sequence[tuple[int, int]]) -> NDArray[np.float32] | None:
+        """(arms, samples, 2) in cycles/pixel, as the acquisitions say; None if it comes from elsewhere.
 
-    def given(self, interleaves: Sequence[int]) -> NDArray[np.float32] | None:
-        """(interleaves, samples, 2) in cycles/pixel, as the acquisitions say; None if it comes from elsewhere.
+        Args:
+            arms: interleaf and place of each.
 
         Raises:
             TrajectoryError: half-pulses were taken at different places, so that what lies outside does not cancel.
         """
         if self._settings.trajectory != "acquisition":
             return None
-        return np.stack([self._mean(interleaf) for interleaf in interleaves])
+        return np.stack([self._mean(interleaf, place) for interleaf, place in arms])
 
-    def _mean(self, interleaf: int) -> NDArray[np.float32]:
-        first, *others = [arm for (number, _), arm in self._arms.items() if number == interleaf]
+    def _mean(self, interleaf: int, place: int) -> NDArray[np.float32]:
+        first, *others = [places for (number, _), places in self._arms.items() if number == interleaf]
         for other in others:
-            name = f"that of the other half-pulse of interleaf {interleaf}"
-            self._far(other.mean - first.mean, name, _LARGEST_OF_HALVES)
-        if all(arm.total is None for arm in (first, *others)):
-            return first.k
-        return np.asarray(np.mean([arm.mean for arm in (first, *others)], axis=0), np.float32)
+            if len(first) > 1 or len(other) > 1:
+                raise TrajectoryError(
+                    f"averages of interleaf {interleaf} were taken at places of their own, where half-pulses do not "
+                    "cancel what lies outside the slice; set half_pulse_counter to none for an image of each"
+                )
+            difference = (other[0].mean - first[0].mean) * self._encoding.matrix[::-1]
+            if (furthest := float(np.abs(difference).max())) > _LARGEST_OF_HALVES:
+                raise TrajectoryError(
+                    f"its trajectory differs from that of the other half-pulse of interleaf {interleaf} by "
+                    f"{furthest:.2g} cycles/FOV, and may by {_LARGEST_OF_HALVES:g}"
+                )
+        return np.asarray(np.mean([places[place].mean for places in (first, *others)], axis=0), np.float32)
 
-    def stacked(self, interleaves: Sequence[int], samples: int) -> NDArray[np.float32]:
-        """(interleaves, samples, 2) in cycles/pixel.
+    def stacked(self, arms: Sequence[tuple[int, int]], samples: int) -> NDArray[np.float32]:
+        """(arms, samples, 2) in cycles/pixel.
+
+        Args:
+            arms: interleaf and place of each.
+            samples: of a readout.
 
         Raises:
             TrajectoryError: a designed spiral or the file has another number of samples.
         """
-        given = self.given(interleaves)
+        given = self.given(arms)
         if given is not None:
             return given
+        interleaves = [interleaf for interleaf, _ in arms]
         if self._file is not None:
             return self._from_file(self._file, interleaves, samples)
         k = self._design(len(interleaves), self.headers[interleaves[0]].sample_time_us).trajectory()
@@ -264,11 +259,3 @@ def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:
             _log.warning("the %s of the acquisitions is no place in mm, and is taken as 0", name)
             getattr(head, name)[:] = (0.0, 0.0, 0.0)
     return head
-
-
-def _is_same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two trajectories are the same but for rounding."""
-    if trajectory.tobytes() == other.tobytes() and trajectory.shape == other.shape:
-        return True
-    tolerance = _SAME_TRAJECTORY * float(np.abs(other).max(initial=0))
-    return trajectory.shape == other.shape and bool(np.all(np.abs(trajectory - other) <= tolerance))

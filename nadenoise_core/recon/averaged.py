@@ -16,9 +16,10 @@ class AveragedKspace:
     """The mean of repeated readouts.
 
     Attributes:
-        kspace: (coils, interleaves, samples) complex64; half-pulses summed.
-        averages: (interleaves,) how many averages went into each interleaf.
-        noise_std: (interleaves,) standard deviation of the real (or imaginary) part of a sample of `kspace`, the
+        kspace: (coils, arms, samples) complex64; half-pulses summed. The arms are the interleaves, each as often as it
+            has places.
+        averages: (arms,) how many averages went into its interleaf.
+        noise_std: (arms,) standard deviation of the real (or imaginary) part of a sample of `kspace`, the
             mean over the coils but silent ones; NaN where nothing was repeated.
         noise_covariance: (coils, coils) of the noise in one sample of one readout, E[n n^H]; NaN where too little was
             repeated to tell.
@@ -28,6 +29,7 @@ class AveragedKspace:
         half_pulse_ratio: strength of the second half-pulse against the first, where one is but a multiple of the
             other, as half-pulses are not; NaN where they differ, or cannot be told apart from noise.
         phase_loss: what the phases of the averages cost.
+        arms: (interleaf, place) of each.
     """
 
     kspace: NDArray[np.complex64]
@@ -38,6 +40,7 @@ class AveragedKspace:
     noise_covariance: NDArray[np.complex128]
     half_pulse_ratio: float = float("nan")
     phase_loss: PhaseLoss = PhaseLoss()
+    arms: tuple[tuple[int, int], ...] = ()
 
     def whitened(self) -> AveragedKspace:
         """The same with noise that is uncorrelated and equally strong in all coils, by what the repeats tell.

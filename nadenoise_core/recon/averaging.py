@@ -9,38 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.errors import RawDataError
 from nadenoise_core.recon.averaged import AveragedKspace
 from nadenoise_core.recon.phase import PhaseLoss, bulk_phase, likeness, phase_loss
+from nadenoise_core.recon.sums import Sum, complete
 
 _Key = tuple[int, int]  # interleaf, half-pulse
-_NAMED = 6  # interleaves in a message
 _ROUNDING = 1e-12  # of the signal's power: what repeats without noise differ by
-
-
-@dataclass
-class _Sum:
-    """Sum of the repeats of one readout."""
-
-    total: NDArray[np.complex128]  # (coils, samples)
-    power: NDArray[np.complex128]  # (coils, coils) sum of outer samples times outer samples, conjugated
-    count: int = 0
-    copies: int = 0  # of readouts that are in it
-
-    @classmethod
-    def of(cls, coils: int, samples: int) -> _Sum:
-        return cls(np.zeros((coils, samples), np.complex128), np.zeros((coils, coils), np.complex128))
-
-    def add(self, other: _Sum) -> None:
-        self.total += other.total
-        self.power += other.power
-        self.count += other.count
-        self.copies += other.copies
 
 
 @dataclass(frozen=True)
@@ -71,23 +51,31 @@ class KspaceAverager:
     levels: tuple[int, ...]
     noise_samples: slice
     groups: int = 1
-    _sums: dict[tuple[int, int, int, int], _Sum] = field(default_factory=dict)
+    _sums: dict[tuple[int, int, int, int, int], Sum] = field(default_factory=dict)
     _seen: dict[_Key, int] = field(default_factory=dict)
     _first: dict[_Key, _First] = field(default_factory=dict)
     _products: dict[int, dict[int, complex]] = field(default_factory=dict)
     _energies: dict[int, dict[int, float]] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=list)
+    _places: dict[int, int] = field(default_factory=dict)  # how many each interleaf has, if more than one
     held: int = 0  # bytes of the sums
 
     def __post_init__(self) -> None:
         self._counted = [0] * (len(self.levels) + 1)
 
     def add(
-        self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64], is_copy: bool = False
+        self,
+        average: int,
+        interleaf: int,
+        half: int,
+        samples: NDArray[np.complex64],
+        is_copy: bool = False,
+        place: int = 0,
     ) -> bool:
         """Take one readout, (coils, samples); False if that average of it was there already and it is left out.
 
-        A copy of another average counts as having come, but is no repeat: it is not summed.
+        A copy of another average counts as having come, but is no repeat: it is not summed. Readouts of one interleaf
+        that were taken at different places are summed apart.
         """
         bit = 1 << average
         seen = self._seen.get((interleaf, half), 0)
@@ -95,7 +83,7 @@ class KspaceAverager:
             return False
         self._seen[interleaf, half] = seen | bit
         self._counted[bisect_right(self.levels, average)] += 1
-        readout = self._sum_of(average, interleaf, half, samples)
+        readout = self._sum_of(average, interleaf, half, samples, place)
         if is_copy:
             readout.copies += 1
             return True
@@ -104,13 +92,28 @@ class KspaceAverager:
         return True
 
     def replace(
-        self, average: int, interleaf: int, half: int, old: NDArray[np.complex64], new: NDArray[np.complex64]
+        self,
+        average: int,
+        interleaf: int,
+        half: int,
+        samples: tuple[NDArray[np.complex64], NDArray[np.complex64]],
+        places: tuple[int, int] = (0, 0),
     ) -> None:
-        """Put other samples in the place of a readout that was added, the first of its interleaf and half-pulse."""
-        readout = self._sum_of(average, interleaf, half, old)
-        self._put(readout, old, np.subtract, -1)
-        self._put(readout, new)
+        """Put other samples in the place of a readout that was added, the first of its interleaf and half-pulse.
+
+        Args:
+            average, interleaf, half: as of `add`.
+            samples, places: the old and the new.
+        """
+        old, new = samples
+        self._put(self._sum_of(average, interleaf, half, old, places[0]), old, np.subtract, -1)
+        self._put(self._sum_of(average, interleaf, half, new, places[1]), new)
         self._first[interleaf, half] = _First(average, new, _energy(new))
+
+    @property
+    def is_scattered(self) -> bool:
+        """Whether some interleaf was taken at several places."""
+        return bool(self._places)
 
     def is_complete(self, level: int, readouts: int) -> bool:
         """Whether all of `readouts` (interleaves times half-pulses) have all averages below `level`."""
@@ -159,7 +162,7 @@ class KspaceAverager:
             RawDataError: an interleaf without any readout; the message names it.
         """
         sums = [[self._sum_below(level, i, h, without) for h in half_pulses] for i in interleaves]
-        readouts = _complete(sums, interleaves, half_pulses)
+        readouts = complete(sums, interleaves, half_pulses)
         # Where all repeats are copies there is no noise, and they count as averages.
         noiseless = all(readout.count == 1 for halves in readouts for readout in halves)
         counts = np.array([[r.count + (r.copies if noiseless else 0) for r in halves] for halves in readouts])
@@ -176,7 +179,7 @@ class KspaceAverager:
             ratio = likeness(means[:, 0], means[:, 1], of_mean)
         if correct_half_pulse_phase:
             means[:, 1:] *= np.exp(-1j * phase)
-        return AveragedKspace(
+        averaged = AveragedKspace(
             kspace=np.ascontiguousarray(means.sum(axis=1).swapaxes(0, 1), dtype=np.complex64),
             averages=counts.min(axis=1),
             noise_std=np.sqrt(variance * (1 / counts).sum(axis=1)),
@@ -185,17 +188,40 @@ class KspaceAverager:
             noise_covariance=covariance,
             half_pulse_ratio=ratio,
             phase_loss=self._phase_loss(level, variance),
+            arms=tuple((interleaf, 0) for interleaf in interleaves),
+        )
+        return self._scattered(averaged, level, half_pulses[0], variance) if self.is_scattered else averaged
+
+    def _scattered(self, averaged: AveragedKspace, level: int, half: int, variance: float) -> AveragedKspace:
+        """The mean at every place by itself: one cannot take the mean of samples that lie apart."""
+        averages, arms, sums = [], [], []
+        for (interleaf, _), count in zip(averaged.arms, averaged.averages, strict=True):
+            for place in range(self._places.get(interleaf, 1)):
+                total = self._sum_below(level, interleaf, half, None, place)
+                if total is not None:
+                    averages.append(count)
+                    arms.append((interleaf, place))
+                    sums.append(total)
+        means = np.array([total.total / total.count for total in sums], np.complex64)
+        return replace(
+            averaged,
+            kspace=np.ascontiguousarray(means.swapaxes(0, 1)),
+            averages=np.array(averages),
+            noise_std=np.sqrt(variance / np.array([total.count for total in sums])),
+            arms=tuple(arms),
         )
 
-    def _sum_of(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> _Sum:
-        key = (interleaf, half, bisect_right(self.levels, average), average % self.groups)
+    def _sum_of(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64], place: int) -> Sum:
+        if place:
+            self._places[interleaf] = max(self._places.get(interleaf, 1), place + 1)
+        key = (interleaf, half, bisect_right(self.levels, average), average % self.groups, place)
         readout = self._sums.get(key)
         if readout is None:
-            readout = self._sums[key] = _Sum.of(*samples.shape)
+            readout = self._sums[key] = Sum.of(*samples.shape)
             self.held += readout.total.nbytes + readout.power.nbytes
         return readout
 
-    def _put(self, readout: _Sum, samples: NDArray[np.complex64], change: np.ufunc = np.add, count: int = 1) -> None:
+    def _put(self, readout: Sum, samples: NDArray[np.complex64], change: np.ufunc = np.add, count: int = 1) -> None:
         """Add a readout to a sum, or take it out again."""
         change(readout.total, samples, out=readout.total)
         outer = samples[:, self.noise_samples].astype(np.complex128)
@@ -222,17 +248,20 @@ class KspaceAverager:
         within = {number: value for number, value in self._products[reference].items() if number < level}
         return phase_loss(within, self._energies[reference], variance)
 
-    def _sum_below(self, level: int, interleaf: int, half: int, without: int | None) -> _Sum | None:
-        total: _Sum | None = None
-        for span in range(bisect_right(self.levels, level - 1) + 1):
-            for group in range(self.groups):
-                part = self._sums.get((interleaf, half, span, group))
-                if part is not None and part.count + part.copies and group != without:
-                    total = total or _Sum.of(*part.total.shape)
-                    total.add(part)
+    def _sum_below(
+        self, level: int, interleaf: int, half: int, without: int | None, place: int | None = None
+    ) -> Sum | None:
+        """The sum of the averages below `level`, but of a group, at one place or all."""
+        total: Sum | None = None
+        places = range(self._places.get(interleaf, 1)) if place is None else (place,)
+        for span, group, at in product(range(bisect_right(self.levels, level - 1) + 1), range(self.groups), places):
+            part = self._sums.get((interleaf, half, span, group, at))
+            if part is not None and part.count + part.copies and group != without:
+                total = total or Sum.of(*part.total.shape)
+                total.add(part)
         return total if total is not None and total.count else None
 
-    def _noise_covariance(self, readouts: list[list[_Sum]]) -> NDArray[np.complex128]:
+    def _noise_covariance(self, readouts: list[list[Sum]]) -> NDArray[np.complex128]:
         """Covariance of the coils' noise in one sample of one readout, pooled over all; NaN without repeats."""
         scatter, freedom = np.zeros_like(readouts[0][0].power), 0
         for readout in (readout for halves in readouts for readout in halves):
@@ -244,25 +273,3 @@ class KspaceAverager:
         power = sum(readout.power.trace().real for halves in readouts for readout in halves)
         noiseless = scatter.trace().real <= _ROUNDING * power
         return np.zeros_like(scatter) if noiseless else np.asarray(scatter / freedom)
-
-
-def _complete(
-    sums: list[list[_Sum | None]], interleaves: Sequence[int], half_pulses: Sequence[int]
-) -> list[list[_Sum]]:
-    columns = zip(half_pulses, zip(*sums, strict=True), strict=True)
-    came = {half: [readout is not None for readout in column] for half, column in columns}
-    never = [half for half, of_interleaves in came.items() if not any(of_interleaves)]
-    if never and any(all(of_interleaves) for of_interleaves in came.values()):
-        raise RawDataError(
-            f"half-pulse {never[0]} never came; where another counter counts half-pulses, set half_pulse_counter in "
-            "'accumulate' to it, and where there are none, to none"
-        )
-    empty = [f"{i}" for i, halves in zip(interleaves, sums, strict=True) if any(readout is None for readout in halves)]
-    if empty:
-        more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
-        named = f"interleaf {', '.join(empty[:_NAMED])}{more} of {len(interleaves)} (counted from {min(interleaves)})"
-        raise RawDataError(
-            f"{named} never came; an image needs all interleaves: check that the raw file is complete; where it is, "
-            "set interleaves in 'accumulate' to the number of those that there are"
-        )
-    return [[readout for readout in halves if readout is not None] for halves in sums]

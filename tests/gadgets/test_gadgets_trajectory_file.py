@@ -7,6 +7,7 @@ import pytest
 
 from nadenoise_core.errors import BadInputError, ChainError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
+from nadenoise_core.mrd.image import pixels_of
 from nadenoise_core.phantom import kspace, random_calf
 
 
@@ -94,13 +95,14 @@ class TestTrajectoriesOfTheirOwn:
     PIXEL = 2.25
 
     def averages(self, scan, changed, deviations):
-        """The scan without noise, average n taken at (1 + deviations[n]) times the trajectory."""
+        """The scan without noise, average n taken at (1 + deviations[n]) times kx + i ky."""
         _, items, k = scan
         calf = random_calf(3)
         made = []
         for average, deviation in enumerate(deviations):
             for interleaf in range(20):
-                moved = (k[interleaf].astype(np.float64) * (1 + deviation)).astype(np.float32)
+                turned = (k[interleaf].astype(np.float64) @ [1, 1j]) * (1 + deviation)
+                moved = np.stack([turned.real, turned.imag], axis=-1).astype(np.float32)
                 samples = kspace(calf, moved / self.PIXEL, self.PIXEL)[None].astype(np.complex64)
                 made.append(changed(items[interleaf], samples, moved, average=average))
         return made
@@ -116,10 +118,49 @@ class TestTrajectoriesOfTheirOwn:
         error, before = (np.linalg.norm(readouts.kspace[0] - truth) for truth in (exact, first))
         assert error < 0.005 * np.linalg.norm(exact) and error < before / 10
 
-    def test_those_that_are_far_apart_are_refused(self, scan, run_chain, changed):
-        far = self.averages(scan, changed, [0.0, 0.06 / 39])
-        with pytest.raises(TrajectoryError, match=r"acquisition \d+ .*same interleaf before by 0.06 cycles/FOV"):
+    TURNS = 1.5 / 40 * np.array([0.0, 1.0, -0.4, 0.5])  # radians
+
+    def test_those_that_are_far_apart_are_gridded_together(self, scan, run_chain, changed, caplog):
+        header = scan[0].replace("<maximum>1</maximum>", "<maximum>3</maximum>")
+        far = self.averages(scan, changed, np.exp(1j * self.TURNS) - 1)
+        (item,) = run_chain(["accumulate"], header, far)
+        readouts, (_, _, k) = unpack(item[0].data), scan
+        assert readouts.kspace.shape[1] == 80 and readouts.typical_averages == 4
+        turned = (k @ [1, 1j])[:, None] * np.exp(1j * self.TURNS[:, None])
+        np.testing.assert_allclose(readouts.trajectory.reshape(20, 4, -1, 2) @ [1, 1j], turned, atol=1e-5)
+        assert "averages were taken at places of their own" in caplog.text
+        placed = [changed(a, trajectory=k[a.idx.kspace_encode_step_1]) for a in far]
+        straight, together, wrong = (
+            pixels_of(run_chain(["accumulate", "reconstruct"], header, given)[0])
+            for given in (self.averages(scan, changed, [0.0] * 4), far, placed)
+        )
+        error, before = (np.linalg.norm(image - straight) / np.linalg.norm(straight) for image in (together, wrong))
+        assert error < 0.03 and before > 5 * error
+
+    def test_their_noise_is_not_told_too_small(self, scan, run_chain, changed):
+        header = scan[0].replace("<maximum>1</maximum>", "<maximum>7</maximum>")
+        rng, noise = np.random.default_rng(5), 58.0
+        deviations = 0.3 / 40 * rng.uniform(-1, 0, 8)
+
+        def noisy(a):
+            parts = noise * rng.standard_normal((*a.data.shape, 2), dtype=np.float32)
+            return changed(a, a.data + parts.view(np.complex64)[..., 0])
+
+        (item,) = run_chain(["accumulate"], header, [noisy(a) for a in self.averages(scan, changed, deviations)])
+        readouts = unpack(item[0].data)
+        assert readouts.kspace.shape[1] > 100  # a few lie near to one another
+        assert 0.97 * noise < readouts.noise_std.max() < 1.1 * noise
+
+    def test_those_that_no_gradient_moves_so_far_are_refused(self, scan, run_chain, changed):
+        far = self.averages(scan, changed, [0.0, -2.1 / 39])
+        with pytest.raises(TrajectoryError, match=r"acquisition \d+ .*same interleaf before by 2.1 cycles/FOV"):
             run_chain(["accumulate"], scan[0], far)
+
+    def test_half_pulses_cannot_be_apart(self, measured, run_chain, changed):
+        measurement, items = measured(averages=2)
+        apart = [changed(a, trajectory=a.traj * np.float32(1 - 0.5 / 39 * a.idx.average)) for a in items]
+        with pytest.raises(TrajectoryError, match="places of their own, where half-pulses do not cancel"):
+            run_chain(["accumulate"], measurement.header_xml(), apart)
 
     def test_half_pulses_must_lie_together(self, measured, run_chain, changed):
         measurement, items = measured(averages=2)

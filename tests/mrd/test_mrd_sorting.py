@@ -30,7 +30,7 @@ def sort(readouts, expected: int | None = INTERLEAVES, by_arrival: bool = False)
     for item in [*(item for given in readouts for item in sorter.add(given)), *sorter.finish()]:
         key = item.readout.average, item.readout.interleaf
         if item.instead_of is not None:
-            assert item.instead_of is summed[key]
+            assert item.instead_of.samples is summed[key]
         else:
             assert key not in summed
         summed[key] = item.readout.samples
