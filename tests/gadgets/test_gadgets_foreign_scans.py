@@ -403,10 +403,12 @@ class TestAveragePhase:
             100 * (1 - abs(np.exp(1j * phases).mean())), abs=1.5
         )
 
-    @pytest.mark.parametrize("order", ["as measured", "shuffled within averages"])
+    @pytest.mark.parametrize("order", ["as measured", "shuffled within averages", "interleaf by interleaf"])
     def test_corrected_it_is_gone(self, order, drifting, accumulate, caplog):
         header, items, moved = drifting
-        if order != "as measured":
+        if order == "interleaf by interleaf":
+            moved = self.interleaf_by_interleaf(moved)
+        elif order != "as measured":
             rng = np.random.default_rng(0)
             moved = sorted(moved, key=lambda a: (a.idx.average, rng.random()))
         (straight,) = accumulate(header, items)
@@ -417,8 +419,13 @@ class TestAveragePhase:
         np.testing.assert_allclose(turned.noise_std, straight.noise_std, rtol=0.01)
         assert "costs" not in caplog.text
 
-    def test_mixed_averages_are_told(self, drifting, accumulate):
+    def test_one_too_large_to_be_held_is_told(self, drifting, accumulate, monkeypatch):
         header, _, moved = drifting
-        inner = sorted(moved, key=lambda a: a.idx.kspace_encode_step_1)
-        with pytest.raises(RawDataError, match="averages that come one after the other"):
-            accumulate(header, inner, correct_average_phase="true")
+        monkeypatch.setattr("nadenoise_core.mrd.phasing._MOST_HELD", 100 * moved[0].data.nbytes)
+        accumulate(header, moved, correct_average_phase="true")
+        with pytest.raises(RawDataError, match="averages are mixed and take more than 0 MiB"):
+            accumulate(header, self.interleaf_by_interleaf(moved), correct_average_phase="true")
+
+    @staticmethod
+    def interleaf_by_interleaf(items):
+        return sorted(items, key=lambda a: a.idx.kspace_encode_step_1)

@@ -92,7 +92,7 @@ def test_a_trajectory_may_be_rounded_but_not_be_another(measured, run_chain, cha
     rounded = [changed(item, trajectory=item.traj + np.float32(1e-6 * item.idx.average)) for item in items]
     assert len(image_of(run_chain, measurement, rounded)) == 1
     other = [changed(item, trajectory=item.traj * np.float32(1 + 0.01 * item.idx.average)) for item in items]
-    with pytest.raises(TrajectoryError, match="differs from that of the same interleaf before by"):
+    with pytest.raises(TrajectoryError, match="places of their own, where half-pulses do not cancel"):
         image_of(run_chain, measurement, other)
 
 
