@@ -28,6 +28,7 @@ _LEAST_SNR = 8.0  # of the brightest tube as a whole; the brightest disc of mere
 _LEAST_SHARE = 0.5  # of the predicted signal that must be there
 _LEAST_TUBES = 3
 _BRIGHT_CANDIDATES = 8
+_MOST_PIXELS = 160  # along an edge, in which tubes are searched for
 _WEAK = 0.3  # of the strongest concentration: a tube that is searched for when the leg is known better
 
 
@@ -60,10 +61,11 @@ def find_tubes(
             f"the reference tubes, {diameter or SEARCHED_DIAMETERS[0]:g} mm wide, do not fit beside a leg in a field "
             f"of view of {view:g} mm; correct tube_diameter, or the field of view in the header"
         )
-    arrangement, search = _best(image, pixel, trials, concentrations, k_max)
+    coarse = coarser(image, pixel, k_max)
+    arrangement, search = _best(coarse, trials, concentrations)
     if diameter is None:
         about = [search.diameter + step for step in (-2.0, -1.0, 0.0, 1.0, 2.0)]
-        arrangement, search = _best(image, pixel, about, concentrations, k_max)
+        arrangement, search = _best(coarse, about, concentrations)
     if len(arrangement.places) < _LEAST_TUBES:
         raise CalibrationError(
             f"the {len(concentrations)} reference tubes were not found: no discs in air have signals in proportion "
@@ -76,15 +78,36 @@ def find_tubes(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """An image to search in: pixels, their (row, column) spacing in mm, and the radius of its k-space in cycles/mm."""
+
+    image: NDArray[np.float64]
+    pixel: tuple[float, float]
+    k_max: float
+
+
+def coarser(image: NDArray[np.floating], pixel: tuple[float, float], k_max: float) -> Searched:
+    """The middle of the k-space of an image that has more pixels than a search for tubes needs; others as they are.
+
+    Time and memory of a search grow with the fourth power of the matrix.
+    """
+    rows, columns = (min(size, _MOST_PIXELS) for size in image.shape)
+    if image.shape == (rows, columns):
+        return Searched(np.asarray(image, np.float64), pixel, k_max)
+    spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image)))
+    first_row, first_column = image.shape[0] // 2 - rows // 2, image.shape[1] // 2 - columns // 2
+    middle = np.fft.ifftshift(spectrum[first_row : first_row + rows, first_column : first_column + columns])
+    reduced = np.fft.fftshift(np.fft.ifft2(middle)).real * (rows * columns / image.size)
+    wider = (pixel[0] * image.shape[0] / rows, pixel[1] * image.shape[1] / columns)
+    return Searched(reduced, wider, min(k_max, 0.5 / max(wider)))
+
+
 def _best(
-    image: NDArray[np.floating],
-    pixel: tuple[float, float],
-    diameters: Sequence[float],
-    concentrations: Sequence[float],
-    k_max: float,
+    searched: Searched, diameters: Sequence[float], concentrations: Sequence[float]
 ) -> tuple[_Arrangement, _Search]:
     """The diameter that explains the image best, and where the tubes then are."""
-    searches = (_Search(np.asarray(image, np.float64), pixel, diameter, k_max) for diameter in diameters)
+    searches = (_Search(searched.image, searched.pixel, diameter, searched.k_max) for diameter in diameters)
     return max(((search.best(concentrations), search) for search in searches), key=lambda entry: entry[0].score)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +13,12 @@ from scipy.integrate import quad
 from scipy.special import j0, j1
 
 from nadenoise_core.errors import CalibrationError
-from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, random_calf
+from nadenoise_core.phantom import TUBE_CONCENTRATIONS, Calf, band_limited, random_calf
 from nadenoise_core.quantify.disc import blurred_disc
 from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.quantify.tube_signal import measure_tube
-from nadenoise_core.quantify.tubes import _correlations, find_tubes
+from nadenoise_core.quantify.tubes import _correlations, coarser, find_tubes
 
 PIXEL, K_MAX = (2.25, 2.25), 0.5 / 2.25
 
@@ -184,3 +186,37 @@ def test_projections_on_shapes_are_those_of_scipy(size: tuple[int, int]) -> None
     image, shapes = rng.standard_normal(size), rng.standard_normal((3, 9, 7))
     expected = [signal.correlate(image, shape, mode="valid", method="direct") for shape in shapes]
     np.testing.assert_allclose(_correlations(image, shapes), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(320, 320), (321, 322), (200, 100)])
+def test_an_image_of_many_pixels_is_made_coarser_about_its_centre(shape) -> None:
+    pixel = (0.5, 0.6)
+    wave = 0.5 / (shape[0] * pixel[0])  # a wave that the field of view holds whole times
+    y = (np.arange(shape[0]) - shape[0] // 2) * pixel[0]
+    image = 3 + np.repeat(np.cos(2 * np.pi * 4 * wave * y)[:, None], shape[1], axis=1)
+    coarse = coarser(image, pixel, 1.0)
+    rows, columns = coarse.image.shape
+    assert (rows, columns) == (min(shape[0], 160), min(shape[1], 160))
+    assert coarse.pixel == pytest.approx((pixel[0] * shape[0] / rows, pixel[1] * shape[1] / columns))
+    assert coarse.k_max == pytest.approx(0.5 / max(coarse.pixel))
+    y = (np.arange(rows) - rows // 2) * coarse.pixel[0]
+    expected = np.repeat(3 + np.cos(2 * np.pi * 4 * wave * y)[:, None], columns, axis=1)
+    np.testing.assert_allclose(coarse.image, expected, atol=1e-9)
+
+
+def test_an_image_of_usual_size_is_searched_as_it_is() -> None:
+    image = np.random.default_rng(0).standard_normal((128, 160))
+    coarse = coarser(image, (1.4, 1.1), 0.2)
+    assert coarse.image is image and coarse.pixel == (1.4, 1.1) and coarse.k_max == 0.2
+
+
+def test_a_large_matrix_takes_no_more_than_a_usual_one() -> None:
+    calf = random_calf(3)
+    image = band_limited(calf, 320, 180.0)
+    tracemalloc.start()
+    began = time.process_time()
+    tubes = find_tubes(image, (180 / 320, 180 / 320), TUBE_CONCENTRATIONS, 0.5 * 320 / 180, 20.0)
+    assert time.process_time() - began < 5 and tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert max(misses(tubes, calf)) < 0.1
+    assert [tube.signal for tube in tubes] == pytest.approx(TUBE_CONCENTRATIONS, abs=0.05)
