@@ -124,6 +124,10 @@ class Chain:
             raise ChainError(f"{place}: the chain has no gadget '{gadget}'{suggestion(gadget, names)}")
         return self.with_property(gadget, name, value.strip(), place)
 
+    def paths(self) -> list[str]:
+        """All files and folders that the stages name."""
+        return [path for stage in self.stages for path in stage.parameters().paths().values()]
+
     def describe(self) -> list[dict[str, Any]]:
         """The stages with all properties, defaults included, as plain data."""
         return [{"gadget": stage.name, **stage.parameters().model_dump(mode="json")} for stage in self.stages]

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from nadenoise_core.cli.console import show_log, when_stopped
-from nadenoise_core.cli.options import MaxMatrix, MaxMemory
+from nadenoise_core.cli.options import Deidentify, MaxMatrix, MaxMemory
+from nadenoise_core.cli.pseudonyms import pseudonyms_by
 from nadenoise_core.console import note
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.monitor.scans import Scans
@@ -67,6 +68,7 @@ def command(
     monitor: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of a web page, on this machine only, that shows scans.")
     ] = None,
+    deidentify: Deidentify = None,
 ) -> None:
     """Serve scans until stopped.
 
@@ -81,7 +83,8 @@ def command(
     scans = Scans() if monitor is not None else None
     captures = Captures(capture) if capture is not None else None
     limits = Limits(scans=max_scans, idle=idle, largest=max_message << 20, budget=Budget(max_matrix, max_memory << 20))
-    server = Server((host, port), folders, limits, [watch for watch in (captures, scans) if watch is not None])
+    watches = [watch for watch in (captures, scans) if watch is not None]
+    server = Server((host, port), folders, limits, watches, pseudonyms_by(deidentify))
     signals = count(1)
     when_stopped(lambda: server.stop() if next(signals) == 1 else server.cut())
     if workers and not IS_POSSIBLE:

@@ -65,8 +65,8 @@ def replay(
     with RawFile(raw, group) as file, named_in_errors(raw), recorded_warnings() as warnings:
         hidden = None
         if pseudonyms is not None:
-            paths = [path for stage in chain.stages for path in stage.parameters().paths().values()]
-            hidden = deidentified(file.header_xml, pseudonyms).without((str(raw), raw.name, raw.stem, *paths))
+            names = (str(raw), raw.name, raw.stem, *chain.paths())
+            hidden = deidentified(file.header_xml, pseudonyms).without(names)
         final = out / (hidden.name if hidden is not None else raw.stem)
         origin = origin_of(raw, chain, group, pseudonyms)
         if final.exists() and not overwrite:

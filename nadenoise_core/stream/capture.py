@@ -91,15 +91,18 @@ class Capture:
 
     def __init__(self, folder: Path, number: int, tell: Tell) -> None:
         moment = time.strftime("%Y%m%d_%H%M%S")  # which comes twice: a clock is set, or two servers run
-        self.path = folder / f"scan_{moment}_{number:04d}_{uuid4().hex[:8]}.mrd"
+        self._folder = folder
+        self.path = self._spool(f"{moment}_{number:04d}")
         self._tell = tell
         self._queue: SimpleQueue[ismrmrd.Acquisition | None] = SimpleQueue()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
     def begin(self, scan: Scan, header_xml: bytes) -> None:
+        if scan.deidentification is not None:  # the time of a scan tells of whom it is
+            self.path = self._spool(scan.deidentification.name)
         thread = threading.Thread(
-            target=self._write, args=(header_xml,), name=f"capture of {self.path.name}", daemon=True
+            target=self._write, args=(scan, header_xml), name=f"capture of {self.path.name}", daemon=True
         )
         self._tell(self.path)
         thread.start()
@@ -122,13 +125,21 @@ class Capture:
             if self._thread.is_alive():
                 self._stop("the disc is too slow")
 
-    def _write(self, header_xml: bytes) -> None:
+    def _spool(self, name: str) -> Path:
+        return self._folder / f"scan_{name}_{uuid4().hex[:8]}.mrd"
+
+    def _write(self, scan: Scan, header_xml: bytes) -> None:
+        arriving: Iterator[ismrmrd.Acquisition] = iter(self._queue.get, None)
+        if scan.deidentification is not None:
+            arriving = scan.deidentification.acquisitions(arriving)
         try:
             make_folder(self.path.parent)
             with open(self.path, "xb", opener=_for_us_alone) as spool:
                 spool.write(messages.text_message(messages.HEADER, header_xml))
                 spool.flush()
-                while (acquisition := self._queue.get()) is not None and not self._stopped:
+                for acquisition in arriving:
+                    if self._stopped:
+                        break
                     spool.write(messages.item_message(acquisition))
                     if self._queue.empty():
                         spool.flush()

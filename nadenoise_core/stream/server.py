@@ -16,6 +16,7 @@ from nadenoise_core.device import missing_gpu_package
 from nadenoise_core.errors import OutputError, reason_of
 from nadenoise_core.log import ROOT
 from nadenoise_core.mrd.budget import USUAL, Budget
+from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.stream.connection import Opening, ScanConnection
 from nadenoise_core.stream.observers import Watch, Watches
 from nadenoise_core.stream.places import Places
@@ -72,6 +73,7 @@ class Server:
         folders: where peers may choose chains.
         limits: what a peer may ask.
         watches: who looks on.
+        pseudonyms: by which what is written of scans is de-identified; None: it is not.
 
     Attributes:
         address: (host, port) that it listens at.
@@ -86,10 +88,12 @@ class Server:
         folders: ChainFolders,
         limits: Limits | None = None,
         watches: Sequence[Watch] = (),
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self._folders = folders
         self._limits = limits or Limits()
         self._watches = Watches(watches)
+        self._pseudonyms = pseudonyms
         self._workers: Workers | None = None
         self._places = Places(self._limits.scans)
         self._lock = threading.Lock()
@@ -115,6 +119,7 @@ class Server:
         job = Job(
             self._folders,
             self._limits.budget,
+            self._pseudonyms,
             self._watches.observers,
             warm_up,
             memory,
@@ -252,7 +257,8 @@ class Server:
         if self._workers is not None:
             return self._workers.run(visit.link, visit.number, opening, visit.connection, self._watches.told)
         observers = self._watches.here(visit.number)
-        serve_scan(visit.connection, visit.number, opening, self._folders, observers, self._limits.budget)
+        budget, pseudonyms = self._limits.budget, self._pseudonyms
+        serve_scan(visit.connection, visit.number, opening, self._folders, observers, budget, pseudonyms)
         return ""
 
 

@@ -20,6 +20,8 @@ from nadenoise_core.denoise.bundle import listed_checksum
 from nadenoise_core.errors import ChainError, ConnectionFailed, NadenoiseError
 from nadenoise_core.log import warnings_told
 from nadenoise_core.mrd.budget import USUAL, Budget
+from nadenoise_core.mrd.deidentification import deidentified
+from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.stream.connection import Opening, ScanConnection, failures_reported
 from nadenoise_core.stream.observers import Observer, Observers
@@ -114,19 +116,24 @@ def serve_scan(
     folders: ChainFolders,
     observers: Sequence[Observer] = (),
     budget: Budget = USUAL,
+    pseudonyms: Pseudonyms | None = None,
 ) -> None:
     """Run one scan of a peer: Gadgetron with a node's configuration, or a client with that of a whole chain.
+
+    Args:
+        pseudonyms: by which what is written is de-identified; None: it is not. What goes back to the peer, who knows
+            the patient, is as it would be, but for DICOM.
 
     Raises:
         Exception: whatever went wrong.
     """
     if connection.peer == "gadgetron":
         chain = folders.confined(read_node(opening.configuration.encode()))
-        run_scan(connection, chain, opening.header_xml, observers, budget)
+        run_scan(connection, chain, opening.header_xml, observers, budget, pseudonyms)
     else:
         with _warnings_to(connection):
             chain = _chain_of_client(connection, opening, folders)
-            run_scan(connection, chain, opening.header_xml, observers, budget)
+            run_scan(connection, chain, opening.header_xml, observers, budget, pseudonyms)
     _log.info("scan %d is done", number)
 
 
@@ -136,6 +143,7 @@ def run_scan(
     header_xml: bytes,
     observers: Sequence[Observer] = (),
     budget: Budget = USUAL,
+    pseudonyms: Pseudonyms | None = None,
 ) -> None:
     """Run a chain over the items of a connection; what comes out is sent as it becomes ready.
 
@@ -145,7 +153,12 @@ def run_scan(
         Exception: whatever went wrong.
     """
     check_runs_here(chain)
-    scan = read_scan(header_xml, budget)
+    hidden = None
+    if pseudonyms is not None:
+        hidden = deidentified(header_xml, pseudonyms).without(chain.paths())
+        header_xml = hidden.header_xml
+        _log.info("de-identified as %s; removed: %s", hidden.name, ", ".join(hidden.removed) or "nothing")
+    scan = replace(read_scan(header_xml, budget), deidentification=hidden)
     gadgets = build(chain, scan)
     watching = Observers(observers)
     failure: Exception | None = None

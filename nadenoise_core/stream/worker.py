@@ -26,6 +26,7 @@ from typing import Any, cast
 from nadenoise_core.errors import LimitExceeded
 from nadenoise_core.log import ROOT
 from nadenoise_core.mrd.budget import Budget
+from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.stream.board import Board, WatchedSocket
 from nadenoise_core.stream.connection import Opening, Passage, ScanConnection
 from nadenoise_core.stream.observers import Observer, Tell
@@ -43,6 +44,7 @@ class Job:
     Attributes:
         folders: where peers may choose chains.
         budget: of each scan.
+        pseudonyms: by which scans are de-identified, if they are.
         observers: each makes one who looks on a scan.
         warm_up: loads what scans need.
         memory: bytes that a scan may take beside what every worker holds.
@@ -52,6 +54,7 @@ class Job:
 
     folders: ChainFolders
     budget: Budget
+    pseudonyms: Pseudonyms | None
     observers: Sequence[Callable[[int, Tell], Observer]]
     warm_up: Callable[[ChainFolders], None]
     memory: int
@@ -200,7 +203,7 @@ def _run(task: Task, link: socket.socket, board: Board, home: Home, job: Job) ->
         nonlocal is_fit
         _limit_memory(job.memory)
         try:
-            serve_scan(connection, task.number, task.opening, job.folders, observers, job.budget)
+            serve_scan(connection, task.number, task.opening, job.folders, observers, job.budget, job.pseudonyms)
         except MemoryError:
             is_fit = False
             _limit_memory(None)

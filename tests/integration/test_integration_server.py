@@ -25,6 +25,7 @@ from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed, OutputError, ScanFailed
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.capture import Captures
 from nadenoise_core.stream.client import send_scan
@@ -711,7 +712,7 @@ class TestCapture:
         monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(30))
         kept = Captures(tmp_path)
         capture = kept.observer(1, partial(kept.told, 1))
-        capture.begin(None, b"<a/>")
+        capture.begin(read_scan(scan[0]), b"<a/>")
         capture.end(None)
         kept.over(1, "")
         began = time.monotonic()
