@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help env demo paper test lint docs bench system coverage image kills fuzz clean
+.PHONY: help env demo paper test lint docs bench system coverage image kills soak fuzz clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -69,6 +69,11 @@ image: env  ## Build the container, send it a scan, compare the images with a re
 	$(BIN)/python container/image.py
 kills: env  ## Kill processes of a replay of many files at twenty random moments.
 	NADENOISE_KILLS=20 $(BIN)/python -m pytest tests/integration/test_integration_kill.py
+
+MINUTES ?= 60
+
+soak: env  ## Send good, bad and killed scans to a server for an hour, or as long as MINUTES says; nothing may be lost or grow.
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 fuzz: env  ## Try ten thousand inputs on each reader: messages, headers, chains, YAML, images' words, HDF5, bundles; for the night.
 	NADENOISE_FUZZ=10000 $(BIN)/python -m pytest $(wildcard tests/*/test_*_fuzz.py)

@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import ismrmrd
 import pytest
 
+from benchmarks.misbehaving import KINDS, offer
 from nadenoise_core.errors import OutputError, ScanFailed
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.mrd.image import known_facts
@@ -35,62 +37,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This function currently returns a result that is inconsistent:UserWarning"),
 ]
 
-GADGET = '''
-import ctypes, os, signal, time
-import numpy as np
-from nadenoise_core.chain.gadget import Gadget, GadgetParameters, ItemType
-
-class Misbehave(Gadget):
-    """Does what no gadget may, at the tenth item."""
-
-    takes = gives = ItemType.ACQUISITION
-
-    class Parameters(GadgetParameters):
-        how: str = ""
-
-    def process(self, items):
-        for number, item in enumerate(items):
-            if number == 10:
-                getattr(self, self.parameters.how)()
-            yield item
-
-    def allocates(self):
-        held = []
-        while True:
-            held.append(np.ones(1 << 20))
-
-    def loops(self):
-        while True:
-            pass
-
-    def loops_outside_python(self):
-        ctypes.PyDLL(None).usleep(100_000_000)  # which keeps the interpreter's lock
-
-    def crashes(self):
-        ctypes.string_at(0)
-
-    def aborts(self):
-        os.abort()
-
-    def leaves(self):
-        os._exit(0)
-
-    def is_killed(self):
-        os.kill(os.getpid(), signal.SIGKILL)
+WARMING = """
+from nadenoise_core.chain.chain import build
+from nadenoise_core.chain.runner import run
+from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 def warm_up(folders):
-    from nadenoise_core.chain.chain import build
-    from nadenoise_core.chain.runner import run
-    from nadenoise_core.mrd.scan import read_scan
-    from nadenoise_core.simulate.measurement import VirtualMeasurement
-
     measurement = VirtualMeasurement(seed=3, averages=2, noise=4.0)
     scan = read_scan(measurement.header_xml())
     assert len(list(run(build(folders.named("good"), scan), measurement.acquisitions()))) == 2
 
 def fails(folders):
     raise ValueError("no network is here")
-'''
+"""
 BAD = {
     "allocates": "takes more than 300 MiB of memory, the limit",
     "loops": "worked for more than 3 s without an answer",
@@ -105,25 +65,22 @@ KINDS = ["plain", "atsc"]
 
 
 @pytest.fixture(scope="module")
-def gadget(tmp_path_factory) -> Iterator[object]:
-    """A package is installed that offers a gadget which misbehaves: its module."""
+def warming(tmp_path_factory) -> Iterator[ModuleType]:
+    """A module that warms up; beside it a package is installed that offers a gadget which misbehaves."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "misbehaving.py").write_text(GADGET)
-    offered = folder / "misbehaving-1.0.dist-info"
-    offered.mkdir()
-    (offered / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1.0\n")
-    (offered / "entry_points.txt").write_text("[nadenoise.gadgets]\nmisbehave = misbehaving:Misbehave\n")
+    (folder / "warming.py").write_text(WARMING)
+    offer(folder)
     sys.path.insert(0, str(folder))
-    yield importlib.import_module("misbehaving")
+    yield importlib.import_module("warming")
     sys.path.remove(str(folder))
-    del sys.modules["misbehaving"]
+    del sys.modules["warming"]
 
 
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory, chain_text) -> ChainFolders:
     folder = tmp_path_factory.mktemp("chains")
     (folder / "good.xml").write_text(chain_text(GOOD))
-    for how in BAD:
+    for how in KINDS:
         (folder / f"{how}.xml").write_text(chain_text([("misbehave", {"how": how}), *GOOD]))
     return ChainFolders([folder])
 
@@ -160,8 +117,8 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(chains, gadget, tmp_path_factory) -> Iterator[Running]:
-    started = Running(chains, tmp_path_factory.mktemp("raw"), gadget.warm_up, idle=20.0)
+def running(chains, warming, tmp_path_factory) -> Iterator[Running]:
+    started = Running(chains, tmp_path_factory.mktemp("raw"), warming.warm_up, idle=20.0)
     yield started
     started.stop()
 
@@ -327,9 +284,9 @@ def test_the_fork_server_is_replaced(running, scan, caplog) -> None:
     assert "another is started" in caplog.text
 
 
-def test_the_end_is_not_held_up_by_a_scan_that_never_ends(chains, gadget, scan, tmp_path) -> None:
+def test_the_end_is_not_held_up_by_a_scan_that_never_ends(chains, warming, scan, tmp_path) -> None:
     before = descendants()
-    started = Running(chains, tmp_path, gadget.warm_up)
+    started = Running(chains, tmp_path, warming.warm_up)
     header, acquisitions = scan
     with socket.create_connection(started.address, timeout=60) as link:
         link.sendall(opening("loops_outside_python", header) + bytes_of(acquisitions))
@@ -341,11 +298,11 @@ def test_the_end_is_not_held_up_by_a_scan_that_never_ends(chains, gadget, scan, 
     assert started.captures.finish(30) and descendants() == before
 
 
-def test_workers_that_cannot_be_made_are_told(chains, gadget, tmp_path, capfd) -> None:
+def test_workers_that_cannot_be_made_are_told(chains, warming, tmp_path, capfd) -> None:
     before = descendants()
     server = Server(("127.0.0.1", 0), chains)
     with pytest.raises(OutputError, match="do not start"):
-        server.start_workers(gadget.fails, count=1, memory=300 << 20, longest=3.0)
+        server.start_workers(warming.fails, count=1, memory=300 << 20, longest=3.0)
     assert "no network is here" in capfd.readouterr().err and descendants() == before
     server.stop()
     server.serve()
