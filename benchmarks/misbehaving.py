@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -45,7 +46,7 @@ class Misbehave(Gadget):
     def loops(self) -> NoReturn:
         """Never come back."""
         while True:
-            pass
+            time.sleep(1e-3)  # spares whoever works beside it
 
     def loops_outside_python(self) -> None:
         """Keep the interpreter's lock, and sleep."""

@@ -18,7 +18,7 @@ from types import ModuleType
 import ismrmrd
 import pytest
 
-from benchmarks.misbehaving import KINDS, offer
+from benchmarks.misbehaving import offer
 from nadenoise_core.errors import OutputError, ScanFailed
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.mrd.image import known_facts
@@ -52,9 +52,9 @@ def fails(folders):
     raise ValueError("no network is here")
 """
 BAD = {
-    "allocates": "takes more than 300 MiB of memory, the limit",
-    "loops": "worked for more than 3 s without an answer",
-    "loops_outside_python": "worked for more than 3 s without an answer",
+    "allocates": "takes more than 150 MiB of memory, the limit",
+    "loops": "worked for more than 6 s without an answer",
+    "loops_outside_python": "worked for more than 6 s without an answer",
     "crashes": "was ended by SIGSEGV",
     "aborts": "was ended by SIGABRT",
     "leaves": "came to its end",
@@ -80,7 +80,7 @@ def warming(tmp_path_factory) -> Iterator[ModuleType]:
 def chains(tmp_path_factory, chain_text) -> ChainFolders:
     folder = tmp_path_factory.mktemp("chains")
     (folder / "good.xml").write_text(chain_text(GOOD))
-    for how in KINDS:
+    for how in BAD:
         (folder / f"{how}.xml").write_text(chain_text([("misbehave", {"how": how}), *GOOD]))
     return ChainFolders([folder])
 
@@ -97,7 +97,7 @@ class Running:
     def __init__(self, chains: ChainFolders, raw: Path, warm_up: Callable[..., None], **limits: float) -> None:
         self.scans, self.captures, self.raw = Scans(), Captures(raw), raw
         self.server = Server(("127.0.0.1", 0), chains, Limits(**limits), [self.captures, self.scans])
-        self.server.start_workers(warm_up, count=1, memory=300 << 20, longest=3.0)
+        self.server.start_workers(warm_up, count=1, memory=150 << 20, longest=6.0)
         self.address = self.server.address
         self.ended: list[bool] = []
         self.thread = threading.Thread(target=lambda: self.ended.append(self.server.serve()))
@@ -302,7 +302,7 @@ def test_workers_that_cannot_be_made_are_told(chains, warming, tmp_path, capfd) 
     before = descendants()
     server = Server(("127.0.0.1", 0), chains)
     with pytest.raises(OutputError, match="do not start"):
-        server.start_workers(warming.fails, count=1, memory=300 << 20, longest=3.0)
+        server.start_workers(warming.fails, count=1, memory=150 << 20, longest=6.0)
     assert "no network is here" in capfd.readouterr().err and descendants() == before
     server.stop()
     server.serve()
