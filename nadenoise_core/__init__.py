@@ -39,6 +39,7 @@ _API = {
     "read_images": "images",
     "reconstruct": "steps",
     "replay": "chains",
+    "save": "raw",
     "simulate": "raw",
 }
 # Of these, the packages of the same name, which can be called as well as imported from.

@@ -59,6 +59,8 @@ class RawScan:
     Attributes:
         path: of the file.
         group: of the measurement in it; None for the only one.
+        header_xml: the ISMRMRD header as it stands in the file.
+        scan: what nadenoise reads in it.
     """
 
     def __init__(self, path: Path, group: str | None = None) -> None:
@@ -67,6 +69,7 @@ class RawScan:
 
         self.path, self.group = path, group
         with RawFile(path, group) as file, named_in_errors(path):
+            self.header_xml = file.header_xml
             self.scan: Scan = read_scan(file.header_xml)
             self._count = len(file)
 
@@ -79,6 +82,11 @@ class RawScan:
     def trajectory(self) -> NDArray[np.float32]:
         """(interleaves, samples, 2) in cycles/pixel, columns (read, phase)."""
         return self._averages.trajectory
+
+    @property
+    def averages(self) -> int:
+        """Complete ones."""
+        return len(self.kspace)
 
     @property
     def matrix(self) -> tuple[int, int]:
@@ -112,6 +120,42 @@ def load(path: str | Path, group: str | None = None) -> RawScan:
         RawDataError: the file is missing, damaged, or no spiral scan.
     """
     return RawScan(Path(path), group)
+
+
+def save(
+    path: str | Path,
+    kspace: NDArray[Any],
+    trajectory: NDArray[Any],
+    *,
+    matrix: tuple[int, int],
+    field_of_view: tuple[float, float],
+    overwrite: bool = False,
+    **settings: Any,
+) -> RawScan:
+    """Write arrays as a raw file (ISMRMRD), which is all that a chain needs; gives the file, as `load` does.
+
+    Args:
+        path: of the file.
+        kspace: (averages, coils, interleaves, samples) complex; half-pulses are summed.
+        trajectory: (interleaves, samples, 2) in cycles/pixel, radians/pixel, cycles/FOV or 1/m, (read, phase).
+        matrix: (rows, columns) of the image.
+        field_of_view: (rows, columns) of the image, mm.
+        overwrite: a file that is there.
+        settings: of `nadenoise_core.api.arrays.Measured`, such as `dwell_time`, `echo_time`, `position`.
+
+    Raises:
+        BadInputError: arrays or settings that cannot be.
+        OutputError: the file cannot be written, or is there already.
+        RawDataError: what was written is no spiral scan.
+    """
+    from nadenoise_core.api.arrays import Measured, write_arrays
+
+    try:
+        measured = Measured(matrix, field_of_view, **settings)
+    except TypeError as error:
+        raise BadInputError(f"save: {error}; see nadenoise_core.api.arrays.Measured") from None
+    write_arrays(Path(path), np.asarray(kspace), np.asarray(trajectory), measured, overwrite=overwrite)
+    return load(path)
 
 
 class Averaged:

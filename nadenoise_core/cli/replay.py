@@ -21,6 +21,7 @@ from nadenoise_core.console import note, progress_bar, say, show_table
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.replay.job import ReplayResult, ReplaySettings, put_into_bids, replay_job
+from nadenoise_core.replay.places import place_names
 from nadenoise_core.replay.schema import RegionReport
 
 
@@ -116,23 +117,26 @@ def _show(result: ReplayResult, put: Path | None) -> None:
 
 
 def show_images(result: ReplayResult) -> None:
-    """What was made: a line an image."""
-    rows = []
-    for image in result.report["images"]:
+    """What was made: a line an image, with its place where a scan has several; and a line a region."""
+    images = result.report["images"]
+    places = place_names([(image["slice"], image["contrast"], 0, image["repetition"]) for image in images])
+    many = any(places)
+    rows, regions = [], []
+    for place, image in zip(places, images, strict=True):
         line = image.get("calibration")
         known = image["kind"] == "plain" and image["noise_std"] is not None
         noise = f"{image['noise_std']:.3g}" if known else ""
         words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
-        rows.append((image["series"], str(image["averages"]), noise, words))
-    columns = ("series", "averages", "noise (1 SD)", "calibration")
+        where = (image["series"], place) if many else (image["series"],)
+        rows.append((*where, str(image["averages"]), noise, words))
+        regions += [
+            (*where, region["name"], region["method"], *_numbers_of(region)) for region in image.get("regions", [])
+        ]
+    place_column = ("place",) if many else ()
+    columns = ("series", *place_column, "averages", "noise (1 SD)", "calibration")
     show_table(columns, rows, title=result.report["raw"]["file"])
-    regions = [
-        (image["series"], region["name"], region["method"], *_numbers_of(region))
-        for image in result.report["images"]
-        for region in image.get("regions", [])
-    ]
     if regions:
-        show_table(("map", "region", "method", "aTSC, mmol/L", "95 % interval"), regions)
+        show_table(("map", *place_column, "region", "method", "aTSC, mmol/L", "95 % interval"), regions)
 
 
 def _numbers_of(region: RegionReport) -> tuple[str, str]:

@@ -44,9 +44,9 @@ def places_of(images: Iterable[ismrmrd.Image]) -> list[Place]:
     found: dict[tuple[int, ...], Place] = {}
     images = [image for image in images if facts_of(image) is not None]
     keys = [tuple(int(getattr(image, counter)) for counter in _COUNTERS) for image in images]
-    for key, image in zip(keys, images, strict=True):
+    for key, name, image in zip(keys, place_names(keys), images, strict=True):
         facts = known_facts(image)
-        place = found.setdefault(key, Place(_name(key, keys)))
+        place = found.setdefault(key, Place(name))
         if facts.averages > place.averages:
             place.averages, place.images, place.maps = facts.averages, {}, []
         if facts.averages == place.averages:
@@ -56,8 +56,16 @@ def places_of(images: Iterable[ismrmrd.Image]) -> list[Place]:
     return list(found.values())
 
 
-def _name(key: tuple[int, ...], keys: Sequence[tuple[int, ...]]) -> str:
-    """The counters that differ within the scan, counted from 1."""
+def place_names(keys: Sequence[tuple[int, ...]]) -> list[str]:
+    """What people call the places of images: the counters that differ among them, counted from 1.
+
+    Args:
+        keys: (slice, contrast, phase, repetition) of each image.
+    """
     differ = [len(set(values)) > 1 for values in zip(*keys, strict=True)]
-    parts = zip(_COUNTERS.values(), key, differ, strict=True)
-    return ", ".join(f"{name} {value + 1}" for name, value, differs in parts if differs)
+
+    def name(key: tuple[int, ...]) -> str:
+        parts = zip(_COUNTERS.values(), key, differ, strict=True)
+        return ", ".join(f"{name} {value + 1}" for name, value, differs in parts if differs)
+
+    return [name(key) for key in keys]

@@ -42,7 +42,9 @@ def test_importing_it_imports_nothing_else():
     ended = subprocess.run([sys.executable, "-c", f"import json\n{code}"], capture_output=True, text=True, check=True)
     names, modules = json.loads(ended.stdout)
     assert not {"numpy", "torch", "pydantic", "ismrmrd", "scipy", "rich", "lxml"} & set(modules)
-    assert {"load", "average", "reconstruct", "denoise", "quantify", "replay", "read_images", "Chain"} <= set(names)
+    assert {"load", "save", "average", "reconstruct", "denoise", "quantify", "replay", "read_images", "Chain"} <= set(
+        names
+    )
 
 
 @pytest.mark.parametrize("name", ["denoise", "measure", "quantify", "replay", "simulate"])
@@ -90,6 +92,55 @@ def test_a_raw_file_as_arrays(raw, measured):
     # A single coil is left as it is: the mean of the averages is the mean of the arrays.
     expected = loaded.kspace.mean(axis=0)
     np.testing.assert_allclose(averaged.kspace, expected, atol=1e-4 * np.abs(expected).max())
+
+
+class TestSave:
+    def test_arrays_become_a_file_that_gives_the_same_image(self, raw, tmp_path):
+        loaded = nd.load(raw)
+        turned = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+        saved = nd.save(
+            str(tmp_path / "a.h5"), loaded.kspace, loaded.trajectory, matrix=(80, 80), field_of_view=(180, 180),
+            position=(1, 2, 3), directions=turned, dwell_time=14.8, echo_time=0.5,
+        )  # fmt: skip
+        assert saved.averages == loaded.averages == 30
+        np.testing.assert_array_equal(saved.kspace, loaded.kspace)
+        np.testing.assert_allclose(saved.trajectory, loaded.trajectory, atol=1e-7)
+        assert saved.scan.sequence.echo_times == (0.5,) and "<TE>0.5</TE>" in str(saved.header_xml)
+        ours, of_file = nd.reconstruct(saved)[0], nd.reconstruct(loaded)[0]
+        np.testing.assert_allclose(ours.array, of_file.array, atol=1e-5 * np.abs(of_file.array).max())
+        assert ours.facts.noise_std == pytest.approx(of_file.facts.noise_std, rel=0.02)
+        assert list(ours.item.position) == [1, 2, 3] and list(ours.item.slice_dir) == [1, 0, 0]
+
+    def test_a_point_that_two_coils_see_lies_where_it_should(self, tmp_path):
+        """Its k-space is a plane wave."""
+        trajectory = nd.load(nd.simulate(tmp_path / "s.h5", averages=1)).trajectory  # cycles/pixel
+        phase = np.exp(-2j * np.pi * (trajectory @ np.array([12.0, -7.0])))  # columns, rows
+        weights = np.array([1.0, 0.5j])
+        saved = nd.save(tmp_path / "a.h5", weights[:, None, None] * phase[None, None], trajectory,
+                        matrix=(80, 80), field_of_view=(160, 160))  # fmt: skip
+        image = nd.reconstruct(saved)[0]
+        assert saved.kspace.shape == (1, 2, *phase.shape) and image.pixel == (2.0, 2.0)
+        assert np.unravel_index(np.abs(image.array).argmax(), (80, 80)) == (40 - 7, 40 + 12)
+
+    @pytest.mark.parametrize(
+        ("kspace", "trajectory", "settings", "words"),
+        [
+            (np.zeros((2, 1, 3, 5)), np.zeros((3, 4, 2)), {}, "do not go together"),
+            (np.zeros((1, 3, 5)), np.zeros((3, 5, 2)), {}, "averages, coils, interleaves, samples"),
+            (np.full((2, 1, 3, 5), np.nan), np.zeros((3, 5, 2)), {}, "finite"),
+            (np.zeros((2, 1, 3, 5)), np.zeros((3, 5, 2)), {"ehco_time": 1}, "ehco_time"),
+        ],
+    )
+    def test_what_is_wrong_is_told(self, kspace, trajectory, settings, words, tmp_path):
+        with pytest.raises(BadInputError, match=words):
+            nd.save(tmp_path / "a.h5", kspace, trajectory, matrix=(80, 80), field_of_view=(180, 180), **settings)
+        assert not list(tmp_path.iterdir())
+
+    def test_a_file_that_is_there_is_left(self, tmp_path):
+        (tmp_path / "a.h5").write_text("mine")
+        with pytest.raises(OutputError, match="exists already"):
+            nd.save(tmp_path / "a.h5", np.zeros((1, 1, 3, 5)), np.zeros((3, 5, 2)), matrix=(8, 8), field_of_view=(9, 9))
+        assert (tmp_path / "a.h5").read_text() == "mine"
 
 
 def test_an_image_from_an_array_is_denoised_as_that_of_the_file(raw):

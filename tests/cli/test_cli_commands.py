@@ -113,6 +113,13 @@ class TestReplay:
         (posed,) = [image["pose"] for image in report["images"] if "pose" in image]
         assert posed["shift"] == pytest.approx([0, 0], abs=0.3) and posed["standard_error"][0] > 0
 
+    def test_places_are_told_where_there_are_several(self, scan_file, chain_file, command, tmp_path):
+        raw = scan_file(averages=1, slices=2, repetitions=2)
+        outcome = command("replay", raw, "--chain", chain_file(["accumulate", "reconstruct"]), "--out", tmp_path)
+        lines = [line for line in outcome.out.splitlines() if "NUFFT" in line]
+        places = [f"slice {slice}, repetition {repetition}" for slice in (1, 2) for repetition in (1, 2)]
+        assert sorted(" ".join(line.split()[4:8]) for line in lines) == places
+
     def test_warnings_go_to_stderr(self, scan_file, bundle_file, chain_file, command, tmp_path):
         path, sha256 = bundle_file("return x", averages=[100, 150])
         stages = ["accumulate", "reconstruct", ("denoise", {"bundle": str(path), "bundle_sha256": sha256})]
