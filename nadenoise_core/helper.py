@@ -5,6 +5,7 @@ The process is forked, so it costs milliseconds and no imports; where there is n
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -104,6 +105,7 @@ class Helper(Generic[_T]):
 def _work(work: Callable[[], Iterator[Any]], answers: Connection, seconds: float) -> None:
     """Run the work in the child, and end it. What runs too long is ended by the system, even deep in a library."""
     try:
+        gc.disable()  # what is collected could be of a library that does not stand a fork, as on a GPU
         for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})

@@ -144,7 +144,26 @@ class ImagesFile:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._dataset.close()
         if error is None:
-            write_whole(self._path, self._memory.getvalue())
+            write_whole(self._path, _with_checksums(self._memory))
+
+
+def _with_checksums(stored: BytesIO) -> bytes:
+    """The same file, in which HDF5 finds a bit that flips in heads or pixels; ismrmrd stores them without checksums."""
+    made = BytesIO()
+    with h5py.File(stored, "r") as file, h5py.File(made, "w") as copy:
+        group = copy.create_group("dataset")
+        for name, item in file["dataset"].items():
+            if not name.startswith(_SERIES):
+                file.copy(item, group, name)
+                continue
+            series = group.create_group(name)
+            for part, values in item.items():
+                if h5py.check_vlen_dtype(values.dtype) is not None:  # HDF5 has no checksums for texts
+                    file.copy(values, series, part)
+                else:
+                    shape = {"chunks": (1, *values.shape[1:]), "maxshape": values.maxshape}
+                    series.create_dataset(part, data=values[:], dtype=values.dtype, fletcher32=True, **shape)
+    return made.getvalue()
 
 
 def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:

@@ -52,3 +52,13 @@ def test_what_is_no_such_file_is_told(content, tmp_path):
     with pytest.raises(RawDataError, match="is no file of ISMRMRD images") as caught:
         read_images_file(tmp_path / "images.h5")
     assert len(str(caught.value).splitlines()) == 1 and "fault of nadenoise" not in str(caught.value)
+
+
+def test_a_bit_that_flips_in_a_pixel_or_a_head_is_found(path):
+    whole = path.read_bytes()
+    for sought in (image(2).data.tobytes(), bytes(image(1).getHead())):
+        content = bytearray(whole)
+        content[content.index(sought) + 5] ^= 4
+        path.write_bytes(content)
+        with pytest.raises(RawDataError, match="is no file of ISMRMRD images"):
+            read_images_file(path)
