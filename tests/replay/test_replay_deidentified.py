@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from pydicom.sr.codedict import codes
 from nadenoise_core.chain.files import read_chain
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.replay.bids import write_bids
 from nadenoise_core.replay.replay import ReplayResult, replay
 from nadenoise_core.replay.results import read_images_file
 
@@ -147,3 +149,12 @@ def test_texts_in_hdf5_are_not_packed_away(results):
 
     with h5py.File(results.folder / "images.h5") as file:
         file.visititems(look)
+
+
+def test_nor_does_a_dataset_of_bids(results, tmp_path):
+    write_bids(tmp_path, results.folder.name, results.folder)
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(found) > 6
+    for path in found:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert not [secret for secret in SECRETS if secret in content + str(path.relative_to(tmp_path)).encode()], path
