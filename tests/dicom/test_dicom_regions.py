@@ -115,7 +115,7 @@ def test_the_standard_is_obeyed(source, regions, plane, tmp_path: Path) -> None:
         for tool in ("dciodvfy", "dcmdump"):
             if not shutil.which(tool):
                 pytest.skip(f"{tool} is not installed")
-        told = subprocess.run(["dciodvfy", path], check=False, capture_output=True, text=True)
+        told = subprocess.run(["dciodvfy", path], check=False, capture_output=True, text=True, errors="replace")
         lines = (told.stdout + told.stderr).splitlines()
         assert [line for line in lines if line.startswith("Error")] == [], name
         assert subprocess.run(["dcmdump", path], check=False, capture_output=True).returncode == 0

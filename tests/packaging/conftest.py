@@ -56,8 +56,13 @@ def fresh(archives, tmp_path_factory) -> Path:
             if not link.exists() and part != "__pycache__":
                 link.symlink_to(Path(str(needed.locate_file(part))))
     command = [sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*command, archives[1]], check=True, capture_output=True)
+    subprocess.run([*command, archives[1]], check=True, capture_output=True, env=clean_environment())
     return folder / "bin"
+
+
+def clean_environment() -> dict[str, str]:
+    """Variables without those that let Python find this source."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
 
 
 def closure(wheel: Path) -> Iterator[Distribution]:
@@ -85,9 +90,8 @@ def run_fresh(fresh, tmp_path):
     """Run a program of the fresh environment, in an empty folder."""
 
     def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
         command = [str(fresh / program), *map(str, arguments)]
-        environment = {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        environment = {**clean_environment(), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     return run
