@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nadenoise_core.configuration.fields import values, words
+from nadenoise_core.configuration.fields import is_class, values, words
 
 Keys = tuple[str, ...]
 
@@ -102,7 +102,7 @@ def _locate(
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_class(annotation) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in (Union, types.UnionType, Annotated):
         for part in get_args(annotation):

@@ -73,9 +73,14 @@ def unit(field: FieldInfo) -> str:
     return found.symbol if found else ""
 
 
+def is_class(annotation: Any) -> bool:
+    """Whether a type is a class; Python 3.10 takes `tuple[int]` for one."""
+    return isinstance(annotation, type) and get_origin(annotation) is None
+
+
 def words(annotation: Any) -> list[str]:
     """The words that a type allows, those of an enum or of a literal; empty where it takes other values, too."""
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
+    if is_class(annotation) and issubclass(annotation, Enum):
         return [str(member.value) for member in annotation]
     if get_origin(annotation) is Literal:
         return [str(word) for word in get_args(annotation)]
