@@ -10,6 +10,9 @@ from nadenoise_core.mrd.header import Section
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 
 _log = logging.getLogger("nadenoise.header")
+_POSITIONS = frozenset(
+    f"{lying}{side}" for lying in ("HF", "FF", "LF", "RF", "AF", "PF") for side in ("P", "S", "DR", "DL")
+)  # of DICOM
 _LEAST_TR = 1.0  # ms; what is below is in seconds
 _SAME_NUCLEUS = 0.05  # of the gyromagnetic ratio: fields are rounded to 3 T where they are 2.89
 
@@ -87,6 +90,15 @@ class Sequence:
         return different.pop()
 
 
+def read_patient_position(measurement: Section) -> str:
+    """How the patient lies, as DICOM has it; empty where the header does not say."""
+    position = measurement.text("patientPosition").upper()
+    if position and position not in _POSITIONS:
+        _log.warning("the header's patientPosition %.20s is none of DICOM's and is left out", position)
+        return ""
+    return position
+
+
 def read_sequence(section: Section) -> Sequence:
     """The timing in `sequenceParameters`."""
     times, echoes, angles = (
@@ -127,7 +139,7 @@ def read_words(header: Section, sequence: Sequence) -> HeaderWords:
         manufacturer=system.text("systemVendor"),
         model=system.text("systemModel"),
         device_id=system.text("deviceID"),
-        field_strength=system.number("systemFieldStrength_T"),
+        field_strength=system.number("systemFieldStrength_T") or None,  # 0 is not known
         protocol_name=measurement.text("protocolName"),
         repetition_time=next(iter(sequence.repetition_times), None),
         echo_time=next(iter(sequence.echo_times), None),

@@ -106,7 +106,12 @@ class ImageAverager:
             interleaves, half_pulses = self._collector.expected.at_end()
             for level in wanted:
                 announced = self._announced if far and level == came else 0
-                yield self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+                try:
+                    yield self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+                except RawDataError as error:
+                    if level == wanted[-1]:
+                        raise
+                    _log.warning("no image of the first %d averages: %s", level, error)
 
     def _tell_of_few(self, came: int) -> None:
         """Warn of averages that the header announces; levels beyond them are what a chain asks of longer scans."""

@@ -13,7 +13,14 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import Section, parse_header
-from nadenoise_core.mrd.header_words import HeaderWords, Sequence, doubt_of_nucleus, read_sequence, read_words
+from nadenoise_core.mrd.header_words import (
+    HeaderWords,
+    Sequence,
+    doubt_of_nucleus,
+    read_patient_position,
+    read_sequence,
+    read_words,
+)
 from nadenoise_core.sampling.trajectory import Encoding
 
 if TYPE_CHECKING:
@@ -97,7 +104,7 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
     limits = _read_limits(imaged.section("encodingLimits"))
     sequence = read_sequence(header.section("sequenceParameters"))
     words, measurement = read_words(header, sequence), header.section("measurementInformation")
-    identified = {"position": measurement.text("patientPosition"), "measurement": measurement.text("measurementID")}
+    identified = {"position": read_patient_position(measurement), "measurement": measurement.text("measurementID")}
     spans = {counter: (span.start, span.stop) for counter, span in limits.items()}
     doubt = doubt_of_nucleus(header)
     if doubt:

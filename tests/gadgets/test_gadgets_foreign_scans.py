@@ -333,6 +333,12 @@ class TestCounters:
         (readouts,) = accumulate(re.sub("<average>.*?</average>", limits, header, flags=re.S), still, **properties)
         assert_same(readouts, items)
 
+    def test_averages_numbered_on_from_interleaf_to_interleaf_are_averaged(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        (readouts,) = accumulate(header, [changed(a, average=n) for n, a in enumerate(items)])
+        assert_same(readouts, items)
+        assert "no image of the first 4 averages: interleaf 4, 5" in caplog.text
+
     def test_dummies_without_their_flag_are_left_out(self, scan, accumulate, changed, caplog):
         header, items = scan
         dummies = [changed(a, data=3 * a.data) for a in items[:4]]

@@ -225,3 +225,13 @@ def test_a_nucleus_that_may_be_another_is_told(frequency, field, sodium, doubt, 
     assert scan.words.imaging_frequency == (None if sodium is None else pytest.approx(sodium, rel=1e-6))
     assert doubt in scan.nucleus_doubt and bool(scan.nucleus_doubt) == bool(doubt)
     assert scan.nucleus_doubt in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "position"), [("HFS", "HFS"), ("ffp", "FFP"), ("AFDR", "AFDR"), ("XYZ", ""), ("", "")]
+)
+def test_a_patient_position_is_one_of_dicoms(given, position, caplog):
+    measured = f"<measurementInformation><patientPosition>{given}</patientPosition></measurementInformation>"
+    scan = read_scan(HEADER.replace("<experimentalC", f"{measured}<experimentalC"))
+    assert scan.patient_position == position
+    assert ("none of DICOM's" in caplog.text) == (given == "XYZ")
