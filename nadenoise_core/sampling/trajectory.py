@@ -92,10 +92,11 @@ def normalise_trajectory(
             "the third column of the trajectory is no density weight, since it is negative, but kz: nadenoise "
             "reconstructs slices"
         )
-    # In units of the edge of encoded k-space, were the values given in each of the units.
     edge = _units_at_edge(encoding)
-    reach = {name: float(np.max(np.abs(k / values))) for name, values in edge.items()}
     if unit is None:
+        # In units of the edge of encoded k-space, were the values given in each of the units.
+        largest = np.abs(k).reshape(-1, 2).max(axis=0)
+        reach = {name: float(np.max(largest / values)) for name, values in edge.items()}
         unit = _detect(reach, float(np.max(np.linalg.norm(k, axis=-1))))
     elif unit not in edge:
         raise TrajectoryError(f"unknown trajectory unit '{unit}'; use one of {', '.join(TRAJECTORY_UNITS)}")
