@@ -97,13 +97,14 @@ class ScanAverager:
             _log.warning("%s", failure)
 
     def _nothing_came(self) -> RawDataError:
-        if not self._others:
+        space = self._scan.encoding_space
+        flagged, all_others = self._others.get(space, 0), sum(self._others.values())
+        if not all_others:
             return RawDataError("no acquisition came; the scan is empty")
-        counts = ", ".join(f"{count} of encoding {space}" for space, count in sorted(self._others.items()))
         return RawDataError(
-            "no acquisition is image data; the scan is empty: that is of encoding "
-            f"{self._scan.encoding_space} (from 0) without flags of noise, dummies, navigators or calibration, and "
-            f"there came {counts}; convert the raw data anew"
+            f"no acquisition is image data; the scan is empty: {flagged} have flags of noise, dummies, navigators or "
+            f"calibration, and {all_others - flagged} are of another encoding than the spiral's, {space} (from 0); "
+            "convert the raw data anew"
         )
 
     def _counted(self, given: Iterable[ReconData]) -> Iterator[ReconData]:

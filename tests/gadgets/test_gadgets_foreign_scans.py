@@ -10,6 +10,8 @@ from gadgetron.types.recon_data import ReconData
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
+from nadenoise_core.mrd.facts import Kind
+from nadenoise_core.mrd.image import known_facts
 
 INTERLEAVES = 20
 
@@ -291,10 +293,12 @@ class TestCounters:
         with pytest.raises(RawDataError, match="half-pulse 1 never came; where another counter"):
             accumulate(two, [*items, *others])
 
-    @pytest.mark.parametrize("change", [{"flags": 1 << 19}, {"encoding_space_ref": 1}])
-    def test_it_is_told_why_nothing_is_image_data(self, change, scan, accumulate, changed):
+    @pytest.mark.parametrize(
+        ("change", "words"), [({"flags": 1 << 19}, "80 have flags"), ({"encoding_space_ref": 1}, "80 are of another")]
+    )
+    def test_it_is_told_why_nothing_is_image_data(self, change, words, scan, accumulate, changed):
         header, items = scan
-        with pytest.raises(RawDataError, match="the scan is empty: that is of encoding 0 .* there came 80 of encoding"):
+        with pytest.raises(RawDataError, match=f"the scan is empty: .*{words}"):
             accumulate(header, [changed(a, **change) for a in items])
 
     def test_three_sets_are_told(self, scan, accumulate, changed):
@@ -435,3 +439,16 @@ class TestAveragePhase:
     @staticmethod
     def interleaf_by_interleaf(items):
         return sorted(items, key=lambda a: a.idx.kspace_encode_step_1)
+
+
+def test_a_scan_of_protons_has_no_concentrations_that_go_unsaid(scan, run_chain, caplog):
+    header, items = scan
+    protons = header.replace("33785916", "127732437")
+    assert protons != header
+    for given, doubted in ((header, False), (protons, True)):
+        caplog.clear()
+        *_, atsc = run_chain(["accumulate", "reconstruct", "quantify"], given, items)
+        facts = known_facts(atsc)
+        assert facts.kind is Kind.ATSC
+        assert any("that of protons" in comment for comment in facts.comments) == doubted
+        assert ("that of protons" in caplog.text) == doubted
