@@ -75,7 +75,7 @@ def parse(words: list[str]) -> None:
         BlockError: there is no such command or option, or a value cannot be.
     """
     command: Any = _program(words[0])
-    rest = list(words[1:])
+    rest = [word for word in words[1:] if word not in ("-h", "--help")]
     path = [words[0]]
     while hasattr(command, "commands"):
         if not rest or rest[0].startswith("-"):
@@ -88,7 +88,8 @@ def parse(words: list[str]) -> None:
     try:
         command.make_context(" ".join(path), rest)
     except Exception as error:  # of click, which typer may have within it
-        raise BlockError(f"{' '.join(words)}: {getattr(error, 'message', error)}") from None
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        raise BlockError(f"{' '.join(words)}: {said}") from None
 
 
 def _python(block: Block, place: str, names: dict[str, Any]) -> str:

@@ -35,6 +35,17 @@ def test_what_is_not_run_is_parsed(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_in_sentences_are_there(page):
+    sentences = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for span in re.findall(r"`(nadenoise(?:-train)? [a-z][^`]*)`", sentences):
+        for words in commands_of(" ".join(span.split())):
+            try:
+                parse(words)
+            except BlockError as error:  # a sentence need not name every argument
+                assert "Missing argument" in str(error) or "Missing option" in str(error), f"{span}: {error}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_no_command_hides_in_a_block_that_nothing_runs(page):
     text = page.read_text()
     for block in blocks_of(text):
