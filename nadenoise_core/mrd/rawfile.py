@@ -102,14 +102,17 @@ class RawFile:
 def _acquisitions(block: Block) -> Iterator[ismrmrd.Acquisition]:
     """The acquisitions of a block."""
     data, trajectory = block.data.view(np.complex64), block.trajectory
+    first_sample = first_place = 0
     for stored in block.heads:
         head = ismrmrd.AcquisitionHeader.from_buffer_copy(stored.tobytes())
         samples, coils, dimensions = head.number_of_samples, head.active_channels, head.trajectory_dimensions
-        values, data = np.split(data, [samples * coils])
-        places, trajectory = np.split(trajectory, [samples * dimensions])
+        last_sample, last_place = first_sample + coils * samples, first_place + samples * dimensions
         yield ismrmrd.Acquisition(
-            head, data=values.reshape(coils, samples), trajectory=places.reshape(samples, dimensions)
+            head,
+            data=data[first_sample:last_sample].reshape(coils, samples),
+            trajectory=trajectory[first_place:last_place].reshape(samples, dimensions),
         )
+        first_sample, first_place = last_sample, last_place
 
 
 @contextmanager
