@@ -73,7 +73,8 @@ def report_page() -> str:
     schema = report_schema()
     head = (
         "# report.json\n\nWhat `nadenoise replay` and `nd.replay` write beside the images, "
-        "as [JSON schema](report.schema.json). A key that is not always there is in *italics*."
+        "as [JSON schema](report.schema.json); `nadenoise_core.replay.schema.report_schema()` gives it in Python. "
+        "A key that is not always there is in *italics*."
     )
     objects = {"Report": schema, **schema["$defs"]}
     return "\n\n".join([head, *(_object(name, found) for name, found in objects.items())]) + "\n"
