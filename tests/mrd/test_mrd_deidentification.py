@@ -164,6 +164,31 @@ def test_words_where_numbers_or_known_words_should_be_are_taken_out(path, header
     assert b"Erika" not in done.header_xml and path in done.removed
 
 
+def test_no_place_of_a_header_lets_words_through(header):
+    """Texts, tails, attributes, comments and new elements anywhere; the names of vendor and model alone do."""
+    secret = "Zq7 Hidden"
+    count = len(list(etree.fromstring(header).iter("*")))
+    for number in range(count):
+        for way in ("text", "tail", "attribute", "comment", "element", "name"):
+            root = etree.fromstring(header)
+            element = list(root.iter("*"))[number]
+            if way == "tail" and element is root:
+                continue
+            if way in ("text", "tail"):
+                setattr(element, way, secret)
+            elif way == "attribute":
+                element.set("note", secret)
+            elif way == "comment":
+                element.append(etree.Comment(secret))
+            elif way == "element":
+                etree.SubElement(element, "note").text = secret
+            else:
+                etree.SubElement(element, "Zq7_Hidden").text = "1"
+            left = deidentified(etree.tostring(root), KEY).header_xml.decode()
+            named = etree.QName(element).localname in ("systemVendor", "systemModel") and way == "text"
+            assert ("Hidden" in left) == named, (way, element.tag)
+
+
 def test_texts_lose_names_but_not_their_sense(header):
     done = deidentified(header, KEY).without(["/data/Erika_4711.h5", "Erika_4711.h5"])
     assert done.cleaned("/data/Erika_4711.h5: 3 of 40 readouts") == "[removed]: 3 of 40 readouts"
