@@ -67,6 +67,7 @@ image: env  ## Build the container, send it a scan, compare the images with a re
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap >/dev/null; }
 	$(BIN)/python container/image.py
+
 kills: env  ## Kill processes of a replay of many files at twenty random moments.
 	NADENOISE_KILLS=20 $(BIN)/python -m pytest tests/integration/test_integration_kill.py
 

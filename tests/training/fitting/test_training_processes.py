@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,3 +74,12 @@ def test_two_processes_give_the_network_of_one(small_run: Path, straight: Path, 
     for name, value in states(straight).items():
         torch.testing.assert_close(states(tmp_path)[name], value, rtol=1e-4, atol=1e-6)
     assert [row["step"] for row in rows(tmp_path)] == [row["step"] for row in rows(straight)]
+    # One process goes on with what two began, as with what one did.
+    begun_alone = tmp_path / "alone"
+    shutil.copytree(straight, begun_alone)
+    longer = load_config(small_run, ["fit.epochs=13"])
+    for folder in (tmp_path, begun_alone):
+        fit(longer, folder, quiet=True)
+    assert len(rows(tmp_path)) == len(rows(begun_alone)) == 13 and load_state(tmp_path / "checkpoint.pt")["run"]
+    for name, value in states(begun_alone).items():
+        torch.testing.assert_close(states(tmp_path)[name], value, rtol=1e-4, atol=1e-6)
