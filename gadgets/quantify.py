@@ -15,7 +15,7 @@ from nadenoise_core.configuration.fields import CONSOLE, PATH, Unit
 from nadenoise_core.errors import BadInputError, CalibrationError
 from nadenoise_core.mrd.facts import Corrections, ImageFacts, Kind
 from nadenoise_core.mrd.image import comment, facts_of, without_replicas
-from nadenoise_core.quantify.calibration import Intercept
+from nadenoise_core.quantify.calibration import Intercept, Slope
 from nadenoise_core.quantify.label_names import merged_names, read_label_names
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.precision import precision_targets
@@ -82,14 +82,14 @@ class Quantify(Gadget):
             (),
             max_length=2,
             description="short and long T2* of tissue, e.g. 3, 15: corrects aTSC for its decay at the header's TE "
-            "against that of the tubes, by one factor for the whole map; not for the decay during the readout. "
-            "Empty: off",
+            "against that of the tubes, by one factor for the whole map; the fit of regions corrects the decay during "
+            "the readout, too. Empty: off",
         )
-        tissue_short_fraction: float = Field(
-            0.6, ge=0, le=1, description="share of tissue's signal that has the short T2*"
-        )
-        tube_t2_star: Annotated[float, Unit("ms")] = Field(
-            0, ge=0, le=10000, description="T2* of the tubes' solution; goes with tissue_t2_star"
+        tissue_short_fraction: float = Field(0.6, ge=0, le=1, description="share of the signal that has the short T2*")
+        tube_t2_star: Annotated[tuple[RelaxationTime, ...], Unit("ms")] = Field(
+            (),
+            max_length=2,
+            description="T2* of the tubes' solution, or short and long T2* of gel in them; goes with tissue_t2_star",
         )
         b1_map: Annotated[str, PATH] = Field(
             "",
@@ -124,6 +124,13 @@ class Quantify(Gadget):
             ge=0,
             le=5,
             description="by which the outlines of roi_map may lie off; it goes into the label error of the regions",
+        )
+        slope: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+            (),
+            max_length=2,
+            description="slope of the calibration line that other scans with this coil, receiver and sequence gave, "
+            "and its standard error (signal per mmol/L, as `nadenoise measure` tells them): the fit weighs it with "
+            "that of its own tubes, and leaves it out where these contradict it. Empty: the tubes of this scan alone",
         )
         merge: tuple[str, ...] = Field(
             (),
@@ -165,6 +172,8 @@ class Quantify(Gadget):
                 raise ValueError("tissue_t1 and tube_t1 correct one for the other; give both or none")
             if bool(self.tissue_t2_star) != bool(self.tube_t2_star):
                 raise ValueError("tissue_t2_star and tube_t2_star correct one for the other; give both or none")
+            if len(self.slope) == 1:
+                raise ValueError("slope must be two numbers: the slope, and its standard error")
             if len(self.tissue_t2_star) == 1:
                 raise ValueError("tissue_t2_star must be two numbers: the short and the long T2*")
             try:
@@ -230,9 +239,8 @@ class Quantify(Gadget):
             flip_angle, repetition_time = (sequence.the_only(name, "tissue_t1") for name in ("flipAngle_deg", "TR"))
             saturation = saturation_factor(flip_angle, repetition_time, given.tissue_t1, given.tube_t1)
         if given.tissue_t2_star:
-            short, long = given.tissue_t2_star
             echo_time = sequence.the_only("TE", "tissue_t2_star")
-            t2_star = t2_star_factor(echo_time, (short, long), given.tissue_short_fraction, given.tube_t2_star)
+            t2_star = t2_star_factor(echo_time, given.tissue_t2_star, given.tube_t2_star, given.tissue_short_fraction)
         maps = tuple(name for name in ("b1_map", "receive_map") if getattr(given, name))
         return Corrections(saturation, t2_star, maps)
 
@@ -262,14 +270,14 @@ class Quantify(Gadget):
 
         given, decay = self.parameters, None
         if given.tissue_t2_star:
-            shares = (given.tissue_short_fraction, 1 - given.tissue_short_fraction)
             echo_time = self.scan.sequence.the_only("TE", "tissue_t2_star")
-            decay = ReadoutDecay(echo_time, given.tissue_t2_star, shares, given.tube_t2_star)
+            decay = ReadoutDecay(echo_time, given.tissue_t2_star, given.tube_t2_star, given.tissue_short_fraction)
         settings = FitSettings(
             pose=given.pose,
             label_uncertainty=given.label_uncertainty,
             merge=merged_names(given.merge) if given.merge else None,
             diameter_is_known=bool(given.tube_diameter),
+            slope=Slope(*given.slope) if given.slope else None,
         )
         names = read_label_names(Path(given.roi_names)) if given.roi_names else {}
         return RegionsOfImages(RegionReader(read_volume(Path(given.roi_map)), names), given.regions, settings, decay)

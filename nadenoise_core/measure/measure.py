@@ -17,8 +17,9 @@ from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.pose import Pose, PoseKind
-from nadenoise_core.quantify.readings import RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import FITS, RegionMethod, RegionReading
 
 NEEDED = ("accumulate", "reconstruct", "quantify")
 """Stages without which a chain gives no concentration."""
@@ -64,6 +65,7 @@ class Measured:
         averages: in it.
         reading: of the region.
         pose: of the labels; None where it was not fitted.
+        slope: signal per mmol/L of a fit; None of a mean.
     """
 
     scan: str
@@ -73,6 +75,7 @@ class Measured:
     averages: int
     reading: RegionReading
     pose: Pose | None
+    slope: Slope | None
 
 
 def measuring_chain(chain: Chain, settings: MeasureSettings) -> Chain:
@@ -138,7 +141,15 @@ def measure(
             if facts.atsc is not None:
                 head = item.getHead()  # type: ignore[union-attr]
                 place = (raw.stem, head.slice, head.contrast, head.repetition, facts.averages)
-                found += [Measured(*place, reading, facts.atsc.pose) for reading in facts.atsc.regions]
+                found += [
+                    Measured(
+                        *place,
+                        reading,
+                        facts.atsc.pose,
+                        facts.atsc.fit_slope if reading.method in FITS else None,
+                    )
+                    for reading in facts.atsc.regions
+                ]
             elif facts.kind is not Kind.ATSC:
                 reasons += [comment for comment in facts.comments if comment.startswith("no aTSC map")]
         if not found:

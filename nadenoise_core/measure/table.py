@@ -35,6 +35,8 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "shift_y_mm": ("shift of the labels along the rows that was fitted", "mm"),
     "angle_deg": ("turn of the labels that was fitted", "degree"),
     "scale": ("stretch of the labels that was fitted", "1"),
+    "slope": ("signal per mmol/L by which the fit calibrated the region", "signal L/mmol"),
+    "slope_error": ("standard error of slope", "signal L/mmol"),
     "slice": ("slice, counted from 0", ""),
     "contrast": ("echo, counted from 0", ""),
     "repetition": ("repetition, counted from 0", ""),
@@ -44,7 +46,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 
 def as_row(measured: Measured) -> dict[str, str]:
     """The cells of a reading; what is not known is empty."""
-    reading, pose = measured.reading, measured.pose
+    reading, pose, slope = measured.reading, measured.pose, measured.slope
     low, high = reading.interval
     numbers = {
         "atsc": reading.atsc,
@@ -59,6 +61,8 @@ def as_row(measured: Measured) -> dict[str, str]:
         "shift_y_mm": pose.shift[1] if pose is not None else math.nan,
         "angle_deg": pose.angle if pose is not None else math.nan,
         "scale": pose.scale if pose is not None else math.nan,
+        "slope": slope.value if slope is not None else math.nan,
+        "slope_error": slope.standard_error if slope is not None else math.nan,
     }
     return {
         "scan": measured.scan,

@@ -14,7 +14,7 @@ from math import isnan, nan, prod
 from nadenoise_core import __version__
 from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.errors import BadInputError
-from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.calibration import Line, Slope
 from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
@@ -97,6 +97,7 @@ class AtscFacts:
         tubes: that the line was fitted to.
         regions: what the regions of a label map read; one may be there by several methods.
         pose: of the labels against the scan; None where it was not fitted.
+        fit_slope: signal per mmol/L that the fit of the regions calibrated them by; None where nothing was fitted.
         progress: of the regions that have a target of precision.
         replicas: how many the standard errors of tubes and regions come from; 0: they come from elsewhere.
         corrections: that were made.
@@ -108,6 +109,7 @@ class AtscFacts:
     tubes: tuple[Tube, ...]
     regions: tuple[RegionReading, ...] = ()
     pose: Pose | None = None
+    fit_slope: Slope | None = None
     progress: tuple[Progress, ...] = ()
     replicas: int = 0
     corrections: Corrections = Corrections()

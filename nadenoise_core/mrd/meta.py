@@ -14,7 +14,7 @@ from typing import Any
 from nadenoise_core.denoise.guard import Residual
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, Network, Replica, as_text
 from nadenoise_core.mrd.meta_reading import PREFIX, MetaReader
-from nadenoise_core.quantify.calibration import Line
+from nadenoise_core.quantify.calibration import Line, Slope
 from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading, Tube
@@ -36,7 +36,6 @@ _REGION_NUMBERS = {
     **{"area": "area", "residual": "residual", "residual_limit": "residual_limit", "label_error": "label_error"},
     "freedom": "freedom",
 }
-
 _PROGRESS = ("name", "reach", "target", "averages")
 
 
@@ -161,6 +160,8 @@ def _of_map(atsc: AtscFacts) -> dict[str, object]:
         values[f"precision_{name}"] = [getattr(part, name) for part in atsc.progress]
     if atsc.pose is not None:
         values["pose"] = [*atsc.pose.shift, atsc.pose.angle, atsc.pose.scale, *atsc.pose.standard_error]
+    if atsc.fit_slope is not None:
+        values["fit_slope"] = [atsc.fit_slope.value, atsc.fit_slope.standard_error]
     values |= made.factors
     if made.maps:
         values |= {"corrected_by": made.maps, "uncovered": made.uncovered}
@@ -181,6 +182,7 @@ def _read_map(read: MetaReader) -> AtscFacts:
         ),
         regions=tuple(_read_regions(read, source)),
         pose=_read_pose(read),
+        fit_slope=Slope(*numbers) if (numbers := read.exactly("fit_slope", 2)) else None,
         progress=tuple(
             Progress(name, reach, target, int(averages))
             for name, (averages, reach, target) in zip(
@@ -198,11 +200,9 @@ def _read_map(read: MetaReader) -> AtscFacts:
 
 
 def _read_pose(read: MetaReader) -> Pose | None:
-    numbers = read.numbers("pose")
+    numbers = read.exactly("pose", 8)
     if not numbers:
         return None
-    if len(numbers) != 8:
-        raise read.wrong("pose")
     x, y, angle, scale, *errors = numbers
     return Pose((x, y), angle, scale, (errors[0], errors[1], errors[2], errors[3]))
 

@@ -50,6 +50,13 @@ class MetaReader:
             raise self._wrong(key)
         return value
 
+    def exactly(self, name: str, count: int) -> list[float]:
+        """So many values, or none."""
+        numbers = self.numbers(name)
+        if len(numbers) not in (0, count):
+            raise self.wrong(name)
+        return numbers
+
     def number(self, name: str) -> float:
         """The first number of a key of ours; NaN where there is none."""
         return next(iter(self.numbers(name)), nan)

@@ -80,6 +80,7 @@ class Quantification:
             tubes=jackknife.with_errors(result.tubes, result.calibration) if jackknife is not None else result.tubes,
             regions=read.readings,
             pose=read.pose,
+            fit_slope=read.slope,
             progress=progress(read.readings, facts.averages, self.targets),
             replicas=len(jackknife.left) if jackknife is not None else 0,
             corrections=replace(self.corrections, uncovered=result.uncovered),

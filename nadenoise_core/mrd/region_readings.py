@@ -7,22 +7,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nadenoise_core.errors import CalibrationError, RegionError
 from nadenoise_core.mrd.facts import Kind, known
 from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.mrd.image import kept_readouts, known_facts, pixel_size, pixels_of
 from nadenoise_core.quantify.atsc import ConcentrationMap
+from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.image_readouts import readouts_of_image
 from nadenoise_core.quantify.pose import Pose, PoseKind
-from nadenoise_core.quantify.readings import RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import FITS, RegionMethod, RegionReading
 from nadenoise_core.quantify.readouts import Readouts, readouts
 from nadenoise_core.quantify.region_fit import FitSettings
 from nadenoise_core.quantify.region_means import region_means
 from nadenoise_core.quantify.region_reader import RegionReader
 from nadenoise_core.quantify.region_values import RegionResult
 from nadenoise_core.quantify.regions import Regions
-from nadenoise_core.quantify.relaxation import readout_decay
+from nadenoise_core.quantify.relaxation import readout_decay, shares_of
 from nadenoise_core.quantify.remarks import Remark
 from nadenoise_core.quantify.sensitivity import SignalCorrection
 from nadenoise_core.quantify.uncertainty import Jackknife
@@ -30,7 +32,7 @@ from nadenoise_core.quantify.uncertainty import Jackknife
 if TYPE_CHECKING:
     import ismrmrd
 
-_FITS = (RegionMethod.FIT, RegionMethod.GTM)
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,17 @@ class ReadoutDecay:
     Attributes:
         echo_time: ms.
         tissue, tube: T2* of the components, ms.
-        shares: of tissue's components.
+        short_share: share of the first of two components.
     """
 
     echo_time: float
     tissue: tuple[float, ...]
-    shares: tuple[float, ...]
-    tube: float
+    tube: tuple[float, ...]
+    short_share: float
+
+    def left(self, components: tuple[float, ...], times: Floats) -> Floats:
+        """(samples,) signal that is left at times from the echo, s; 1 at the echo."""
+        return readout_decay(1e3 * times, self.echo_time, components, shares_of(components, self.short_share))
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,13 @@ class ReadRegions:
     Attributes:
         readings: of the regions.
         pose: of the labels; None where it was not fitted.
+        slope: signal per mmol/L by the fit; None where nothing was fitted.
         remarks: for people.
     """
 
     readings: tuple[RegionReading, ...] = ()
     pose: Pose | None = None
+    slope: Slope | None = None
     remarks: tuple[Remark, ...] = ()
 
 
@@ -106,7 +114,7 @@ class RegionsOfImages:
             plain_map: makes the map of the plain image.
             with_fit: whether the fit is told with this map.
         """
-        wanted = [method for method in self.methods if method in _FITS and with_fit]
+        wanted = [method for method in self.methods if method in FITS and with_fit]
         found = ReadRegions()
         for method in wanted:
             found = _together(found, self._fitted(plain, result, method, correction))
@@ -136,6 +144,7 @@ class RegionsOfImages:
         return ReadRegions(
             fitted.values,
             fitted.pose if settings.pose is not PoseKind.OFF else None,
+            fitted.slope,
             (*said, *_remarks(fitted, settings)),
         )
 
@@ -158,18 +167,17 @@ class RegionsOfImages:
         )
         if self.decay is None or not times.any():
             return scan, self.settings, ()
-        decay, milliseconds = self.decay, 1e3 * times
-        settings = replace(
-            self.settings,
-            tissue_decay=readout_decay(milliseconds, decay.echo_time, decay.tissue, decay.shares),
-            tube_decay=readout_decay(milliseconds, decay.echo_time, (decay.tube,)),
-        )
-        return scan, settings, ()
+        tissue, tube = (self.decay.left(components, times) for components in (self.decay.tissue, self.decay.tube))
+        return scan, replace(self.settings, tissue_decay=tissue, tube_decay=tube), ()
 
 
 def _together(first: ReadRegions, second: ReadRegions) -> ReadRegions:
-    pose = first.pose or second.pose
-    return ReadRegions((*first.readings, *second.readings), pose, (*first.remarks, *second.remarks))
+    return ReadRegions(
+        (*first.readings, *second.readings),
+        first.pose or second.pose,
+        first.slope or second.slope,
+        (*first.remarks, *second.remarks),
+    )
 
 
 def _remarks(fitted: RegionResult, settings: FitSettings) -> Iterator[Remark]:

@@ -22,6 +22,19 @@ class Intercept(StrEnum):
 
 
 @dataclass(frozen=True)
+class Slope:
+    """Signal per mmol/L, as tubes tell it.
+
+    Attributes:
+        value: in the unit of the image per mmol/L.
+        standard_error: in the same unit.
+    """
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
 class Line:
     """`signal = slope * concentration + intercept` (paper, section 2.6).
 

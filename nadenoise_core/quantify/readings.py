@@ -47,6 +47,10 @@ class RegionMethod(StrEnum):
     DENOISED_MEAN = "denoised mean"
 
 
+FITS = (RegionMethod.FIT, RegionMethod.GTM)
+"""Free of partial volume."""
+
+
 @dataclass(frozen=True)
 class RegionReading:
     """The concentration of one region. What is not known is NaN, or an empty text.

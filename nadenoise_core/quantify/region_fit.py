@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 
 from nadenoise_core.quantify.amplitudes import AmplitudeFit, fit_amplitudes
 from nadenoise_core.quantify.boundary import boundary_errors
-from nadenoise_core.quantify.calibration import fit_calibration
+from nadenoise_core.quantify.calibration import Slope, fit_calibration
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.readings import LABEL_UNCERTAINTY, RegionMethod, RegionReading
 from nadenoise_core.quantify.readouts import Readouts
@@ -21,7 +21,7 @@ from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.residual import ResidualCheck, check_residual
 from nadenoise_core.quantify.tube_columns import TubeColumns, TubeDiscs
 
-_SCATTER_BY_CHANCE = 1e-3
+_BY_CHANCE = 1e-3  # of scatter of the tubes, and of a slope that differs from the known one
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +39,7 @@ class FitSettings:
         tube_gain: (tubes,) signal of tube solution over that of tissue where a tube stands; None: 1.
         thickness: of the slice, mm, in which tubes may lean; None: they stand upright.
         diameter_is_known: whether the diameter of the tubes is as given, else it is fitted.
+        slope: of the calibration line, as other scans tell it; None: nothing is known of it.
     """
 
     pose: PoseKind = PoseKind.OFF
@@ -50,14 +51,14 @@ class FitSettings:
     tube_gain: Floats | None = None
     thickness: float | None = None
     diameter_is_known: bool = True
+    slope: Slope | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Calibrated:
     """Amplitudes on the line of the tubes."""
 
-    slope: float
-    slope_error: float
+    slope: Slope
     concentrations: Floats  # (regions,)
     covariance: Floats
     linear: Floats  # (regions, regions + tubes): how amplitudes change concentrations
@@ -86,7 +87,7 @@ def fit_regions(
     discs = TubeColumns(readouts, settings.tube_gain, settings.tube_decay, settings.thickness)
     fit = fit_amplitudes(readouts, columns, discs, tubes, settings.pose, settings.diameter_is_known)
     known = np.asarray(concentrations, np.float64)
-    line = calibrate(fit.amplitudes, fit.covariance, known, settings.factor)
+    line = calibrate(fit.amplitudes, fit.covariance, known, settings.factor, settings.slope)
     off = None
     if settings.label_uncertainty > 0:
         sensitivity = columns.sensitivity(line.linear.astype(np.float32) @ fit.estimator, fit.pose)
@@ -100,9 +101,8 @@ def fit_regions(
     values = region_table(regions, line.concentrations, line.covariance, off, check, settings.merge, method)
     return RegionResult(
         values=values,
-        tubes=_readings(fit, known, line.slope),
+        tubes=_readings(fit, known, line.slope.value),
         slope=line.slope,
-        slope_error=line.slope_error,
         tube_diameter=fit.discs.diameter,
         pose=fit.pose,
         pose_gain=fit.gain,
@@ -112,13 +112,16 @@ def fit_regions(
     )
 
 
-def calibrate(amplitudes: Floats, covariance: Floats, known: Floats, factor: float) -> _Calibrated:
+def calibrate(
+    amplitudes: Floats, covariance: Floats, known: Floats, factor: float, prior: Slope | None = None
+) -> _Calibrated:
     """Put amplitudes on a line through zero and the tubes, by generalised least squares with all covariances.
 
     Args:
         amplitudes: (regions + tubes,) with their covariance.
         known: (tubes,) mmol/L.
         factor: see `FitSettings`.
+        prior: what other scans say of the slope. Where the tubes of this one contradict it, it is left out.
 
     Raises:
         CalibrationError: the tubes give no line.
@@ -135,21 +138,31 @@ def calibrate(amplitudes: Floats, covariance: Floats, known: Floats, factor: flo
     left = amplitudes - model @ unknowns
     scatter, freedom = float(left @ information @ left), len(known) - 1
     remarks = []
-    slope = float(unknowns[count])
-    ratio = np.append(np.zeros(count), 0.0)
-    if chdtrc(freedom, scatter) < _SCATTER_BY_CHANCE:
+    if chdtrc(freedom, scatter) < _BY_CHANCE:
         # Tubes that were not prepared as said, or are no discs, scatter more than noise makes them.
-        ratio[count] = (scatter / freedom - 1) * reduced[count, count]
+        reduced[count, count] *= scatter / freedom
         remarks.append(
             f"the tubes scatter about their line {(scatter / freedom) ** 0.5:.1f} times as much as noise makes them; "
             "the error of the slope is that much larger"
         )
-    reduced = reduced + np.diag(ratio)
+    if prior is not None:
+        away, variance = prior.value - unknowns[count], reduced[count, count] + prior.standard_error**2
+        if chdtrc(1, away**2 / variance) < _BY_CHANCE:
+            remarks.append(
+                f"the tubes give a slope of {unknowns[count]:.4g} +- {reduced[count, count] ** 0.5:.2g}, which "
+                f"contradicts the known one of {prior.value:.4g} +- {prior.standard_error:.2g}: it is not used"
+            )
+        else:
+            # Two independent measurements of one unknown, weighted by their errors; what goes with it follows.
+            gain = reduced[:, count] / variance
+            unknowns = unknowns + gain * away
+            project = project - np.outer(gain, project[count])
+            reduced = reduced - np.outer(gain, reduced[count])
+    slope = float(unknowns[count])
     concentrations = factor * unknowns[:count] / slope
     slopes = np.hstack([factor * np.eye(count), -concentrations[:, None]]) / slope
     return _Calibrated(
-        slope=slope,
-        slope_error=float(reduced[count, count] ** 0.5),
+        slope=Slope(slope, float(reduced[count, count] ** 0.5)),
         concentrations=concentrations,
         covariance=slopes @ reduced @ slopes.T,
         linear=slopes @ project,

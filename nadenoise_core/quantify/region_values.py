@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.label_names import MUSCLES
 from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading
@@ -40,7 +41,7 @@ class RegionResult:
     Attributes:
         values: regions in the order of the label map, then merged ones.
         tubes: readings.
-        slope, slope_error: signal per mmol/L.
+        slope: signal per mmol/L, as the tubes tell it, with what other scans do.
         tube_diameter: mm.
         pose: of the labels.
         pose_gain: fall of chi-squared by the pose.
@@ -51,8 +52,7 @@ class RegionResult:
 
     values: tuple[RegionReading, ...]
     tubes: tuple[TubeReading, ...]
-    slope: float
-    slope_error: float
+    slope: Slope
     tube_diameter: float
     pose: Pose
     pose_gain: float

@@ -76,7 +76,7 @@ def saturation_factor(flip_angle: float, repetition_time: float, tissue_t1: floa
 
 
 def t2_star_factor(
-    echo_time: float, tissue_t2_star: tuple[float, float], short_share: float, tube_t2_star: float
+    echo_time: float, tissue_t2_star: Sequence[float], tube_t2_star: Sequence[float], short_share: float
 ) -> float:
     """What a tube has left at the echo time over what tissue has: what aTSC is to be multiplied by.
 
@@ -84,11 +84,16 @@ def t2_star_factor(
 
     Args:
         echo_time: ms.
-        tissue_t2_star: short and long component, ms.
+        tissue_t2_star, tube_t2_star: of the only component, or of the short and the long one, ms.
         short_share: of the short component.
-        tube_t2_star: ms.
     """
-    return decay(echo_time, (tube_t2_star,)) / decay(echo_time, tissue_t2_star, (short_share, 1 - short_share))
+    tube, tissue = (decay(echo_time, times, shares_of(times, short_share)) for times in (tube_t2_star, tissue_t2_star))
+    return tube / tissue
+
+
+def shares_of(components: Sequence[float], short_share: float) -> tuple[float, ...]:
+    """Shares of one component, or of a short and a long one."""
+    return (1.0,) if len(components) == 1 else (short_share, 1 - short_share)
 
 
 def check_flip_angle(flip_angle: float) -> None:

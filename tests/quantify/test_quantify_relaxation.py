@@ -41,8 +41,9 @@ def test_muscle_against_tubes_at_90_degrees() -> None:
 def test_decay_of_two_components() -> None:
     """0.6 exp(-0.23/3) + 0.4 exp(-0.23/15) = 0.6 * 0.926198 + 0.4 * 0.984784; the tubes have exp(-0.23/40)."""
     assert decay(0.23, (3.0, 15.0), (0.6, 0.4)) == pytest.approx(0.949632, abs=2e-6)
-    assert t2_star_factor(0.23, (3.0, 15.0), 0.6, 40.0) == pytest.approx(0.994266 / 0.949632, abs=3e-6)
-    assert t2_star_factor(0.23, (3.0, 15.0), 0.0, 15.0) == pytest.approx(1.0)
+    assert t2_star_factor(0.23, (3.0, 15.0), (40.0,), 0.6) == pytest.approx(0.994266 / 0.949632, abs=3e-6)
+    assert t2_star_factor(0.23, (3.0, 15.0), (15.0,), 0.0) == pytest.approx(1.0)
+    assert t2_star_factor(0.23, (3.0, 15.0), (3.0, 15.0), 0.6) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("flip_angle", [0.0, -10.0, 180.0])
