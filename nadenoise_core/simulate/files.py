@@ -39,6 +39,21 @@ def label_map(measurement: VirtualMeasurement) -> tuple[NDArray[np.int16], NDArr
     return np.where(np.isin(drawn, _TISSUES), drawn, np.int16(0)), affine
 
 
+def write_label_map(measurement: VirtualMeasurement, path: Path) -> Path:
+    """Write the tissues of the individual as NIfTI, and the names of the labels as text beside it.
+
+    Returns:
+        Path of the names.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    names = _names_beside(path)
+    write_nifti(path, *label_map(measurement), _DESCRIBED)
+    write_whole(names, _NAMES.encode(), make_folders=False)
+    return names
+
+
 def write_measurement(
     measurement: VirtualMeasurement,
     raw: Path,
@@ -62,7 +77,7 @@ def write_measurement(
         BadInputError: one label map cannot lie on several stacks.
         OutputError: a file cannot be written, or is there already.
     """
-    names = labels and labels.with_name(f"{labels.name.partition('.')[0]}.txt")
+    names = labels and _names_beside(labels)
     if labels is not None and measurement.stacks > 1:
         raise BadInputError(f"{labels}: labels lie on one stack of slices; simulate one, not {measurement.stacks}")
     for path, is_simulated in ((raw, _is_virtual), (truth, _is_truth), (labels, _is_label_map), (names, _is_names)):
@@ -72,9 +87,12 @@ def write_measurement(
     if truth is not None:
         text = json.dumps(measurement.truth(), indent=2) + "\n"
         write_whole(truth, text.encode(), make_folders=False)
-    if labels is not None and names is not None:
-        write_nifti(labels, *label_map(measurement), _DESCRIBED)
-        write_whole(names, _NAMES.encode(), make_folders=False)
+    if labels is not None:
+        write_label_map(measurement, labels)
+
+
+def _names_beside(labels: Path) -> Path:
+    return labels.with_name(f"{labels.name.partition('.')[0]}.txt")
 
 
 def _check_replaceable(path: Path, overwrite: bool, is_simulated: Callable[[Path], bool]) -> None:

@@ -63,6 +63,14 @@ class FileSubjects(Section):
     pattern: str = Field("*.h5", min_length=1, description="Which files in it.")
     regions: Path = Field(description="Folder of label maps, <name of the raw file>.nii.gz or .nii.")
     labels: LabelNumbers = LabelNumbers()
+    outlines: Path | None = Field(
+        None,
+        description="Folder of label maps of all tissues of the leg, drawn on the 1H image, of the same names: regions "
+        "called muscle and skin are fitted to k-space, too. null: no fit.",
+    )
+    outline_names: Path | None = Field(
+        None, description="Names of the labels of outlines: ITK-SNAP, 3D Slicer, or a number and a name a line."
+    )
     virtual: bool = Field(
         False,
         description="Whether the raw files are simulated; those of `nadenoise simulate` say so.",
@@ -86,6 +94,9 @@ class MethodSettings(Section):
         description="Network; {averages} in it stands for the number, as in paper_{averages}.",
     )
     bundle_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$", description="Checksum; a file needs it.")
+    fit: dict[str, str] = Field(
+        {}, description="Properties of `quantify` for the fit of regions, such as pose or tissue_t2_star."
+    )
     tubes: Literal["reference", "own"] = Field(
         "reference", description="Tubes where the reference shows them, or found anew in every image."
     )
@@ -147,7 +158,8 @@ def load_study(name: str) -> StudyConfig:
     config = checked(read_document(path), StudyConfig)
     subjects, report = config.subjects, config.report
     if isinstance(subjects, FileSubjects):
-        here = {"folder": path.parent / subjects.folder, "regions": path.parent / subjects.regions}
+        names = ("folder", "regions", "outlines", "outline_names")
+        here = {name: path.parent / given for name in names if (given := getattr(subjects, name)) is not None}
         subjects = subjects.model_copy(update=here)
     if report.readers is not None:
         report = report.model_copy(update={"readers": path.parent / report.readers})

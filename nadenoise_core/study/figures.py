@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.statistics import bland_altman, pearson
-from nadenoise_core.study.measures import METHODS, Measures
+from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE, FITS, METHODS, REFERENCE_FIT, Measures
 from nadenoise_core.study.nifti import nifti_stem
 
-_COLOURS = {"reference": "0.2", "NUFFT": "tab:blue", "CS": "tab:orange", "CNN": "tab:green"}
+_COLOURS = {
+    **{"reference": "0.2", "NUFFT": "tab:blue", "CS": "tab:orange", "CNN": "tab:green"},
+    **{FIT: "tab:red", FIT_KNOWN_SLOPE: "tab:purple"},
+}
 
 
 def read_images(
@@ -95,10 +98,11 @@ def draw_grid(
 
 def draw_agreement(measures: Measures, region: str, averages: int) -> bytes:
     """Figure 4 for a region: above, correlation with the reference; below, Bland and Altman. SVG."""
-    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-    axes = figure.subplots(2, len(METHODS), squeeze=False, sharey="row")
-    reference = measures.values(f"atsc_{region}", "reference")
-    for (above, below), method in zip(axes.T, METHODS, strict=True):
+    methods = (*METHODS, *measures.fits)
+    figure = Figure(figsize=(3.2 * len(methods), 5.6), layout="constrained")
+    axes = figure.subplots(2, len(methods), squeeze=False, sharey="row")
+    for (above, below), method in zip(axes.T, methods, strict=True):
+        reference = measures.values(f"atsc_{region}", REFERENCE_FIT if method in FITS else "reference")
         values = measures.values(f"atsc_{region}", method, averages)
         known = np.isfinite(values) & np.isfinite(reference)
         x, y = reference[known], values[known]

@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.files import write_whole
 
-Method = Literal["reference", "NUFFT", "CS", "CNN", "noiseless", "truth"]
+Method = Literal["reference", "NUFFT", "CS", "CNN", "fit", "fit, slope known", "reference fit", "noiseless", "truth"]
 METHODS: tuple[Method, ...] = ("NUFFT", "CS", "CNN")
 ALL_METHODS: tuple[Method, ...] = ("reference", *METHODS)
 """In the order of the paper's tables."""
+
+FIT: Method = "fit"
+FIT_KNOWN_SLOPE: Method = "fit, slope known"
+REFERENCE_FIT: Method = "reference fit"
+FITS: tuple[Method, ...] = (FIT, FIT_KNOWN_SLOPE)
+"""Regions fitted to k-space: with the slope of the same averages, or with that of the whole scan."""
 
 COLUMNS = ("volunteer", "method", "averages", "measure", "value")
 
@@ -30,11 +36,12 @@ class Row:
 
     Attributes:
         volunteer: its name.
-        method: of the image; of a virtual volunteer "noiseless" is the reference without noise, and "truth" what is
-            true of it, both with averages 0.
+        method: of the image, or the fit of regions; of a virtual volunteer "noiseless" is the reference without noise,
+            and "truth" what is true of it, both with averages 0.
         averages: of the image.
         measure: snr, sharpness (mmol/L per mm), atsc_muscle, atsc_skin (mmol/L), noise_std, slope, intercept, r2,
-            tube_<concentration> (signal); muscle_share, skin_share (of the region's area, of the truth).
+            tube_<concentration> (signal); error_muscle, error_skin (standard error of a fit, mmol/L); of the truth
+            tissue_muscle, tissue_skin (mmol/L), and muscle_share, skin_share (of the region's area).
         value: NaN where it could not be measured.
     """
 
@@ -60,6 +67,12 @@ class Measures:
     def averages(self) -> list[int]:
         """Numbers of averages of all methods but the reference, falling."""
         return sorted({row.averages for row in self.rows if row.method in METHODS}, reverse=True)
+
+    @property
+    def fits(self) -> tuple[Method, ...]:
+        """Ways in which regions were fitted."""
+        there = {row.method for row in self.rows}
+        return tuple(method for method in FITS if method in there)
 
     def reference_averages(self) -> list[int]:
         """Numbers of averages of the references; of one kind where the volunteers were scanned alike."""

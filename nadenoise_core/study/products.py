@@ -172,14 +172,14 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
     data = _averaged(source, chains.head, scan, levels)
     images: dict[tuple[Method, int], Product] = {}
     whole = images["reference", source.averages] = _reference(chains, scan, data[-1])
-    tubes = _tube_properties(whole, chains.plain) if methods.tubes == "reference" else {}
+    tubes = tube_properties(whole, chains.plain) if methods.tubes == "reference" else {}
     clocks = {"plain": StageClock(), "cs": StageClock()}
     for name, chosen in _by_bundle(methods, levels).items():
         network = {"bundle": name} | ({"bundle_sha256": methods.bundle_sha256} if methods.bundle_sha256 else {})
-        plain = _with_properties(_with_properties(chains.plain, "denoise", **network), "quantify", maps="all", **tubes)
+        plain = with_properties(with_properties(chains.plain, "denoise", **network), "quantify", maps="all", **tubes)
         items = [item for item, level in zip(data, levels, strict=False) if level in chosen]
         _collect(images, run(build(plain, scan), items, clocks["plain"]), "NUFFT")
-    cs = _with_properties(chains.cs, "quantify", **tubes)
+    cs = with_properties(chains.cs, "quantify", **tubes)
     _collect(images, run(build(cs, scan), data[:-1], clocks["cs"]), "CS")
     return Products(
         images,
@@ -250,7 +250,7 @@ def _bundle_name(methods: MethodSettings, averages: int) -> str:
     return methods.bundle.replace("{averages}", str(averages))
 
 
-def _tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
+def tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
     """Where the reference shows the tubes, as properties of `quantify`; what the chain itself says stays."""
     given = next(stage for stage in chain.stages if stage.name == "quantify").properties
     if "label_map" in given or "tube_positions" in given:
@@ -272,7 +272,8 @@ def _without(chain: Chain, gadget: str) -> Chain:
     return replace(chain, stages=tuple(stage for stage in chain.stages if stage.name != gadget))
 
 
-def _with_properties(chain: Chain, gadget: str, **properties: str) -> Chain:
+def with_properties(chain: Chain, gadget: str, **properties: str) -> Chain:
+    """A chain with properties of one of its gadgets set."""
     for name, value in properties.items():
         chain = chain.with_property(gadget, name, value)
     return chain

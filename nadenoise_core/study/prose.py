@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+from nadenoise_core import paper
+from nadenoise_core.statistics import BlandAltman
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
+from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE
 from nadenoise_core.study.merge import StudyRun
+from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import Tables
 
 _MEASURES = (
@@ -19,6 +25,11 @@ _STATISTICS = (
     "agreement bias ± 1.96 SD and confidence intervals (Bland and Altman 1999); one-sample t-test of the bias; "
     "Pearson's correlation with Fisher's interval."
 )
+
+_SHORT = 10
+"""Averages of the scan that the headline is of: 40 seconds."""
+_PAPERS = 30
+"""Averages of the paper's two-minute scan."""
 
 _PUT_IN = {
     "muscle": "muscle {} mmol/L",
@@ -42,6 +53,28 @@ def subjects_line(run: StudyRun) -> str:
     )
 
 
+def headline(tables: Tables, run: StudyRun) -> str:
+    """The study in a sentence: muscle by the fit, beside the paper's network; empty where nothing was fitted."""
+    count = min((row.averages for row in tables.agreement if row.averages >= _SHORT), default=0)
+    own, known = (tables.find("muscle", method, count) for method in (FIT, FIT_KNOWN_SLOPE))
+    if own is None or own.agreement is None:
+        return ""
+    seconds = run.records[0]["seconds_per_average"]
+    time = f" ({count * seconds:.0f} s)" if seconds else ""
+    told = f"Muscle, fitted to {count} averages{time}: {_agreement(own.agreement)} against the fit of all averages"
+    if known is not None and known.agreement is not None:
+        told += f"; with the slope of the scanner known, {_agreement(known.agreement)}"
+    published = paper.TABLES_4_5["muscle", "CNN", _PAPERS]
+    return (
+        f"{told}. The paper's network at {_PAPERS} averages: bias {published.bias:.2f}, limits of agreement "
+        f"{2 * published.half_width:.2f} wide."
+    )
+
+
+def _agreement(found: BlandAltman) -> str:
+    return f"bias {found.bias:.2f}, limits of agreement {found.upper - found.lower:.2f} mmol/L wide"
+
+
 def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str]:
     """How it was done, with versions and seeds; a paragraph each."""
     methods, first = config.methods, run.records[0]
@@ -54,20 +87,33 @@ def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str
         f"Images: each scan was read once and averaged at {', '.join(map(str, methods.averages))} averages and at all. "
         f"NUFFT and network by the chain {methods.chain}, compressed sensing (total variation) by {methods.cs_chain}; "
         f"network: {networks or 'none'}. The reference is the NUFFT image of all averages. Tubes are {place}.",
+        *([_fitted(config)] if tables.fits else []),
         _MEASURES,
         _STATISTICS,
         f"Software: {versions}.",
     ]
 
 
+def _fitted(config: StudyConfig) -> str:
+    given = ", ".join(f"{name} = {value}" for name, value in config.methods.fit.items())
+    return (
+        "Fit: amplitudes of all tissues of a label map of the leg, and of the tubes, by least squares on the averaged "
+        f"k-space, free of partial volume{f' ({given})' if given else ''}; compared with the same fit of all averages. "
+        "'Slope known' takes the slope of the calibration line from all averages of the scan, as one that is measured "
+        "once with a coil; without it, the tubes of the same few averages tell it."
+    )
+
+
 def warnings_of(run: StudyRun, tables: Tables) -> list[str]:
     """What gadgets warned of, who could not be evaluated, and what else limits the numbers."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, list[str]]] = {}
     for record in run.records:
         for warning in record["warnings"]:
-            found.setdefault(warning, []).append(record["volunteer"])
+            # Warnings that differ in their numbers alone are told once.
+            first, names = found.setdefault(re.sub(r"-?\d+(\.\d+)?", "#", warning), (warning, []))
+            names.append(record["volunteer"])
     told = [f"{name} was left out: {reason}" for name, reason in run.failures.items()]
-    told += [f"{warning} ({', '.join(names)})" for warning, names in found.items()]
+    told += [f"{warning} ({', '.join(dict.fromkeys(names))})" for warning, names in found.values()]
     if len(tables.reference_averages) > 1:
         counts = ", ".join(map(str, tables.reference_averages))
         told.append(f"the references have different numbers of averages: {counts}")

@@ -18,6 +18,7 @@ from nadenoise_core.study.config import LabelNumbers
 
 _BACKGROUND_MARGIN = 3.0  # pixels from leg and tubes, whose ringing is no noise
 _OVERSAMPLING = 16
+_FINE = 720  # points along each side of the field of view
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Truth:
     Attributes:
         muscle, skin: mean concentration in the region, other tissue in its pixels included, mmol/L.
         muscle_share, skin_share: share of the region's area that is this tissue: its partial volume.
+        tissue_muscle, tissue_skin: mean concentration of the tissue itself, mmol/L.
     """
 
     muscle: float
     skin: float
     muscle_share: float
     skin_share: float
+    tissue_muscle: float
+    tissue_skin: float
 
     def numbers(self) -> dict[str, float]:
         """By name."""
@@ -81,6 +85,8 @@ def true_regions(calf: Calf, matrix: int) -> Regions:
         skin=mean_concentration(calf, skin, calf.field_of_view),
         muscle_share=_share(calf, "muscle", muscle),
         skin_share=_share(calf, "skin", skin),
+        tissue_muscle=_mean_of(calf, "muscle"),
+        tissue_skin=_mean_of(calf, "skin"),
     )
     origin = (
         f"from the truth: muscle one pixel from every edge, {100 * truth.muscle_share:.0f} % of its area is muscle; "
@@ -105,6 +111,12 @@ def drawn_regions(path: Path, numbers: LabelNumbers, matrix: tuple[int, int], af
     drawn = labels_on_pixels(read_volume(path), SlicePlane.of_nifti(affine, matrix))
     masks = {name: drawn == number for name, number in numbers.model_dump().items()}
     return _checked(Regions(**masks, origin="label map, drawn by hand; its partial volume is not known"), str(path))
+
+
+def _mean_of(calf: Calf, kind: str) -> float:
+    """Mean concentration of a kind of tissue, mmol/L, by area; later tissues lie in earlier ones."""
+    drawn = labels(calf, _FINE, calf.field_of_view, None) == Label[kind.upper()]
+    return float(concentration(calf, _FINE, calf.field_of_view, 1)[drawn].mean())
 
 
 def _share(calf: Calf, kind: str, region: NDArray[np.bool_]) -> float:

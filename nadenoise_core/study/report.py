@@ -16,15 +16,23 @@ import numpy as np
 from nadenoise_core import __version__, paper
 from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.files import write_whole
-from nadenoise_core.replay.html import render
+from nadenoise_core.replay.html import number, render
 from nadenoise_core.study.config import StudyConfig
+<<<<<<< HEAD
 from nadenoise_core.study.measures import METHODS
 from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import methods_text, subjects_line, warnings_of
+=======
+from nadenoise_core.study.measures import FIT, METHODS, REFERENCE_FIT
+from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
+from nadenoise_core.study.products import find_bundles
+from nadenoise_core.study.prose import headline, methods_text, subjects_line, warnings_of
+from nadenoise_core.study.run import StudyRun
+>>>>>>> 75a9bd8 (The study has the fit of regions as a method, with its own slope and with a known one, a headline, and what every method reads against the truth; simulate writes the tissues as a label map)
 from nadenoise_core.study.shown import figures_of
-from nadenoise_core.study.tables import QUALITIES, Tables, compute_tables
+from nadenoise_core.study.tables import QUALITIES, ErrorRow, Tables, compute_tables
 
 _ROOM = "nadenoise_core.study"
 _IN_RESULTS = ("images", "maps", "muscle", "skin")
@@ -111,6 +119,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "commit": report.commit,
         "version": __version__,
         "config": _without_paths(report.config),
+        "headline": headline(report.tables, report.run),
         "table_1": [asdict(row) for row in report.network_rows],
         "table_3": None if report.ranking is None else asdict(report.ranking),
         "tables": asdict(report.tables),
@@ -155,8 +164,10 @@ def _context(report: Report) -> dict[str, Any]:
         "qualities": QUALITIES,
         "quality": {(row.measure, row.averages): row for row in tables.quality},
         "methods": METHODS,
+        "headline": headline(tables, report.run),
         "averages_list": report.run.measures.averages,
         "reference_averages": " or ".join(map(str, tables.reference_averages)),
+        "error_of": _error_of,
         "paper_reference": paper.TABLE_2_REFERENCE,
         "paper_aTSC": paper.TABLES_4_5_REFERENCE,
         "paper_table_3": paper.TABLE_3,
@@ -168,6 +179,13 @@ def _context(report: Report) -> dict[str, Any]:
         "volunteers": [_volunteer(record) for record in report.run.records],
         "warnings": warnings_of(report.run, report.tables),
     }
+
+
+def _error_of(row: ErrorRow, method: str) -> str:
+    """A cell of Table 6; all averages are those of the reference, by means or by the fit."""
+    of_all = {"NUFFT": "reference", FIT: REFERENCE_FIT}
+    found = row.errors.get(method) or row.errors.get(of_all.get(method, ""))
+    return "" if found is None else f"{number(found[0])} ({number(found[1])})"
 
 
 def _seconds(report: Report) -> dict[str, float]:

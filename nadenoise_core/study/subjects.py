@@ -45,6 +45,7 @@ class Subject:
         name: unique in the study.
         measurement: of a virtual volunteer.
         raw, regions, labels: of a raw file: itself, its label map, and what the labels mean.
+        outlines, outline_names: label map of all tissues, for the fit, and names of its labels; None: there is none.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Subject:
     raw: Path | None = None
     regions: Path | None = None
     labels: LabelNumbers = LabelNumbers()
+    outlines: Path | None = None
+    outline_names: Path | None = None
 
     @contextmanager
     def open(self, average_counter: str = "average") -> Iterator[Source]:
@@ -90,6 +93,11 @@ class Subject:
             "raw_sha256": sha256_of(self.raw),
             "regions_sha256": sha256_of(self.regions),
             "labels": self.labels.model_dump(),
+            **{
+                f"{name}_sha256": sha256_of(path)
+                for name in ("outlines", "outline_names")
+                if (path := getattr(self, name)) is not None
+            },
         }
 
 
@@ -118,13 +126,27 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
     names = [raw.stem for raw in raws]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise BadInputError(f"{settings.folder}: several raw files are called {', '.join(twice)}; rename them")
-    template = Subject("", labels=settings.labels)
+    template = Subject("", labels=settings.labels, outline_names=settings.outline_names)
     for name, raw in zip(names, raws, strict=True):
-        maps = [settings.regions / f"{name}{suffix}" for suffix in (".nii.gz", ".nii")]
-        drawn = next((path for path in maps if path.is_file()), None)
+        drawn = _label_map(settings.regions, name)
         if drawn is None:
             raise BadInputError(
-                f"{raw}: has no label map {maps[0]}; draw one in ITK-SNAP on the image that "
+                f"{raw}: has no label map {settings.regions / name}.nii.gz; draw one in ITK-SNAP on the image that "
                 f"`nadenoise study export {raw.name}` writes, with the labels of subjects.labels"
             )
+<<<<<<< HEAD
         yield replace(template, name=name, raw=raw.absolute(), regions=drawn.absolute())
+=======
+        outlines = None if settings.outlines is None else _label_map(settings.outlines, name)
+        if settings.outlines is not None and outlines is None:
+            raise BadInputError(
+                f"{raw}: has no label map {settings.outlines / name}.nii.gz; draw it, or leave out subjects.outlines"
+            )
+        yield replace(template, name=name, raw=raw, regions=drawn, outlines=outlines)
+
+
+def _label_map(folder: Path, name: str) -> Path | None:
+    """The label map of that name in a folder."""
+    paths = (folder / f"{name}{suffix}" for suffix in (".nii.gz", ".nii", ".nrrd", ".seg.nrrd"))
+    return next((path for path in paths if path.is_file()), None)
+>>>>>>> 75a9bd8 (The study has the fit of regions as a method, with its own slope and with a known one, a headline, and what every method reads against the truth; simulate writes the tissues as a label map)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from nadenoise_core.statistics import (
     shapiro_wilk,
     significance_marks,
 )
-from nadenoise_core.study.measures import ALL_METHODS, METHODS, Measures
+from nadenoise_core.study.measures import ALL_METHODS, FITS, METHODS, REFERENCE_FIT, Measures
 
 QUALITIES = {"snr": "estimated SNR", "sharpness": "edge sharpness"}
 REGIONS = ("muscle", "skin")
@@ -53,7 +54,10 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """A row of Table 4 or 5; agreement and correlation are None for too few volunteers."""
+    """A row of Table 4 or 5; agreement and correlation are None for too few volunteers.
+
+    Means over pixels are compared with those of the reference image; fits with the fit of all averages.
+    """
 
     region: str
     method: str
@@ -63,6 +67,19 @@ class AgreementRow:
     correlation: Correlation | None
     normality: Tested | None
     published: paper.PublishedAgreement | None
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """A row of Table 6: what a method reads less the true concentration of the tissue, of virtual volunteers.
+
+    Attributes:
+        errors: by method, mean and standard deviation over the volunteers, mmol/L.
+    """
+
+    region: str
+    averages: int
+    errors: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class Tables:
         accuracy: reference against truth, by region, of virtual volunteers.
         quality: Table 2.
         agreement: Tables 4 and 5.
+        errors: Table 6; empty where nothing is known to be true.
+        fits: ways in which regions were fitted.
     """
 
     volunteers: tuple[str, ...]
@@ -88,6 +107,8 @@ class Tables:
     accuracy: dict[str, BlandAltman]
     quality: tuple[QualityRow, ...]
     agreement: tuple[AgreementRow, ...]
+    errors: tuple[ErrorRow, ...]
+    fits: tuple[str, ...]
 
     def find(self, region: str, method: str, averages: int) -> AgreementRow | None:
         """A row of Table 4 or 5."""
@@ -119,9 +140,26 @@ def compute_tables(measures: Measures) -> Tables:
             _agreement(measures, region, method, count)
             for region in REGIONS
             for count in measures.averages
-            for method in METHODS
+            for method in (*METHODS, *measures.fits)
         ),
+        errors=tuple(_errors(measures)),
+        fits=measures.fits,
     )
+
+
+def _errors(measures: Measures) -> Iterator[ErrorRow]:
+    for region in REGIONS:
+        truth = measures.values(f"tissue_{region}", "truth")
+        if np.isfinite(truth).sum() < _LEAST:
+            continue
+        for averages in (None, *measures.averages):
+            named = (*METHODS, *measures.fits) if averages else ("reference", REFERENCE_FIT)
+            found = {}
+            for method in named:
+                values, true = _complete(measures.values(f"atsc_{region}", method, averages), truth)
+                if len(values) >= _LEAST:
+                    found[method] = (float(np.mean(values - true)), float(np.std(values - true, ddof=1)))
+            yield ErrorRow(region, averages or max(measures.reference_averages()), found)
 
 
 def _quality(measures: Measures, measure: str, averages: int) -> QualityRow:
@@ -146,7 +184,8 @@ def _quality(measures: Measures, measure: str, averages: int) -> QualityRow:
 
 def _agreement(measures: Measures, region: str, method: str, averages: int) -> AgreementRow:
     values = measures.values(f"atsc_{region}", method, averages)
-    own, reference = _complete(values, measures.values(f"atsc_{region}", "reference"))
+    of_all = REFERENCE_FIT if method in FITS else "reference"
+    own, reference = _complete(values, measures.values(f"atsc_{region}", of_all))
     enough = len(own) >= _LEAST
     return AgreementRow(
         region,

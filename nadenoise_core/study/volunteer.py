@@ -17,11 +17,13 @@ from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.image import known_facts, pixel_size
 from nadenoise_core.mrd.rawfile import named_in_errors
+from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.results import folder_in_progress
 from nadenoise_core.study.config import MethodSettings
+from nadenoise_core.study.fits import chains_with_fit, fit_rows, outlines_of
 from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.nifti import LABEL_NAMES, export_nifti
 from nadenoise_core.study.products import (
@@ -36,7 +38,7 @@ from nadenoise_core.study.products import (
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
 from nadenoise_core.study.subjects import Subject
 
-FORMAT = 2
+FORMAT = 3
 """Of a volunteer's folder; another one is made anew."""
 
 
@@ -95,7 +97,7 @@ class Volunteer:
 def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> None:
     """Make the images of a volunteer, measure them, and write the folder.
 
-    It holds `measures.csv` (long table), `nifti/` (magnitudes and aTSC maps of all methods, and the label map) and
+    It holds `measures.csv` (long table), `nifti/` (magnitudes and aTSC maps of all methods, and the label maps) and
     `record.json` (what was run on what).
 
     Args:
@@ -107,12 +109,22 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
     Raises:
         NadenoiseError: the scan, its label map or a chain cannot be used, or the folder not be written.
     """
+    with folder_in_progress(folder, _RESULTS) as unfinished:
+        _fill(subject, methods, unfinished, mark)
+
+
+def _fill(subject: Subject, methods: MethodSettings, folder: Path, mark: str) -> None:
+    """What `evaluate` says, into a folder that is there."""
     chains = read_chains(methods)
+    outlines = outlines_of(subject, folder / "nifti")
+    fitting = chains_with_fit(chains, outlines, methods)
     named = named_in_errors(subject.raw or Path(subject.name))
     with named, subject.open(chains.average_counter) as source, recorded_warnings() as warnings:
-        products = make_products(source, methods, chains)
+        products = make_products(source, methods, fitting)
         regions = _regions(subject, products)
         rows = list(measure_all(subject.name, products, regions, _noiseless(subject, chains)))
+        if outlines is not None:
+            rows += fit_rows(subject.name, products, fitting.plain, read_scan(source.header_xml), methods)
     record = {
         "fingerprint": mark,
         "volunteer": subject.name,
@@ -129,10 +141,9 @@ def evaluate(subject: Subject, methods: MethodSettings, folder: Path, mark: str)
         "comments": {f"{method} {averages}": image.comments for (method, averages), image in products.images.items()},
         "warnings": warnings,
     }
-    with folder_in_progress(folder, _RESULTS) as unfinished:
-        export_nifti(unfinished / "nifti", products, regions)
-        write_measures(unfinished / "measures.csv", rows)
-        write_whole(unfinished / "record.json", (json.dumps(record, indent=2) + "\n").encode())
+    export_nifti(folder / "nifti", products, regions)
+    write_measures(folder / "measures.csv", rows)
+    write_whole(folder / "record.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
 def measure_all(
@@ -159,7 +170,7 @@ def measure_all(
         yield from (Row(volunteer, "noiseless", 0, measure, float(value)) for measure, value in values.items())
     if regions.truth is not None:
         for measure, value in regions.truth.numbers().items():
-            yield Row(volunteer, "truth", 0, measure if measure.endswith("share") else f"atsc_{measure}", value)
+            yield Row(volunteer, "truth", 0, measure if "_" in measure else f"atsc_{measure}", value)
 
 
 def _of_image(product: Product, regions: Regions, strongest: Tube) -> dict[str, float]:

@@ -99,6 +99,7 @@ def test_every_table_and_figure_is_there(made) -> None:
     text = " ".join(made[1].words)
     for title in (
         "Table 1: test set", "Table 2: image quality", "Table 3: ranking", "Table 4: muscle aTSC", "Table 5: skin aTSC",
+        "Table 6: against the true concentration",
         "Figure 2: images", "Figure 3: aTSC maps", "Figure 4a: muscle", "Figure 4b: skin", "Calibration", "Methods",
         "Warnings",
     ):  # fmt: skip
@@ -111,6 +112,18 @@ def test_titles_are_escaped(made) -> None:
     _, page, _, folder = made
     assert "Calves & <tubes>" in page.words
     assert "<tubes>" not in (folder / "report.html").read_text()
+
+
+def test_the_headline_is_of_muscle_at_ten_averages_beside_the_papers(made) -> None:
+    run, page, data, _ = made
+    own = run.measures.values("atsc_muscle", "fit", 10) - run.measures.values("atsc_muscle", "reference fit")
+    width = 2 * 1.959964 * own.std(ddof=1)
+    assert (
+        f"Muscle, fitted to 10 averages (40 s): bias {own.mean():.2f}, limits of agreement {width:.2f}"
+        in (data["headline"])
+    )
+    assert data["headline"].endswith("The paper's network at 30 averages: bias 0.47, limits of agreement 1.62 wide.")
+    assert data["headline"] in page.words
 
 
 def test_tables_hold_ours_beside_the_papers(made) -> None:
@@ -158,7 +171,7 @@ def test_results_are_markdown_tables_of_one_width_each(made, tmp_path: Path) -> 
         elif tables[-1]:
             tables.append([])
     widths = [{line.replace("\\|", "").count("|") for line in rows} for rows in tables if rows]
-    assert len(widths) == 5 and all(len(width) == 1 for width in widths), widths
+    assert len(widths) == 6 and all(len(width) == 1 for width in widths), widths
 
 
 def test_table_3_is_taken_from_the_reader_study(made, tmp_path: Path) -> None:

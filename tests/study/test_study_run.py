@@ -19,6 +19,7 @@ from nadenoise_core.jobs.here import Processes
 from nadenoise_core.mrd.image import pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.replay.replay import replay
+from nadenoise_core.simulate.files import write_label_map
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.study import volunteer
 from nadenoise_core.study.bids import write_study_bids
@@ -114,6 +115,20 @@ def test_concentrations_are_near_the_truth(study) -> None:
     )
 
 
+def test_the_fit_reads_the_tissue_where_a_mean_holds_what_lies_around_it(study) -> None:
+    measures = study.measures
+    truth = measures.values("tissue_skin", "truth")
+    fitted, error = measures.values("atsc_skin", "reference fit"), measures.values("error_skin", "reference fit")
+    assert (np.abs(fitted - truth) < 3 * error + 0.5).all()
+    assert (measures.values("atsc_skin", "reference") < truth - 1).all()
+    for method in ("fit", "fit, slope known"):
+        for count in LEVELS:
+            off = measures.values("atsc_muscle", method, count) - measures.values("tissue_muscle", "truth")
+            assert (np.abs(off) < 3 * measures.values("error_muscle", method, count) + 0.2).all()
+    known, own = (measures.values("error_muscle", method, 5) for method in ("fit, slope known", "fit"))
+    assert (known < own).all()
+
+
 def test_fewer_averages_are_the_first_of_the_same_data(study, tmp_path: Path) -> None:
     """A raw file that ends after eight averages, replayed on its own, gives the images of the study at eight."""
     measurement = list_subjects(CONFIG.subjects)[1].measurement
@@ -145,7 +160,7 @@ def test_measures_are_those_of_the_exported_images(study) -> None:
 
 def test_images_and_labels_have_one_geometry_and_names_for_itk_snap(study) -> None:
     folder = study.folder / "volunteers" / "virtual01" / "nifti"
-    affines = [nibabel.load(path).affine for path in folder.glob("*.nii.gz")]
+    affines = [nibabel.load(path).affine for path in folder.glob("*.nii.gz") if "outlines" not in path.name]
     assert len(affines) == 2 * 7 + 1
     assert all(np.array_equal(affine, affines[0]) for affine in affines)
     lines = (folder / "labels.txt").read_text().splitlines()
@@ -195,7 +210,7 @@ def test_another_configuration_or_a_lost_table_is_done_anew(study, tmp_path: Pat
 
 @pytest.fixture
 def raw_study(tmp_path: Path) -> StudyConfig:
-    """Three raw files with label maps, drawn on what `export` writes."""
+    """Three raw files with label maps, drawn on what `export` writes, and outlines of all tissues."""
     (tmp_path / "raw").mkdir()
     (tmp_path / "drawn").mkdir()
     for seed in (1, 2, 3):
@@ -208,8 +223,16 @@ def raw_study(tmp_path: Path) -> StudyConfig:
         shown = nibabel.load(image)
         drawn = true_regions(made.calf(), 80).label_map()
         nibabel.save(nibabel.Nifti1Image(drawn.T[..., None], shown.affine), tmp_path / "drawn" / f"calf{seed}.nii.gz")
+        (tmp_path / "outlines").mkdir(exist_ok=True)
+        names = write_label_map(made, tmp_path / "outlines" / f"calf{seed}.nii.gz")
     return StudyConfig(
-        subjects=FileSubjects(kind="files", folder=tmp_path / "raw", regions=tmp_path / "drawn"),
+        subjects=FileSubjects(
+            kind="files",
+            folder=tmp_path / "raw",
+            regions=tmp_path / "drawn",
+            outlines=tmp_path / "outlines",
+            outline_names=names,
+        ),
         methods=MethodSettings(averages=(2,)),
     )
 
@@ -219,6 +242,8 @@ def test_raw_files_with_drawn_labels_give_what_virtual_volunteers_give(raw_study
     assert found.failures == {} and found.measures.volunteers == ["calf1", "calf2", "calf3"]
     truths = [VirtualMeasurement(seed=seed).truth()["muscle"] for seed in (1, 2, 3)]
     np.testing.assert_allclose(found.measures.values("atsc_muscle", "reference"), truths, atol=1.0)
+    fitted, error = (found.measures.values(f"{name}_muscle", "fit", 2) for name in ("atsc", "error"))
+    assert (np.abs(fitted - truths) < 3 * error + 0.3).all()
     assert found.records[0]["regions"]["truth"] is None
     assert found.virtual == 3  # their headers say that they are simulated
     assert str(tmp_path) not in json.dumps(found.records)  # a path may name a patient

@@ -46,6 +46,25 @@ def test_bias_and_limits_are_those_that_were_put_in() -> None:
         assert row.correlation.r > 0.9
 
 
+def test_fits_are_compared_with_the_fit_of_all_averages_and_with_the_truth() -> None:
+    rows = list(chosen({}, averages=(30,)).rows)
+    unit = (SHAPE - SHAPE.mean()) / SHAPE.std(ddof=1)
+    for index, name in enumerate(VOLUNTEERS):
+        of_all = 19 + index / 4
+        rows += [
+            Row(name, "reference fit", 150, "atsc_muscle", of_all),
+            Row(name, "fit", 30, "atsc_muscle", of_all + 0.2 + 0.3 * float(unit[index])),
+            Row(name, "truth", 0, "tissue_muscle", of_all - 0.5),
+        ]
+    tables = compute_tables(Measures(tuple(rows)))
+    found = tables.find("muscle", "fit", 30)
+    assert tables.fits == ("fit",) and found is not None and found.agreement is not None
+    assert found.agreement.bias == pytest.approx(0.2) and found.agreement.sd == pytest.approx(0.3)
+    errors = {row.averages: row.errors for row in tables.errors}
+    assert errors[30]["fit"] == pytest.approx((0.7, 0.3)) and errors[150]["reference fit"] == pytest.approx((0.5, 0.0))
+    assert [row.region for row in tables.errors] == ["muscle", "muscle"]
+
+
 def test_table_2_marks_what_differs_as_the_paper_does() -> None:
     tables = compute_tables(chosen({}))
     snr = next(row for row in tables.quality if (row.measure, row.averages) == ("snr", 30))

@@ -17,6 +17,7 @@ from nadenoise_core.replay.bids import check_bids
 from nadenoise_core.study.bids import write_study_bids
 from nadenoise_core.study.config import StudyConfig, load_study
 from nadenoise_core.study.merge import StudyRun
+from nadenoise_core.study.prose import headline
 from nadenoise_core.study.report import Report, make_report, write_report, write_results
 from nadenoise_core.study.run import Evaluated, Shard, run_shard, run_study
 from nadenoise_core.study.subjects import list_subjects
@@ -96,6 +97,7 @@ def tell_report(
     if bids is not None:
         write_study_bids(bids, done)
     _show_agreement(report)
+    say(headline(report.tables, done))
     for name, reason in done.failures.items():
         note(f"warning: {name} was left out: {reason}")
     skipped = f", {len(done.skipped)} done before" if done.skipped else ""
@@ -133,7 +135,7 @@ def _show_agreement(report: Report) -> None:
     """Tables 4 and 5 in short."""
     rows = []
     for averages in report.run.measures.averages:
-        for method in ("NUFFT", "CS", "CNN"):
+        for method in ("NUFFT", "CS", "CNN", *report.tables.fits):
             cells = []
             for region in ("muscle", "skin"):
                 row = report.tables.find(region, method, averages)
