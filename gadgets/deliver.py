@@ -49,6 +49,9 @@ class Deliver(Gadget):
             description="deliver the regions of a map, too: their outlines as a DICOM Segmentation, what they read as "
             "a structured report (TID 1500)",
         )
+        parametric_map: bool = Field(
+            False, description="deliver maps of concentration as DICOM Parametric Maps in floating point, too"
+        )
         incomplete: bool = Field(
             True, description="deliver images of a scan, too, that ended far before what its header announces"
         )
@@ -93,6 +96,8 @@ class Deliver(Gadget):
         made: list[tuple[str, Dataset]] = [(name, dataset)]
         if self.parameters.regions:
             made += self._measurement.region_objects(image, dataset)
+        if self.parameters.parametric_map:
+            made += self._measurement.parametric_maps(image, dataset)
         files = []
         for name, part in made:
             if self.parameters.folder:

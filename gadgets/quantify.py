@@ -67,6 +67,11 @@ class Quantify(Gadget):
         maps: Annotated[Literal["best", "all"], CONSOLE] = Field(
             "best", description="best: of the denoised image, or of the plain one where there is none; all: of both"
         )
+        error_map: bool = Field(
+            False,
+            description="give the standard error of every pixel, too, as an image of its own: by noise and "
+            "calibration; of a denoised image by the jackknife, for which accumulate needs jackknife_groups",
+        )
         tissue_t1: Annotated[float, Unit("ms"), CONSOLE] = Field(
             0,
             ge=0,
@@ -199,6 +204,7 @@ class Quantify(Gadget):
             corrections=corrections,
             regions=self._regions() if given.roi_map else None,
             targets=precision_targets(given.precision),
+            with_errors=given.error_map,
             nucleus_doubt=self.scan.nucleus_doubt,
         )
 
@@ -218,18 +224,18 @@ class Quantify(Gadget):
             # The regions of the fit stand with the best map, or with that of the plain image.
             with_fit = facts.kind is Kind.PLAIN or self.parameters.maps == "best"
             try:
-                atsc = self._quantification(item, self._plain, stage, with_fit)
+                maps = self._quantification(item, self._plain, stage, with_fit)
             except CalibrationError as error:
                 self.log.warning("no aTSC map: %s", error)
                 comment(item, f"no aTSC map: {error}")
                 yield without_replicas(item)
             else:
                 yield without_replicas(item)
-                yield atsc
+                yield from maps
 
     def _is_wanted(self, facts: ImageFacts) -> bool:
         has_better = facts.denoised_beside and facts.kind is Kind.PLAIN
-        return facts.kind is not Kind.ATSC and (self.parameters.maps == "all" or not has_better)
+        return not facts.kind.is_concentration and (self.parameters.maps == "all" or not has_better)
 
     def _corrections(self) -> Corrections:
         """What aTSC is corrected for."""

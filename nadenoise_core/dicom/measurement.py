@@ -21,6 +21,8 @@ from nadenoise_core.mrd.scan import Scan
 
 _Object = TypeVar("_Object", bound=Dataset)
 
+_SOURCE = {Kind.DENOISED: Kind.PLAIN, Kind.ERROR: Kind.ATSC}
+
 
 class Measurement:
     """Makes the DICOM objects of a scan's images, and remembers which was made from which.
@@ -86,14 +88,25 @@ class Measurement:
         hidden = self._scan.deidentification
         return int(head.measurement_uid) if hidden is None else hidden.pseudonyms.number(head.measurement_uid)
 
+    def parametric_maps(self, image: ismrmrd.Image, dataset: FileDataset) -> Iterator[tuple[str, Dataset]]:
+        """Name of a file, and the object in it, of a map in floating point; nothing of other images.
+
+        Args:
+            dataset: of the map as an MR image.
+        """
+        from nadenoise_core.dicom.parametric_map import parametric_map
+
+        if known_facts(image).kind.is_concentration:
+            yield f"map_{self._product(image).file_name}", parametric_map(dataset, pixels_of(image))
+
     def _product(self, image: ismrmrd.Image) -> Product:
         facts, head, pixels = known_facts(image), image.getHead(), pixels_of(image)
-        made_from = Kind.PLAIN if facts.kind is Kind.DENOISED else facts.atsc and facts.atsc.source
+        made_from = _SOURCE.get(facts.kind) or (facts.atsc and facts.atsc.source)
         source = self._made.get((head.image_index, made_from)) if made_from else None
         return Product(
             facts=facts,
             pixels=np.abs(pixels) if np.iscomplexobj(pixels) else pixels,
-            scale=1.0 if facts.kind is Kind.ATSC else self._scale.step(image),
+            scale=1.0 if facts.kind.is_concentration else self._scale.step(image),
             instance_number=head.image_index,
             acquisition_number=head.repetition + 1,
             echo_number=head.contrast + 1 if self._has_echoes or head.contrast else 0,

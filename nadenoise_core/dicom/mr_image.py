@@ -20,8 +20,13 @@ _IMAGE_TYPE = {
     Kind.PLAIN: ["ORIGINAL", "PRIMARY", "M"],
     Kind.DENOISED: ["DERIVED", "PRIMARY", "M", "DNCNN"],
     Kind.ATSC: ["DERIVED", "PRIMARY", "OTHER", "ATSC"],
+    Kind.ERROR: ["DERIVED", "PRIMARY", "OTHER", "ATSC", "ERROR"],
 }
-_DERIVATION = {Kind.DENOISED: codes.DENOISING, Kind.ATSC: codes.CALIBRATION}
+_DERIVATION = {
+    Kind.DENOISED: codes.DENOISING,
+    Kind.ATSC: codes.CALIBRATION,
+    Kind.ERROR: codes.CALIBRATION,
+}
 
 
 def to_dataset(product: Product, geometry: Geometry, study: Study) -> FileDataset:
@@ -239,7 +244,7 @@ def _units(product: Product, stored: Stored) -> Attributes:
     A concentration carries the rescale as well as the mapping: ITK and dcm2niix do not apply a mapping alone.
     """
     centre, width = stored.window
-    concentration = product.facts.kind is Kind.ATSC
+    concentration = product.facts.kind.is_concentration
     return {
         "RescaleIntercept": text.decimal(0),
         "RescaleSlope": text.decimal(stored.slope),
@@ -247,10 +252,10 @@ def _units(product: Product, stored: Stored) -> Attributes:
         "WindowCenter": text.decimal(centre),
         "WindowWidth": text.decimal(width),
         "VOILUTFunction": "LINEAR_EXACT",
-    } | _known(RealWorldValueMappingSequence=[_concentration(stored)] if concentration else [])
+    } | _known(RealWorldValueMappingSequence=[_concentration(product, stored)] if concentration else [])
 
 
-def _concentration(stored: Stored) -> Dataset:
+def _concentration(product: Product, stored: Stored) -> Dataset:
     first, last = stored.limits
     mapping = Dataset()
     # The value representation follows the pixels', which pydicom cannot see from inside a sequence item.
@@ -258,8 +263,9 @@ def _concentration(stored: Stored) -> Dataset:
     mapping.add_new("RealWorldValueLastValueMapped", "SS" if stored.signed else "US", last)
     mapping.RealWorldValueIntercept = 0.0
     mapping.RealWorldValueSlope = stored.slope
-    mapping.LUTExplanation = "apparent tissue sodium concentration"
-    mapping.LUTLabel = "aTSC"
+    of_error = product.facts.kind is Kind.ERROR
+    mapping.LUTExplanation = ("standard error of " if of_error else "") + "apparent tissue sodium concentration"
+    mapping.LUTLabel = "aTSC error" if of_error else "aTSC"
     mapping.MeasurementUnitsCodeSequence = [codes.item(codes.MILLIMOLE_PER_LITRE)]
     return mapping
 

@@ -160,7 +160,7 @@ class Product:
             raise BadInputError(
                 f"DICOM: {bad} of {self.pixels.size} pixels of {self.facts.description} are NaN or infinite"
             )
-        if kind is not Kind.ATSC and not 0 < self.scale < inf:
+        if not kind.is_concentration and not 0 < self.scale < inf:
             raise BadInputError(f"DICOM: a magnitude image needs a scale > 0, not {self.scale}")
         if averages < 1 or self.instance_number < 1:
             raise BadInputError(
@@ -174,12 +174,14 @@ class Product:
 
     @property
     def series_code(self) -> int:
-        """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised; 6 to 9 by another method.
+        """Ten times the averages, plus 1 NUFFT, 2 denoised, 3 aTSC, 4 aTSC denoised, 5 errors of a map; 6 to 10 by
+        another method.
 
         An echo after the first is 30 000 further on, beyond the outlines and reports of the one before.
         """
         facts = self.facts
-        image = 1 + (facts.network is not None) + 2 * (facts.kind is Kind.ATSC)
+        of_signal = 1 + (facts.network is not None) + 2 * (facts.kind is Kind.ATSC)
+        image = 5 if facts.kind is Kind.ERROR else of_signal
         code = 10 * facts.averages + image + 5 * (facts.method is not Method.GRIDDING)
         return code + 30000 * max(self.echo_number - 1, 0)
 
@@ -191,10 +193,7 @@ class Product:
     @property
     def file_name(self) -> str:
         """Of the image, among those of its measurement."""
-        facts = self.facts
-        signal = "denoised" if facts.network is not None else facts.method.label.lower()
-        kind = f"atsc_{signal}" if facts.kind is Kind.ATSC else signal
-        return f"{kind}_{facts.averages:03d}avg_{self.instance_number:03d}.dcm"
+        return f"{self.facts.file_stem}_{self.instance_number:03d}.dcm"
 
     @property
     def derivation(self) -> str:

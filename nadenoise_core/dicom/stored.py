@@ -14,6 +14,7 @@ from nadenoise_core.mrd.facts import Kind
 ATSC_STEP = 0.01  # mmol/L: 16 bits with a sign reach +-327 mmol/L, so noise below zero is kept
 
 _ATSC_WINDOW = (50.0, 100.0)
+_ERROR_WINDOW = (15.0, 30.0)
 _MAGNITUDE_PERCENTILES = (1.0, 99.5)
 
 
@@ -42,8 +43,9 @@ class Stored:
 
 def store(product: Product) -> Stored:
     """Round the pixels to stored values; what lies outside the range is clipped."""
-    if product.facts.kind is Kind.ATSC:
-        return Stored(_round(product.pixels, ATSC_STEP, "<i2"), ATSC_STEP, product.window or _ATSC_WINDOW)
+    if product.facts.kind.is_concentration:
+        window = _ERROR_WINDOW if product.facts.kind is Kind.ERROR else _ATSC_WINDOW
+        return Stored(_round(product.pixels, ATSC_STEP, "<i2"), ATSC_STEP, product.window or window)
     slope = float(product.scale)
     window = product.window or _magnitude_window(product.pixels, slope)
     return Stored(_round(product.pixels, slope, "<u2"), slope, window)

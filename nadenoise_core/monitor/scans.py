@@ -156,7 +156,7 @@ def _described(view: _View) -> dict[str, Any]:
     averages = view.came // view.readouts if view.readouts else 0
     left = max(view.readouts * view.announced - view.came, 0) * view.repetition_time
     facts = dict(view.facts)  # the scan's thread goes on writing
-    plain, denoised, atsc = (facts.get(kind) for kind in Kind)
+    plain, denoised, atsc = (facts.get(kind) for kind in (Kind.PLAIN, Kind.DENOISED, Kind.ATSC))
     few = None if plain is None else on_averages(plain.averages, denoised is not None)
     return {
         "number": view.number,

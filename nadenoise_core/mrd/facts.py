@@ -27,6 +27,12 @@ class Kind(Enum):
     PLAIN = "plain"  # signal, as reconstructed
     DENOISED = "denoised"  # signal, after a network
     ATSC = "atsc"  # concentration
+    ERROR = "error"  # standard error of the concentration
+
+    @property
+    def is_concentration(self) -> bool:
+        """Whether pixels are in mmol/L."""
+        return self in (Kind.ATSC, Kind.ERROR)
 
 
 @dataclass(frozen=True)
@@ -167,12 +173,25 @@ class ImageFacts:
     @property
     def description(self) -> str:
         """Of the series, for people: "23Na NUFFT 30 avg"."""
+        if self.kind is Kind.ERROR:
+            return f"23Na aTSC error [mmol/L] {self.signal} {self.averages} avg"
         if self.kind is Kind.DENOISED:
             return f"23Na CNN {self.averages} avg (AI denoised)"
         if self.atsc is None:
             return f"23Na {self.method.label} {self.averages} avg"
-        source = "CNN" if self.atsc.source is Kind.DENOISED else self.method.label
-        return f"23Na aTSC [mmol/L] {source} {self.averages} avg"
+        return f"23Na aTSC [mmol/L] {self.signal} {self.averages} avg"
+
+    @property
+    def signal(self) -> str:
+        """What made the signal, for people: the method, or the network after it."""
+        return self.method.label if self.network is None else "CNN"
+
+    @property
+    def file_stem(self) -> str:
+        """What the image is, in the name of a file: "nufft_030avg", "atsc_denoised_030avg"."""
+        signal = self.method.label.lower() if self.network is None else "denoised"
+        kind = f"{self.kind.value}_{signal}" if self.kind.is_concentration else signal
+        return f"{kind}_{self.averages:03d}avg"
 
     def commented(self, *texts: str) -> ImageFacts:
         """The same with further comments."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nadenoise_core.mrd.buffer import AveragedReadouts
     from nadenoise_core.quantify.regions import Regions
 
-_SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3}
+_SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3, Kind.ERROR: 4}
 _RIDERS = ("on_device", "readouts", "labels")  # what stays with an image within a process
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
 
@@ -242,7 +242,7 @@ def _made(
     head.channels = len(planes)
     head.data_type = getattr(ismrmrd, _DATA_TYPES[pixels.dtype.kind])
     head.image_series_index = _SERIES[facts.kind]
-    head.image_type = ismrmrd.IMTYPE_REAL if facts.kind is Kind.ATSC else signal
+    head.image_type = ismrmrd.IMTYPE_REAL if facts.kind.is_concentration else signal
     image = ismrmrd.Image(head)
     for channel, values in enumerate(planes):
         image.data[channel, 0] = values

@@ -28,7 +28,7 @@ _SHARED_KEYS = {
     *("ImageComment", "GADGETRON_ImageComment", "RescaleSlope", "RescaleIntercept"),
     *("WindowCenter", "WindowWidth", "GADGETRON_WindowCenter", "GADGETRON_WindowWidth"),
 }
-_IMAGE_TYPES = {Kind.PLAIN: "PLAIN", Kind.DENOISED: "DNCNN", Kind.ATSC: "ATSC"}
+_IMAGE_TYPES = {Kind.PLAIN: "PLAIN", Kind.DENOISED: "DNCNN", Kind.ATSC: "ATSC", Kind.ERROR: "ATSC_ERROR"}
 _ATSC_WINDOW = (50.0, 100.0)  # mmol/L, centre and width in which a map is shown
 _TUBE_NUMBERS = ("concentration", "signal", "std", "pixels", "diameter")
 _REGION_NUMBERS = {
@@ -50,7 +50,7 @@ def to_meta(facts: ImageFacts, directions: Sequence[Sequence[float]]) -> Meta:
     Args:
         directions: of read and phase in the patient, three numbers each.
     """
-    role = "Quantitative" if facts.kind is Kind.ATSC else "Image"
+    role = "Quantitative" if facts.kind.is_concentration else "Image"
     meta: Meta = {
         "ImageRowDir": _texts(directions[0]),
         "ImageColumnDir": _texts(directions[1]),

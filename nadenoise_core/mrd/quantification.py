@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nadenoise_core.errors import CalibrationError
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
@@ -45,6 +46,7 @@ class Quantification:
         corrections: that are made, as the facts of a map tell them.
         regions: that are read; None: none.
         targets: of precision, half of a 95 % interval in mmol/L by region.
+        with_errors: whether a map of standard errors is wanted, too.
         nucleus_doubt: why the scan may have no concentrations at all; empty: no reason.
     """
 
@@ -53,12 +55,13 @@ class Quantification:
     corrections: Corrections = Corrections()
     regions: RegionsOfImages | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    with_errors: bool = False
     nucleus_doubt: str = ""
 
     def __call__(
         self, image: ismrmrd.Image, plain: ismrmrd.Image | None, stage: tuple[str, Mapping[str, object]], with_fit: bool
-    ) -> ismrmrd.Image:
-        """The map of an image; what warns is logged, too.
+    ) -> tuple[ismrmrd.Image, ...]:
+        """The map of an image, and that of its standard error if wanted and known; what warns is logged, too.
 
         Args:
             image: plain or denoised.
@@ -86,8 +89,9 @@ class Quantification:
             corrections=replace(self.corrections, uncovered=result.uncovered),
         )
         of_map = replace(facts, kind=Kind.ATSC, atsc=atsc, replicas=())
+        errors = self._errors(facts, result, jackknife)
         on_regions = (*read.remarks, *on_precision(atsc.progress, facts.averages))
-        for remark in (*self._remarks(facts, result), *on_regions):
+        for remark in (*self._remarks(facts, result), *on_regions, *_on_errors(self.with_errors, errors)):
             of_map = of_map.commented(remark.text)
             if remark.warns:
                 _log.warning(remark.text)
@@ -97,7 +101,20 @@ class Quantification:
             drawn = self.regions.outlined(image, None).labels_on_pixels(plane) if read.pose is not None else None
             put_labels(made, outlined.labels_on_pixels(plane), drawn)
             put_regions(made, outlined)
-        return made
+        if errors is None:
+            return (made,)
+        of_errors = replace(facts, kind=Kind.ERROR, replicas=(), comments=()).after(*stage)
+        return made, image_beside(image, errors, of_errors)
+
+    def _errors(
+        self, facts: ImageFacts, result: ConcentrationMap, jackknife: Jackknife | None
+    ) -> NDArray[np.float32] | None:
+        """(rows, columns) standard error of every pixel, mmol/L: of a denoised image the replicas alone tell it."""
+        if not self.with_errors:
+            return None
+        if facts.kind is Kind.PLAIN:
+            return result.standard_error if known(facts.noise_std) is not None else None
+        return None if jackknife is None else jackknife.error_of_map(result.values)
 
     def _map(self, image: ismrmrd.Image, facts: ImageFacts, plain: ismrmrd.Image | None) -> ConcentrationMap:
         setup, correction = self.placement.at(image)
@@ -155,6 +172,14 @@ class Quantification:
             )
         yield on_line(result.calibration)
         yield from on_corrections(result, self.corrections.factors, self.corrections.maps)
+
+
+def _on_errors(wanted: bool, errors: NDArray[np.float32] | None) -> Iterator[Remark]:
+    if wanted and errors is None:
+        yield Remark(
+            "no map of standard errors: the noise of this image is not known; set jackknife_groups of accumulate",
+            warns=True,
+        )
 
 
 def _setup(setup: TubeSetup, image: ismrmrd.Image, plain: ismrmrd.Image | None) -> TubeSetup:

@@ -157,7 +157,10 @@ class RegionsOfImages:
         gain = None if correction.tissue.size == 1 else correction.tissue
         if kept is None:
             scan = readouts_of_image(pixels_of(plain), pixel, known(facts.k_max), facts.noise_std, gain)
-            why = "the averaged k-space is not in this node: regions are fitted to the image (GTM)"
+            why = (
+                "the averaged k-space is not in this node: regions are fitted to the image (GTM); their errors take "
+                "its noise as white"
+            )
             return scan, self.settings, (Remark(why),) if method is RegionMethod.FIT else ()
         averaged, off_resonance = kept
         rows, columns = pixels_of(plain).shape

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import as_integers, known_facts, pixels_of
 
 if TYPE_CHECKING:
@@ -32,6 +31,6 @@ class Scale:
 
     def for_console(self, image: ismrmrd.Image) -> ismrmrd.Image:
         """The image as whole numbers of 12 bits, as a Siemens console takes them."""
-        if known_facts(image).kind is Kind.ATSC:
+        if known_facts(image).kind.is_concentration:
             return as_integers(image, _CONSOLE_ATSC_STEP, _CONSOLE_ATSC_LEAST, _CONSOLE_LARGEST)
         return as_integers(image, self.step(image) * 65536 / 4096, 0.0, _CONSOLE_LARGEST)

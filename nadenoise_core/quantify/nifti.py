@@ -1,4 +1,4 @@
-"""One slice as a NIfTI file; array axis 0 of the file is the column (x) of the image, axis 1 the row (y)."""
+"""Slices as a NIfTI file; array axis 0 of the file is the column (x) of the image, axis 1 the row (y)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nadenoise_core.files import write_whole
 
 
 def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floating], unit: str = "") -> None:
-    """Write one slice, (rows, columns), as ITK-SNAP opens it beside others of the same geometry.
+    """Write a slice, or a stack of them, as ITK-SNAP opens it beside others of the same geometry.
 
     Args:
         path: ends in .nii or .nii.gz; it appears under its name when it is whole.
-        values: integers (labels) or float32.
+        values: (rows, columns), or (slices, rows, columns); integers (labels) or float32.
         affine: (4, 4) of `geometry.nifti_affine`.
         unit: of the values, for the header's description.
 
@@ -25,7 +25,7 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine: NDArray[np.floa
     """
     import nibabel
 
-    image = nibabel.Nifti1Image(np.ascontiguousarray(values.T[..., None]), affine)
+    image = nibabel.Nifti1Image(np.ascontiguousarray((values if values.ndim == 3 else values[None]).T), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = unit.encode()[:79]
     content = image.to_bytes()

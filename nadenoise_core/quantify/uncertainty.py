@@ -61,6 +61,10 @@ class Jackknife:
         means = np.tensordot(self.maps, weights, axes=2) / weights.sum()
         return float(jackknife_error(mean, means, self.averages, self.left))
 
+    def error_of_map(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(rows, columns) standard error of every pixel of the map."""
+        return np.asarray(jackknife_error(values, self.maps, self.averages, self.left), np.float32)
+
     def with_errors(self, tubes: Sequence[Tube], line: Line) -> tuple[Tube, ...]:
         """The tubes, with the standard errors of what a line reads in them."""
         measured = line.concentration(np.array([tube.signal for tube in tubes]))

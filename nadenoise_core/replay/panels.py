@@ -59,7 +59,7 @@ def panels_of(place: Place) -> list[Panel]:
 
 
 def _panels(place: Place) -> Iterator[Panel]:
-    signals = {kind: image for kind, image in place.images.items() if kind is not Kind.ATSC}
+    signals = {kind: image for kind, image in place.images.items() if not kind.is_concentration}
     brightest = _brightest(place)
     for kind, image in sorted(signals.items(), key=lambda item: list(Kind).index(item[0])):
         title = {Kind.PLAIN: "as reconstructed", Kind.DENOISED: "denoised"}[kind]

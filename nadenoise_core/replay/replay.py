@@ -29,6 +29,7 @@ from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.report import described_deidentification, described_image, described_scan
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.replay.schema import Report
+from nadenoise_core.replay.volumes import write_volumes
 
 
 def replay(
@@ -42,7 +43,7 @@ def replay(
     pseudonyms: Pseudonyms | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReplayResult:
-    """Run a chain over a raw file; write `dicom/`, `images.h5`, `report.json`, `report.html` and `overview.png`.
+    """Run a chain over a raw file; write `dicom/`, `nifti/`, `images.h5`, `report.json`, `report.html`, `overview.png`.
 
     The results appear, all at once, in the folder `out / <name of the raw file>` when everything is done. Results that
     are there of the same raw data, chain, networks and version stay, and are given.
@@ -113,6 +114,7 @@ def _write_results(
         report = hidden.cleaned(report)
         report["deidentification"] = described_deidentification(hidden)
     places = places_of(images)
+    write_volumes(images, folder / "nifti")
     draw_overview(images, folder / "overview.png")
     write_whole(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

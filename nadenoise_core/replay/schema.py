@@ -135,7 +135,10 @@ class RegionReport(TypedDict):
 class ImageReport(TypedDict):
     """An image."""
 
-    kind: Annotated[Literal["plain", "denoised", "atsc"], Field(description="signal, denoised, or concentration")]
+    kind: Annotated[
+        Literal["plain", "denoised", "atsc", "error"],
+        Field(description="signal, denoised, concentration, or its standard error"),
+    ]
     series: Annotated[str, Field(description="description of its DICOM series")]
     index: Annotated[int, Field(description="number of the image; images of the same data have the same")]
     slice: Annotated[int, Field(description="from 0")]

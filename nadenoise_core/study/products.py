@@ -232,7 +232,7 @@ def _collect(images: dict[tuple[Method, int], Product], items: Iterable[Any], me
     plain_method = method
     for image in items:
         facts = facts_of(image)
-        if facts is None:
+        if facts is None or facts.kind is Kind.ERROR:
             continue
         key: tuple[Method, int] = ("CNN" if facts.network is not None else plain_method, facts.averages)
         images[key] = replace(images[key], atsc=image) if facts.kind is Kind.ATSC else Product(image, None)

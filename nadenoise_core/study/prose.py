@@ -9,7 +9,6 @@ from nadenoise_core.statistics import BlandAltman
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
 from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE
 from nadenoise_core.study.merge import StudyRun
-from nadenoise_core.study.run import StudyRun
 from nadenoise_core.study.tables import Tables
 
 _MEASURES = (

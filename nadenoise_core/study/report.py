@@ -18,19 +18,11 @@ from nadenoise_core.denoise.bundle import Bundle
 from nadenoise_core.files import write_whole
 from nadenoise_core.replay.html import number, render
 from nadenoise_core.study.config import StudyConfig
-<<<<<<< HEAD
-from nadenoise_core.study.measures import METHODS
+from nadenoise_core.study.measures import FIT, METHODS, REFERENCE_FIT
 from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
 from nadenoise_core.study.products import find_bundles
-from nadenoise_core.study.prose import methods_text, subjects_line, warnings_of
-=======
-from nadenoise_core.study.measures import FIT, METHODS, REFERENCE_FIT
-from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
-from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.prose import headline, methods_text, subjects_line, warnings_of
-from nadenoise_core.study.run import StudyRun
->>>>>>> 75a9bd8 (The study has the fit of regions as a method, with its own slope and with a known one, a headline, and what every method reads against the truth; simulate writes the tissues as a label map)
 from nadenoise_core.study.shown import figures_of
 from nadenoise_core.study.tables import QUALITIES, ErrorRow, Tables, compute_tables
 

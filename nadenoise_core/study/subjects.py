@@ -126,7 +126,9 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
     names = [raw.stem for raw in raws]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise BadInputError(f"{settings.folder}: several raw files are called {', '.join(twice)}; rename them")
-    template = Subject("", labels=settings.labels, outline_names=settings.outline_names)
+    template = Subject(
+        "", labels=settings.labels, outline_names=settings.outline_names and settings.outline_names.absolute()
+    )
     for name, raw in zip(names, raws, strict=True):
         drawn = _label_map(settings.regions, name)
         if drawn is None:
@@ -134,19 +136,21 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
                 f"{raw}: has no label map {settings.regions / name}.nii.gz; draw one in ITK-SNAP on the image that "
                 f"`nadenoise study export {raw.name}` writes, with the labels of subjects.labels"
             )
-<<<<<<< HEAD
-        yield replace(template, name=name, raw=raw.absolute(), regions=drawn.absolute())
-=======
         outlines = None if settings.outlines is None else _label_map(settings.outlines, name)
         if settings.outlines is not None and outlines is None:
             raise BadInputError(
                 f"{raw}: has no label map {settings.outlines / name}.nii.gz; draw it, or leave out subjects.outlines"
             )
-        yield replace(template, name=name, raw=raw, regions=drawn, outlines=outlines)
+        yield replace(
+            template,
+            name=name,
+            raw=raw.absolute(),
+            regions=drawn.absolute(),
+            outlines=outlines and outlines.absolute(),
+        )
 
 
 def _label_map(folder: Path, name: str) -> Path | None:
     """The label map of that name in a folder."""
     paths = (folder / f"{name}{suffix}" for suffix in (".nii.gz", ".nii", ".nrrd", ".seg.nrrd"))
     return next((path for path in paths if path.is_file()), None)
->>>>>>> 75a9bd8 (The study has the fit of regions as a method, with its own slope and with a known one, a headline, and what every method reads against the truth; simulate writes the tissues as a label map)

@@ -14,6 +14,7 @@ import pytest
 
 from nadenoise_core.dicom import to_dataset
 from nadenoise_core.dicom.folder import encode
+from nadenoise_core.dicom.parametric_map import parametric_map
 from nadenoise_core.dicom.region_report import region_report
 from nadenoise_core.dicom.segmentation import segmentation
 from nadenoise_core.mrd.image import facts_of
@@ -109,7 +110,9 @@ def test_a_replay_makes_the_same_bytes(source, regions, plane) -> None:
 
 def test_the_standard_is_obeyed(source, regions, plane, tmp_path: Path) -> None:
     outlines, segments = segmentation(source, regions, plane)
-    for name, made in (("seg", outlines), ("sr", region_report(source, READINGS, outlines, segments))):
+    values = np.zeros((source.Rows, source.Columns), np.float32)
+    report = region_report(source, READINGS, outlines, segments)
+    for name, made in (("seg", outlines), ("sr", report), ("map", parametric_map(source, values))):
         path = tmp_path / f"{name}.dcm"
         path.write_bytes(encode(made))
         for tool in ("dciodvfy", "dcmdump"):
@@ -124,14 +127,43 @@ def test_the_standard_is_obeyed(source, regions, plane, tmp_path: Path) -> None:
         assert '"21.5" (mmol/L,UCUM' in told.stdout
 
 
+def test_a_parametric_map_holds_every_number_in_its_unit(source) -> None:
+    values = np.random.default_rng(1).normal(20, 9, (source.Rows, source.Columns)).astype(np.float32)
+    made = parametric_map(source, values)
+    found = hd.imread(io.BytesIO(encode(made)))
+    np.testing.assert_array_equal(read_back(made).pixel_array, values)
+    assert found.SOPClassUID == pydicom.uid.ParametricMapStorage
+    mapping = found.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "mmol/L" and mapping.LUTLabel == "aTSC"
+    along = np.array(source.ImageOrientationPatient, float).reshape(2, 3)
+    rows, columns = map(float, source.PixelSpacing)
+    expected = np.array(source.ImagePositionPatient, float) + 7 * columns * along[0] + 3 * rows * along[1]
+    place = found.get_volume_geometry().map_indices_to_reference(np.array([[0, 3, 7]]))[0]
+    np.testing.assert_allclose(place, expected, atol=1e-3)
+    assert encode(parametric_map(source, values)) == encode(made)
+
+
 def test_a_chain_delivers_them(run_chain, measured, label_file, names_file, tmp_path: Path) -> None:
     measurement, items = measured(seed=5, averages=4, noise=4.0)
-    quantify = {"roi_map": str(label_file(measurement)), "roi_names": str(names_file), "tube_diameter": "20"}
-    stages = ["accumulate", "reconstruct", ("quantify", quantify), ("deliver", {"folder": str(tmp_path)})]
+    more = {"parametric_map": "true"}
+    quantify = {
+        "error_map": "true",
+        "roi_map": str(label_file(measurement)),
+        "roi_names": str(names_file),
+        "tube_diameter": "20",
+    }
+    stages = ["accumulate", "reconstruct", ("quantify", quantify), ("deliver", {"folder": str(tmp_path), **more})]
     images = run_chain(stages, measurement.header_xml(), items)
     (readings,) = [facts.atsc.regions for facts in map(facts_of, images) if facts.atsc is not None]
     outlines = pydicom.dcmread(next(tmp_path.glob("regions_*.dcm")))
     report = pydicom.dcmread(next(tmp_path.glob("report_*.dcm")))
+    of_map, of_errors = (pydicom.dcmread(next(tmp_path.glob(f"map_{kind}_*.dcm"))) for kind in ("atsc", "error"))
+    shown = {facts_of(image).kind.value: np.asarray(image.data[0, 0]) for image in images}
+    np.testing.assert_array_equal(np.frombuffer(of_map.FloatPixelData, np.float32), shown["atsc"].ravel())
+    np.testing.assert_array_equal(np.frombuffer(of_errors.FloatPixelData, np.float32), shown["error"].ravel())
+    as_image = pydicom.dcmread(next(tmp_path.glob("error_*.dcm")))
+    np.testing.assert_allclose(as_image.pixel_array * as_image.RescaleSlope, shown["error"], atol=0.006)
+    assert as_image.SeriesDescription.startswith("23Na aTSC error [mmol/L]")
     groups = hd.sr.Comprehensive3DSR.from_dataset(report).content.get_volumetric_roi_measurement_groups()
     told = {group.tracking_identifier: float(group.get_measurements()[0].value) for group in groups}
     assert told == pytest.approx({reading.name: reading.atsc for reading in readings}, abs=1e-3)
@@ -140,4 +172,4 @@ def test_a_chain_delivers_them(run_chain, measured, label_file, names_file, tmp_
     assert np.sum(sums == 1) * CELL**2 == pytest.approx(areas["muscle"], rel=0.02)
     off = [*stages[:3], ("deliver", {"folder": str(tmp_path / "off"), "regions": "false"})]
     run_chain(off, measurement.header_xml(), items)
-    assert sorted(path.name.split("_")[0] for path in (tmp_path / "off").iterdir()) == ["atsc", "nufft"]
+    assert sorted(path.name.split("_")[0] for path in (tmp_path / "off").iterdir()) == ["atsc", "error", "nufft"]

@@ -67,6 +67,31 @@ def test_the_fit_does_not_change_with_the_method_of_reconstruction_or_a_network(
     assert values(both[Kind.DENOISED], RegionMethod.DENOISED_MEAN)["skin"] < plain["skin"] - 2
 
 
+def test_the_map_of_errors_is_that_of_repeated_scans(run_chain, measured) -> None:
+    """A noisy map less that without noise, in units of its error: 1 on the average over the pixels."""
+    given = {**TUBES, "error_map": "true"}
+    maps = {}
+    for noise in (40.0, 0.01):
+        measurement, items = measured(seed=5, averages=4, noise=noise)
+        images = run_chain([*HEAD, ("quantify", given)], measurement.header_xml(), items)
+        maps[noise] = {known_facts(image).kind: np.asarray(image.data[0, 0]) for image in images}
+    off = maps[40.0][Kind.ATSC] - maps[0.01][Kind.ATSC]
+    assert np.sqrt(np.mean((off / maps[40.0][Kind.ERROR]) ** 2)) == pytest.approx(1.0, abs=0.07)
+    assert list(maps[40.0]) == [Kind.PLAIN, Kind.ATSC, Kind.ERROR]
+
+
+def test_a_denoised_image_has_a_map_of_errors_by_the_jackknife_alone(run_chain, measured, smoothing_chain) -> None:
+    measurement, _ = measured(**SCAN)
+    for groups, kinds in ((0, []), (4, [Kind.ERROR])):
+        head = [("accumulate", {"jackknife_groups": str(groups)}), "reconstruct", smoothing_chain[2]]
+        stages = [*head, ("quantify", {**TUBES, "error_map": "true"})]
+        images = list(run_chain(stages, measurement.header_xml(), measured(**SCAN)[1]))
+        facts = [known_facts(image) for image in images]
+        assert [one.kind for one in facts if one.kind is Kind.ERROR] == kinds
+        told = [text for one in facts for text in one.comments if "no map of standard errors" in text]
+        assert bool(told) == (not kinds)
+
+
 def test_a_node_without_kspace_reads_the_image_and_says_so(maps_of) -> None:
     here, there = maps_of()[Kind.PLAIN], maps_of(staged=True)[Kind.PLAIN]
     assert {region.method for region in there.atsc.regions} == {RegionMethod.GTM}

@@ -52,7 +52,8 @@ class TestFolder:
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["scan"]
         assert sorted(files_in(result.folder)) == [
             "dicom/atsc_denoised_003avg_001.dcm", "dicom/denoised_003avg_001.dcm", "dicom/nufft_003avg_001.dcm",
-            "images.h5", "overview.png", "report.html", "report.json",
+            "images.h5", "nifti/atsc_denoised_003avg.nii.gz", "nifti/denoised_003avg.nii.gz",
+            "nifti/nufft_003avg.nii.gz", "overview.png", "report.html", "report.json",
         ]  # fmt: skip
         assert (result.folder / "overview.png").read_bytes().startswith(b"\x89PNG")
         assert json.loads((result.folder / "report.json").read_text()) == result.report

@@ -10,7 +10,14 @@ import yaml
 
 from nadenoise_core.errors import BadInputError, ConfigError
 from nadenoise_core.simulate.cohort import Cohort
-from nadenoise_core.study.config import FileSubjects, StudyConfig, VirtualSubjects, load_study, shipped_studies
+from nadenoise_core.study.config import (
+    FileSubjects,
+    MethodSettings,
+    StudyConfig,
+    VirtualSubjects,
+    load_study,
+    shipped_studies,
+)
 from nadenoise_core.study.subjects import list_subjects
 
 
@@ -24,7 +31,10 @@ def keys_of(values: dict[str, Any], above: str = "") -> list[str]:
 def test_the_shipped_study_is_complete_commented_and_the_default() -> None:
     (path,) = shipped_studies().values()
     assert keys_of(yaml.safe_load(path.read_text())) == keys_of(load_study("paper").plain())
-    assert load_study("paper") == StudyConfig(subjects=VirtualSubjects(kind="virtual"))
+    decay = {"tissue_t2_star": "3.3, 12.9", "tube_t2_star": "3.3, 12.9"}  # which a site must know of its own tubes
+    assert load_study("paper") == StudyConfig(
+        subjects=VirtualSubjects(kind="virtual"), methods=MethodSettings(fit=decay)
+    )
     assert path.read_text().count("#") > 25
 
 
