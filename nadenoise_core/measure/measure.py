@@ -13,6 +13,7 @@ from pathlib import Path
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import run
 from nadenoise_core.errors import BadInputError, CalibrationError, ChainError
+from nadenoise_core.measure.tube_quality import TubeQuality, tube_quality
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
@@ -128,18 +129,34 @@ def measure(
         CalibrationError: no image could be calibrated.
         NadenoiseError: the raw file, the label map or the chain cannot be used.
     """
+    return measure_with_tubes(raw, chain, settings, group=group, progress=progress)[0]
+
+
+def measure_with_tubes(
+    raw: Path,
+    chain: Chain,
+    settings: MeasureSettings,
+    *,
+    group: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Measured], TubeQuality]:
+    """As `measure`, with what the tubes say in the plain map of the most averages, at the first place of the scan."""
     labels = str(settings.labels_of(raw).resolve())
     chain = chain.with_property("quantify", "roi_map", labels, "--labels")
     found: list[Measured] = []
     reasons: list[str] = []
+    tubes: list[TubeQuality] = []
     with RawFile(raw, group) as file, named_in_errors(raw):
-        gadgets = build(chain, read_scan(file.header_xml))
+        scan = read_scan(file.header_xml)
+        date = f"{scan.words.study_date} {scan.words.study_time}".strip()
+        gadgets = build(chain, scan)
         for item in run(gadgets, _counted(file, progress)):
             facts = facts_of(item)
             if facts is None:
                 continue
             if facts.atsc is not None:
                 head = item.getHead()  # type: ignore[union-attr]
+                tubes.append(tube_quality(raw.stem, date, facts.averages, facts.atsc))
                 place = (raw.stem, head.slice, head.contrast, head.repetition, facts.averages)
                 found += [
                     Measured(
@@ -154,7 +171,8 @@ def measure(
                 reasons += [comment for comment in facts.comments if comment.startswith("no aTSC map")]
         if not found:
             raise CalibrationError(reasons[0] if reasons else "the label map gives no region")
-    return sorted(found, key=_order(found, settings.methods))
+    # The plain map of a number of averages comes before that of the denoised image.
+    return sorted(found, key=_order(found, settings.methods)), max(tubes, key=lambda one: one.averages)
 
 
 def _order(found: Sequence[Measured], methods: Sequence[RegionMethod]) -> Callable[[Measured], tuple[int, ...]]:

@@ -19,6 +19,7 @@ from nadenoise_core.quantify.region_columns import RegionColumns
 from nadenoise_core.quantify.region_values import RegionResult, TubeReading, region_table
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.residual import ResidualCheck, check_residual
+from nadenoise_core.quantify.threads import one_blas_thread
 from nadenoise_core.quantify.tube_columns import TubeColumns, TubeDiscs
 
 _BY_CHANCE = 1e-3  # of scatter of the tubes, and of a slope that differs from the known one
@@ -82,11 +83,16 @@ def fit_regions(
         CalibrationError: the tubes give no line.
         RegionError: see `fit_amplitudes`.
     """
-    settings = settings or FitSettings()
+    with one_blas_thread():
+        return _fit_regions(readouts, regions, np.asarray(concentrations, np.float64), tubes, settings or FitSettings())
+
+
+def _fit_regions(
+    readouts: Readouts, regions: Regions, known: Floats, tubes: TubeDiscs, settings: FitSettings
+) -> RegionResult:
     columns = RegionColumns(readouts, regions, settings.tissue_decay)
     discs = TubeColumns(readouts, settings.tube_gain, settings.tube_decay, settings.thickness)
     fit = fit_amplitudes(readouts, columns, discs, tubes, settings.pose, settings.diameter_is_known)
-    known = np.asarray(concentrations, np.float64)
     line = calibrate(fit.amplitudes, fit.covariance, known, settings.factor, settings.slope)
     off = None
     if settings.label_uncertainty > 0:

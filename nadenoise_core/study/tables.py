@@ -154,7 +154,7 @@ def _errors(measures: Measures) -> Iterator[ErrorRow]:
             continue
         for averages in (None, *measures.averages):
             named = (*METHODS, *measures.fits) if averages else ("reference", REFERENCE_FIT)
-            found = {}
+            found: dict[str, tuple[float, float]] = {}
             for method in named:
                 values, true = _complete(measures.values(f"atsc_{region}", method, averages), truth)
                 if len(values) >= _LEAST:
