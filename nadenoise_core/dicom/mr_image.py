@@ -22,11 +22,7 @@ _IMAGE_TYPE = {
     Kind.ATSC: ["DERIVED", "PRIMARY", "OTHER", "ATSC"],
     Kind.ERROR: ["DERIVED", "PRIMARY", "OTHER", "ATSC", "ERROR"],
 }
-_DERIVATION = {
-    Kind.DENOISED: codes.DENOISING,
-    Kind.ATSC: codes.CALIBRATION,
-    Kind.ERROR: codes.CALIBRATION,
-}
+_DERIVATION = {Kind.DENOISED: codes.DENOISING} | dict.fromkeys((Kind.ATSC, Kind.ERROR), codes.CALIBRATION)
 
 
 def to_dataset(product: Product, geometry: Geometry, study: Study) -> FileDataset:
