@@ -130,7 +130,7 @@ class Quantify(Gadget):
             le=5,
             description="by which the outlines of roi_map may lie off; it goes into the label error of the regions",
         )
-        slope: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        slope: tuple[Annotated[float, Field(gt=0, le=1e12)], ...] = Field(
             (),
             max_length=2,
             description="slope of the calibration line that other scans with this coil, receiver and sequence gave, "
