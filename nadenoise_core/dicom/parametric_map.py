@@ -14,7 +14,7 @@ from nadenoise_core.dicom.segmentation import concept, made_again
 from nadenoise_core.dicom.uids import derived_uid
 
 
-def parametric_map(source: Dataset, values: NDArray[np.floating]) -> Dataset:
+def parametric_map(source: Dataset, values: NDArray[np.generic]) -> Dataset:
     """The map itself, where the MR image that it stands beside rounds it to 0.01 mmol/L.
 
     The same arguments give the same bytes.
@@ -25,12 +25,13 @@ def parametric_map(source: Dataset, values: NDArray[np.floating]) -> Dataset:
     """
     import highdicom as hd
 
+    real = np.asarray(values, np.float32)
     said = source.RealWorldValueMappingSequence[0]
     mapping = hd.pm.RealWorldValueMapping(
         lut_label=said.LUTLabel,
         lut_explanation=said.LUTExplanation,
         unit=concept(MILLIMOLE_PER_LITRE),
-        value_range=(float(np.min(values)), float(np.max(values))),
+        value_range=(float(real.min()), float(real.max())),
         slope=1.0,
         intercept=0.0,
     )
@@ -39,7 +40,7 @@ def parametric_map(source: Dataset, values: NDArray[np.floating]) -> Dataset:
         warnings.filterwarnings("ignore", "Arguments 'window_center'", UserWarning)
         made = hd.pm.ParametricMap(
             source_images=[source],
-            pixel_array=np.asarray(values, np.float32)[None],
+            pixel_array=real[None],
             series_instance_uid=derived_uid(source.SeriesInstanceUID, "parametric map"),
             series_number=int(source.SeriesNumber) + 15000,
             sop_instance_uid=derived_uid(source.SOPInstanceUID, "parametric map"),

@@ -16,7 +16,7 @@ from nadenoise_core.statistics import bland_altman, pearson
 from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE, FITS, METHODS, REFERENCE_FIT, Measures
 from nadenoise_core.study.nifti import nifti_stem
 
-_COLOURS = {
+_COLOURS: dict[str, str] = {
     **{"reference": "0.2", "NUFFT": "tab:blue", "CS": "tab:orange", "CNN": "tab:green"},
     **{FIT: "tab:red", FIT_KNOWN_SLOPE: "tab:purple"},
 }

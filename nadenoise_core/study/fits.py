@@ -86,7 +86,7 @@ def _again(products: Products, chain: Chain, scan: Scan, slope: Slope) -> Iterat
 
 
 def _facts(image: object) -> AtscFacts:
-    atsc = known_facts(image).atsc  # type: ignore[arg-type]
+    atsc = known_facts(image).atsc
     assert atsc is not None
     return atsc
 

@@ -175,7 +175,7 @@ def _context(report: Report) -> dict[str, Any]:
 
 def _error_of(row: ErrorRow, method: str) -> str:
     """A cell of Table 6; all averages are those of the reference, by means or by the fit."""
-    of_all = {"NUFFT": "reference", FIT: REFERENCE_FIT}
+    of_all: dict[str, str] = {"NUFFT": "reference", FIT: REFERENCE_FIT}
     found = row.errors.get(method) or row.errors.get(of_all.get(method, ""))
     return "" if found is None else f"{number(found[0])} ({number(found[1])})"
 
