@@ -49,6 +49,7 @@ signal, arbitrary unit) and `TSCmap` (apparent tissue sodium concentration, mmol
 | `rec-nufft` | method of reconstruction |
 | `run`, `echo`, `chunk` | repetition, echo (of a map: `acq-30avgecho2`) and slice, where there are several |
 | `desc-denoised` | after a network, or calculated of such an image |
+| `desc-error` | standard error of every pixel; `desc-denoisederror` of a denoised map |
 """
 
 
@@ -124,7 +125,7 @@ def write_bids(dataset: Path, name: str, results: Path, overwrite: bool = False)
         for image in images:
             facts, array = known_facts(image), pixels_of(image)
             values = np.asarray(np.abs(array) if np.iscomplexobj(array) else array, np.float32)
-            unit = CONCENTRATION if facts.kind is Kind.ATSC else SIGNAL
+            unit = CONCENTRATION if facts.kind.is_concentration else SIGNAL
             stem = image_name(final, unit, entities_of(image, facts, images))
             put_image(folder, stem, values, affine_of(image), sidecar_of(image, facts, scan, unit))
     return final
@@ -160,10 +161,11 @@ def entities_of(image: ismrmrd.Image, facts: ImageFacts, images: Sequence[ismrmr
         values = sorted({tuple(getattr(other, field) for field in fields) for other in images})
         if len(values) > 1:
             entities[name] = str(values.index(tuple(getattr(image, field) for field in fields)) + 1)
-    if facts.atsc is not None and "echo" in entities:  # maps have no `echo` in BIDS
+    if facts.kind.is_concentration and "echo" in entities:  # maps have no `echo` in BIDS
         entities["acq"] += f"echo{entities.pop('echo')}"
-    if facts.kind is Kind.DENOISED or (facts.atsc is not None and facts.atsc.source is Kind.DENOISED):
-        entities["desc"] = "denoised"
+    described = ("denoised" if facts.network is not None else "") + ("error" if facts.kind is Kind.ERROR else "")
+    if described:
+        entities["desc"] = described
     return entities
 
 
