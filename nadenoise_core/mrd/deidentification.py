@@ -15,6 +15,7 @@ import ismrmrd
 from lxml import etree
 
 from nadenoise_core.mrd.header import number_of, parse_root
+from nadenoise_core.mrd.header_words import POSITIONS
 from nadenoise_core.mrd.image import facts_of, put_facts
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM
@@ -37,7 +38,6 @@ _IN_TEXTS = {
 }
 _OF_SCAN = ("subjectInformation", "studyInformation", "measurementInformation")
 _BEFORE_MEASUREMENT = ("version", "subjectInformation", "studyInformation")  # in ISMRMRD's schema
-_POSITIONS = frozenset(f"{way}{side}" for way in ("HF", "FF") for side in ("S", "P", "DL", "DR"))
 _TRAJECTORIES = frozenset(("cartesian", "epi", "radial", "goldenangle", "spiral", "other"))
 _BODY_PARTS = frozenset(("LEG", "CALF", "LOWERLEG", "LOWER LEG", "KNEE", "THIGH", "ANKLE", "FOOT", "EXTREMITY"))
 _COUNTERS = (
@@ -162,7 +162,7 @@ def _rules(
         "measurementInformation": {
             "measurementID": measurement,
             **dict.fromkeys(("seriesInstanceUIDRoot", "frameOfReferenceUID"), uid),
-            "patientPosition": _one_of(_POSITIONS),
+            "patientPosition": _one_of(POSITIONS),
             "relativeTablePosition": axes,
         },
         "acquisitionSystemInformation": {

@@ -10,9 +10,10 @@ from nadenoise_core.mrd.header import Section
 from nadenoise_core.sampling.spiral import PROTON_GAMMA, SODIUM_GAMMA
 
 _log = logging.getLogger("nadenoise.header")
-_POSITIONS = frozenset(
+POSITIONS = frozenset(
     f"{lying}{side}" for lying in ("HF", "FF", "LF", "RF", "AF", "PF") for side in ("P", "S", "DR", "DL")
-)  # of DICOM
+)
+"""How a patient may lie (DICOM PS3.3 C.7.3.1.1.2)."""
 _LEAST_TR = 1.0  # ms; what is below is in seconds
 _SAME_NUCLEUS = 0.05  # of the gyromagnetic ratio: fields are rounded to 3 T where they are 2.89
 
@@ -93,7 +94,7 @@ class Sequence:
 def read_patient_position(measurement: Section) -> str:
     """How the patient lies, as DICOM has it; empty where the header does not say."""
     position = measurement.text("patientPosition").upper()
-    if position and position not in _POSITIONS:
+    if position and position not in POSITIONS:
         _log.warning("the header's patientPosition %.20s is none of DICOM's and is left out", position)
         return ""
     return position
