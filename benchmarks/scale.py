@@ -36,6 +36,8 @@ BEGIN, END = "<!-- measured by python -m benchmarks.scale -->\n", "<!-- end of w
 EXAMS_A_DAY = 10_000
 _DAY = 86_400
 _STEPS = 3
+FEW = 4
+"""Scans of the run that tells what starting costs."""
 
 
 @dataclass(frozen=True)
@@ -174,31 +176,31 @@ def tables(count: int) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raw = write_scans(folder / "scans", count)
+        # First the few: the most memory of a process is that of all so far, so that growth with the number shows.
+        few = replay_all(_some(folder / "scans", folder / "few", FEW), folder / "few_out", "--jobs", "1")
         runs = {}
         for jobs in (1, 2):
             _say(f"{count} scans, --jobs {jobs}")
-            # `--jobs 1` would be the process of the command; a single worker is what two are compared with.
             runs[jobs] = replay_all(folder / "scans", folder / f"jobs{jobs}", "--jobs", str(jobs))
         again = replay_all(folder / "scans", folder / "jobs2", "--jobs", "2")
         with dask_workers(folder, 2) as address:
             _say(f"{count} scans, Dask")
             dask = replay_all(folder / "scans", folder / "dask2", "--scheduler", address)
             warm = replay_all(folder / "scans", folder / "dask2", "--scheduler", address, "--overwrite")
-        few = replay_all(_some(folder / "scans", folder / "few", 4), folder / "few_out", "--jobs", "1")
         stages = stage_milliseconds(folder / "jobs1")
         left = size_of(folder / "jobs1") // count
         _say("a volunteer")
         volunteer = volunteer_cost(folder)
         _say("a step of training")
         step, images = step_cost(folder)
-    a_file = Cost((runs[1].processor - few.processor) / (count - 4), left)
-    start = few.processor - 4 * a_file.processor
+    a_file = Cost((runs[1].processor - few.processor) / (count - FEW), left)
+    start = few.processor - FEW * a_file.processor
     return "\n".join(
         [
             _machine(),
             _costs(a_file, raw, start, volunteer, step, images),
             _bounds(stages, a_file),
-            _scaling(count, runs, again, dask, warm, a_file, start),
+            _scaling(count, few, runs, again, dask, warm, a_file, start),
             _many(a_file, raw),
         ]
     )
@@ -240,9 +242,12 @@ def _bounds(stages: dict[str, float], a_file: Cost) -> str:
     return "\n".join(["| of a scan | ms |", "|---|---|", *lines, ""])
 
 
-def _scaling(count: int, runs: dict[int, Run], again: Run, dask: Run, warm: Run, a_file: Cost, start: float) -> str:
+def _scaling(
+    count: int, few: Run, runs: dict[int, Run], again: Run, dask: Run, warm: Run, a_file: Cost, start: float
+) -> str:
     predicted = {jobs: start + count * a_file.processor / jobs for jobs in runs}
-    lines = [
+    lines = [f"| {FEW} of them, `--jobs 1` | {few.wall:.1f} | | {few.processor:.1f} | | {_megabytes(few.memory)} |"]
+    lines += [
         f"| `--jobs {jobs}` | {run.wall:.1f} | {predicted[jobs]:.1f} | {run.processor:.1f} | {count / run.wall:.2f} | "
         f"{_megabytes(run.memory)} |"
         for jobs, run in runs.items()
@@ -254,7 +259,7 @@ def _scaling(count: int, runs: dict[int, Run], again: Run, dask: Run, warm: Run,
     ]
     head = [f"| {count} scans | s | predicted, s | processor, s | scans a second | most memory of a process |"]
     speed, overhead = runs[1].wall / runs[2].wall, dask.wall / runs[2].wall - 1
-    words = f"Two processes are {speed:.2f} times one; Dask takes {100 * overhead:+.0f} % of the time of `--jobs 2`.\n"
+    words = f"Two processes are {speed:.2f} times as fast as one; Dask takes {100 * overhead:+.0f} % against two.\n"
     return "\n".join([*head, "|---|---|---|---|---|---|", *lines, "", words])
 
 
@@ -262,10 +267,10 @@ def _many(a_file: Cost, raw: int) -> str:
     cores = EXAMS_A_DAY * a_file.processor / _DAY
     read, left = EXAMS_A_DAY * raw, EXAMS_A_DAY * a_file.size
     return (
-        f"{EXAMS_A_DAY} exams a day, computed of these: {cores:.2f} cores at work all day, "
+        f"{EXAMS_A_DAY:_} exams a day, computed of these: {cores:.2f} cores at work all day, "
         f"{read / 1e9:.0f} GB of raw data read ({read / _DAY / 1e6:.1f} MB/s), {left / 1e9:.0f} GB of results written "
         f"({left / _DAY / 1e6:.1f} MB/s; {365 * left / 1e12:.1f} TB a year).\n"
-    )
+    ).replace("_", " ")
 
 
 def _megabytes(size: int) -> str:
@@ -285,7 +290,7 @@ def write_into(page: Path, text: str) -> None:
 def main() -> None:
     """Measure, and show or write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--count", type=int, default=40, help="scans")
+    parser.add_argument("--count", type=int, default=40, help="scans, more than four")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}, too")
     given = parser.parse_args()
     text = tables(given.count)
