@@ -21,6 +21,7 @@ from training.errors import DataError
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 _ARRAYS = ("image", "clearance", "muscle", "subject")
 _OBJECTS = ("bodies", "clearance", "kinds", "shapes")
 
@@ -102,6 +103,26 @@ class Cache:
     parts: Mapping[str, Images]
     provenance: Provenance
     objects: Objects | None = None
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that what a cache is to replace is one, be it damaged or old, and nothing else.
+
+    Raises:
+        DataError: it is something else.
+    """
+    if not path.exists():
+        return
+    try:
+        with h5py.File(path, "r") as file:
+            is_cache = "provenance" in file.attrs
+    except (OSError, RuntimeError):
+        is_cache = False
+        if path.is_file():
+            with path.open("rb") as opened:
+                is_cache = opened.read(len(_SIGNATURE)) == _SIGNATURE
+    if not is_cache:
+        raise DataError(f"{path}: is not replaced, since it is no cache of nadenoise; give another data.cache")
 
 
 def write_cache(path: Path, cache: Cache) -> None:

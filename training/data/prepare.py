@@ -11,7 +11,7 @@ import numpy as np
 
 import nadenoise_core
 from training.config import DataSettings, SplitSettings
-from training.data.cache import PARTS, Cache, Images, Provenance, read_cache, write_cache
+from training.data.cache import PARTS, Cache, Images, Provenance, check_replaceable, read_cache, write_cache
 from training.data.drawing import draw_objects
 from training.data.images import PreparedImage, prepare_image
 from training.errors import DataError
@@ -39,6 +39,7 @@ def prepare(settings: DataSettings, journal: Journal) -> Cache:
         DataError: no images, or too few subjects.
         OutputError: the cache cannot be written.
     """
+    check_replaceable(settings.cache)
     subjects: dict[str, list[_Prepared]] = defaultdict(list)
     for series in open_source(settings.source).series(journal):
         for given in series.slices:

@@ -161,3 +161,24 @@ def test_clearance_is_distance_from_the_skin(limbs: Images) -> None:
     for clearance, muscle in zip(limbs.clearance, limbs.muscle, strict=True):
         assert clearance.min() == 0 and clearance.max() > 3
         assert clearance[muscle > 0.9].max() == 0
+
+
+@pytest.mark.parametrize("content", ["HDF5", "text", "folder"])
+def test_what_is_no_cache_is_not_replaced_by_one(tmp_path: Path, content: str) -> None:
+    settings = data(tmp_path)
+    if content == "HDF5":
+        with h5py.File(settings.cache, "w") as file:
+            file["dataset"] = 1.0
+    elif content == "text":
+        settings.cache.write_text("mine")
+    else:
+        settings.cache.mkdir()
+    with pytest.raises(DataError, match="cache.h5: is not replaced, since it is no cache of nadenoise"):
+        prepare(settings, Journal())
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path, made: DataSettings) -> None:
+    settings = data(tmp_path)
+    settings.cache.write_bytes(made.cache.read_bytes()[:2000])
+    prepare(settings, Journal())
+    assert read_provenance(settings.cache).images == read_provenance(made.cache).images
