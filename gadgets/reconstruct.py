@@ -121,7 +121,11 @@ class Reconstruct(Gadget):
                 continue
             for readouts in (unpack(bit.data) for bit in item):
                 plane = self._plane(readouts)
-                same = reconstruction is not None and np.array_equal(readouts.trajectory, reconstruction.trajectory)
+                same = (
+                    reconstruction is not None
+                    and np.array_equal(readouts.trajectory, reconstruction.trajectory)
+                    and np.array_equal(_or_empty(readouts.repeats), _or_empty(reconstruction.repeats))
+                )
                 if reconstruction is None or not same or (self._b0 is not None and plane.key != where):
                     field_map = sample_map(self._b0, plane) if self._b0 is not None else None
                     reconstruction, starts, where = self._prepare(readouts, field_map), {}, plane.key
@@ -148,7 +152,9 @@ class Reconstruct(Gadget):
             raise RawDataError("the raw data do not say sample_time_us, which b0_map needs; convert them with it")
         matrix = self.scan.encoding.matrix
         wider = self._surroundings
-        return Reconstruction(readouts.trajectory, matrix, self._settings, self._device, field_map, times, wider)
+        return Reconstruction(
+            readouts.trajectory, matrix, self._settings, self._device, field_map, times, wider, readouts.repeats
+        )
 
     def _image(
         self, result: Reconstructed, replicas: Sequence[Reconstructed], readouts: AveragedReadouts, index: int
@@ -188,3 +194,7 @@ class Reconstruct(Gadget):
             yield "the raw data do not say how the slice lies; it is taken as transverse"
         if len(readouts.kspace) > 1:
             yield "several coils: aTSC is weighted by their sensitivity; a receive_map of 'quantify' corrects it"
+
+
+def _or_empty(repeats: NDArray[np.floating] | None) -> NDArray[np.floating]:
+    return np.zeros(0) if repeats is None else repeats

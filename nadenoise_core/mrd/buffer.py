@@ -25,6 +25,8 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import image_of
 from nadenoise_core.sampling.trajectory import Encoding
 
+_MUCH_THE_SAME = 2.0  # of repeats: an interleaf that has lost an average stands for as much of k-space as the others
+
 
 @dataclass(frozen=True)
 class AveragedReadouts:
@@ -57,6 +59,14 @@ class AveragedReadouts:
     def typical_averages(self) -> int:
         """Median of the averages over the interleaves."""
         return int(np.median(self.averages))
+
+    @property
+    def repeats(self) -> NDArray[np.float64] | None:
+        """(interleaves,) how often each was taken, relatively, as its noise tells; None where it is much the same."""
+        if not (np.isfinite(self.noise_std).all() and (self.noise_std > 0).all()):
+            return None
+        repeats = np.asarray(self.noise_std, np.float64) ** -2
+        return repeats / repeats.mean() if repeats.max() > _MUCH_THE_SAME * repeats.min() else None
 
     @property
     def sample_times(self) -> NDArray[np.float64]:

@@ -64,6 +64,7 @@ class Reconstruction:
         field_map: (rows, columns) off-resonance in Hz, see `time_segments`; None: on resonance.
         times: (samples,) of the samples, s; a field map needs them.
         surroundings: pixels around the image, on every side, to grid too; of one coil on resonance alone.
+        repeats: (interleaves,) see `sample_weights`.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class Reconstruction:
         field_map: NDArray[np.floating] | None = None,
         times: NDArray[np.floating] | None = None,
         surroundings: int = 0,
+        repeats: NDArray[np.floating] | None = None,
     ) -> None:
-        self.trajectory = trajectory
+        self.trajectory, self.repeats = trajectory, repeats
         self._matrix, self._settings, self._device = matrix, settings, device
-        self._weights = sample_weights(trajectory, matrix, settings.density)
+        self._weights = sample_weights(trajectory, matrix, settings.density, repeats)
         finer = finer_matrix(matrix) if settings.method is Method.LEAST_SQUARES else matrix
         self._finer = np.divide(finer, matrix)
         # In smaller pixels there are fewer cycles, each sample stands for less k-space, and holds more pixels' signal.

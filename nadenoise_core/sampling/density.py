@@ -25,7 +25,10 @@ class DensityCompensation(StrEnum):
 
 
 def sample_weights(
-    k: NDArray[np.floating], matrix: tuple[int, int], method: str = DensityCompensation.PIPE_MENON
+    k: NDArray[np.floating],
+    matrix: tuple[int, int],
+    method: str = DensityCompensation.PIPE_MENON,
+    repeats: NDArray[np.floating] | None = None,
 ) -> Weights:
     """Density compensation of a trajectory by a named method.
 
@@ -34,6 +37,8 @@ def sample_weights(
         matrix: (rows, columns) of the image.
         method: "pipe_menon", ten Pipe-Menon iterations from the analytic weights, which leave a bias of muscle
             aTSC below 0.05 mmol/L on the paper's spiral; or "jacobian", the analytic weights alone.
+        repeats: (interleaves,) how often each was taken: where samples lie close together, those count more that have
+            less noise. None: all alike.
 
     Returns:
         (interleaves, samples) float32, in (cycles/pixel)^2.
@@ -49,22 +54,26 @@ def sample_weights(
     if k.shape[-2] < 3 or float(np.ptp(np.linalg.norm(k, axis=-1))) == 0:
         raise TrajectoryError("the trajectory does not spread over k-space; check the traj of the raw file")
     k = np.ascontiguousarray(k, dtype=np.float32)
-    return _weights(k.tobytes(), k.shape, matrix, method).copy()
+    shares = None if repeats is None else np.ascontiguousarray(repeats / np.mean(repeats), np.float32).tobytes()
+    return _weights(k.tobytes(), k.shape, matrix, method, shares).copy()
 
 
 @lru_cache(maxsize=8)
-def _weights(k_bytes: bytes, shape: tuple[int, ...], matrix: tuple[int, int], method: str) -> Weights:
+def _weights(
+    k_bytes: bytes, shape: tuple[int, ...], matrix: tuple[int, int], method: str, shares: bytes | None
+) -> Weights:
     """`sample_weights` of a trajectory given as bytes: the next scan has the same trajectory, and need not wait."""
     k = np.frombuffer(k_bytes, np.float32).reshape(shape)
+    share = np.ones((len(k), 1)) if shares is None else np.frombuffer(shares, np.float32)[:, None]
     if method == DensityCompensation.JACOBIAN:
         if not _runs_outwards(k):
             raise TrajectoryError(
                 "density 'jacobian' needs centre-out arms that are rotated copies, in square pixels; use 'pipe_menon'"
             )
-        return jacobian_weights(k).astype(np.float32)
+        return (jacobian_weights(k) * share).astype(np.float32)
     if _runs_outwards(k):
-        return pipe_menon_weights(k, matrix, start=jacobian_weights(k), iterations=10)
-    return pipe_menon_weights(k, matrix, start=None, iterations=50)
+        return pipe_menon_weights(k, matrix, start=jacobian_weights(k) * share, iterations=10)
+    return pipe_menon_weights(k, matrix, start=np.broadcast_to(share, shape[:-1]), iterations=50)
 
 
 def jacobian_weights(k: NDArray[np.floating]) -> NDArray[np.float64]:

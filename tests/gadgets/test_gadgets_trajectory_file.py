@@ -7,7 +7,7 @@ import pytest
 
 from nadenoise_core.errors import BadInputError, ChainError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
-from nadenoise_core.mrd.image import pixels_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.phantom import kspace, random_calf
 
 
@@ -150,6 +150,25 @@ class TestTrajectoriesOfTheirOwn:
         readouts = unpack(item[0].data)
         assert readouts.kspace.shape[1] > 100  # a few lie near to one another
         assert 0.97 * noise < readouts.noise_std.max() < 1.1 * noise
+
+    def test_one_average_apart_does_not_outweigh_the_others(self, scan, run_chain, changed):
+        header = scan[0].replace("<maximum>1</maximum>", "<maximum>8</maximum>")
+        rng = np.random.default_rng(5)
+
+        def image(turns, noise=300.0):
+            made = []
+            for a in self.averages(scan, changed, np.exp(1j * np.array(turns)) - 1):
+                parts = noise * rng.standard_normal((*a.data.shape, 2), dtype=np.float32)
+                made.append(changed(a, a.data + parts.view(np.complex64)[..., 0]))
+            return run_chain(["accumulate", "reconstruct"], header, made)[0]
+
+        errors, levels = [], []
+        for turns in ([0.0] * 9, [0.0] * 8 + [1.5 / 40]):
+            noisy, exact = image(turns), image(turns, 0.0)
+            errors.append(np.std(pixels_of(noisy) - pixels_of(exact)))
+            levels.append(known_facts(noisy).noise_std)
+        assert errors[1] < 1.15 * errors[0]  # half of the weight on one of nine would make it 1.6 times as much
+        assert levels[1] == pytest.approx(levels[0], rel=0.15)
 
     def test_those_that_no_gradient_moves_so_far_are_refused(self, scan, run_chain, changed):
         far = self.averages(scan, changed, [0.0, -2.1 / 39])
