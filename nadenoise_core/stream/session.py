@@ -27,6 +27,7 @@ from nadenoise_core.stream.connection import Opening, ScanConnection, failures_r
 from nadenoise_core.stream.observers import Observer, Observers
 
 _log = logging.getLogger("nadenoise.server")
+_NAMED = 40  # elements of a header in a log line
 
 
 class ChainFolders:
@@ -157,7 +158,8 @@ def run_scan(
     if pseudonyms is not None:
         hidden = deidentified(header_xml, pseudonyms).without(chain.paths())
         header_xml = hidden.header_xml
-        _log.info("de-identified as %s; removed: %s", hidden.name, ", ".join(hidden.removed) or "nothing")
+        told = ", ".join(hidden.removed[:_NAMED]) or "nothing"
+        _log.info("de-identified as %s; %d elements removed: %.2000s", hidden.name, len(hidden.removed), told)
     scan = replace(read_scan(header_xml, budget), deidentification=hidden)
     gadgets = build(chain, scan)
     watching = Observers(observers)
