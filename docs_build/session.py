@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,7 @@ def run_page(page: Path) -> Session:
         BlockError: a block fails.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"{page.stem}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     names: dict[str, Any] = {"__name__": "__main__"}
     outputs = {}
     for block in blocks_of(page.read_text(encoding="utf-8")):
