@@ -216,9 +216,20 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
             said = None
         given = said.get("parameters") if isinstance(said, dict) else None
         if isinstance(given, dict):
-            self.parameters.update({str(name): str(value) for name, value in given.items()})
+            self.parameters.update({_text(name): _text(value) for name, value in given.items()})
         else:
             _log.debug("the peer says: %s", text)
+
+
+def _text(value: object) -> str:
+    """A name or a value of JSON as text; JSON can write characters that no text has, such as half of a pair."""
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = ascii(text[:80])
+        raise ConnectionFailed(f"a parameter came that is no text, {shown}; check the peer's data") from None
+    return text
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def read_item(readers: dict[int, Reader], message: int, wire: Wire) -> Any:
 
 def text_message(message: int, words: str | bytes, fire: bool = False) -> bytes:
     """A CONFIG, HEADER, TEXT or ERROR message; in FIRE's dialect with a NUL at its end."""
-    text = (words.encode() if isinstance(words, str) else words) + b"\0" * fire
+    text = (words.encode("utf-8", "backslashreplace") if isinstance(words, str) else words) + b"\0" * fire
     return struct.pack("<HQ" if message == ERROR else "<HI", message, len(text)) + text
 
 

@@ -204,6 +204,14 @@ class TestFire:
         (line,) = texts
         assert line.startswith("ERR there is no chain 'al'; did you mean 'all'?") and line.endswith("\0")
 
+    @pytest.mark.parametrize("parameters", [{"config": "\ud800"}, {"accumulateEmitAt": "1\udfff"}, {"\ud800": "1"}])
+    @pytest.mark.parametrize("is_early", [True, False])
+    def test_a_parameter_that_is_no_text_is_told(self, parameters, is_early, serve, scan) -> None:
+        sent = [text(HEADER, scan[0], b"\0"), text(TEXT, json.dumps({"parameters": parameters}), b"\0")]
+        opening = text(CONFIG, "all", b"\0")
+        errors, _, _ = answer(serve(), opening, *(reversed(sent) if is_early else sent), struct.pack("<H", CLOSE))
+        assert len(errors) == 1 and "a parameter came that is no text, '" in errors[0]
+
     def test_a_parameter_with_a_wrong_value_is_told(self, serve, scan) -> None:
         header, acquisitions = scan
         parameters = {"parameters": {"accumulateEmitAt": "often"}}
