@@ -57,12 +57,13 @@ class Limits:
 
 @dataclass(eq=False)
 class _Visit:
-    """One connection; `waiting` until it has a place."""
+    """One connection; `waiting` until it has a place, which the nodes of a `scan` share."""
 
     number: int
     link: socket.socket
     connection: ScanConnection
     waiting: bool = True
+    scan: bytes | int = 0
 
 
 class Server:
@@ -220,14 +221,22 @@ class Server:
             waiting[0].connection.socket.cut()
 
     def _end_a_stalled_scan(self) -> bool:
-        """Cut the scan that has sent nothing whole for the longest time, if that is long enough."""
+        """Cut the scan that has sent nothing whole for the longest time, if that is long enough.
+
+        Of a scan of several nodes one that hears is enough: those behind it wait for what it makes.
+        """
+        placed: dict[bytes | int, list[_Visit]] = {}
         with self._lock:
-            placed = [visit for visit in self._visits.values() if not visit.waiting]
-        slowest = min(placed, key=lambda visit: visit.connection.heard, default=None)
-        if slowest is None or time.monotonic() - slowest.connection.heard < self._limits.stalled:
+            for visit in self._visits.values():
+                if not visit.waiting:
+                    placed.setdefault(visit.scan, []).append(visit)
+        heard = {scan: max(visit.connection.heard for visit in visits) for scan, visits in placed.items()}
+        slowest = min(heard, key=lambda scan: heard[scan], default=None)
+        if slowest is None or time.monotonic() - heard[slowest] < self._limits.stalled:
             return False
-        _log.error("scan %d has sent nothing for long; its place goes to another", slowest.number)
-        slowest.connection.socket.cut()
+        for visit in placed[slowest]:
+            _log.error("scan %d has sent nothing for long; its place goes to another", visit.number)
+            visit.connection.socket.cut()
         return True
 
     def _forget(self, visit: _Visit) -> None:
@@ -249,6 +258,7 @@ class Server:
         connection.socket.deadline = time.monotonic() + self._limits.longest
         if opening is not None:
             with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
+                visit.scan = opening.header_xml if connection.peer == "gadgetron" else visit.number
                 visit.waiting = False
                 return self._run(visit, opening)
         return ""

@@ -489,6 +489,20 @@ def test_a_scan_that_stalls_gives_its_place_to_one_that_waits(serve, scan, caplo
     assert "its place goes to another" in caplog.text
 
 
+def test_a_node_that_waits_for_those_before_it_does_not_stall(serve, scan, node_xml) -> None:
+    header, acquisitions = scan
+    address = serve(Limits(scans=1, stalled=1.0))
+    first, last = (text(CONFIG, node_xml([stage])) + text(HEADER, header) for stage in ("prewhiten", "accumulate"))
+    with opened(address, first) as hears, opened(address, last):
+        for acquisition in acquisitions[:20]:
+            hears.sendall(bytes_of([acquisition]))
+            time.sleep(0.1)
+        with pytest.raises(ScanFailed, match="its limit"):
+            images(address, scan)
+        time.sleep(1.5)
+        assert len(images(address, scan)) == 3
+
+
 def test_nodes_of_one_scan_share_a_place(serve, scan, node_xml, peer) -> None:
     header, acquisitions = scan
     address = serve(Limits(scans=1))
