@@ -724,9 +724,8 @@ class TestCapture:
 
     def test_no_file_is_replaced_when_a_clock_stands_still(self, serve, scan, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr("nadenoise_core.stream.capture.time.strftime", lambda form: "20261101_023000")
-        kept = Captures(tmp_path / "raw")
         for _ in range(2):  # two servers, that count from 1 both
-            assert len(images(serve(watches=[kept]), scan)) == 3
+            assert len(images(serve(watches=[Captures(tmp_path / "raw")]), scan)) == 3
         wait_until(lambda: len(list((tmp_path / "raw").glob("scan_20261101_023000_0001_*.h5"))) == 2)
 
     def test_a_file_that_does_not_come_to_its_end_is_given_up(self, tmp_path, scan, caplog, monkeypatch) -> None:
