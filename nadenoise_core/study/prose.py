@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from nadenoise_core import paper
-from nadenoise_core.statistics import BlandAltman
+from nadenoise_core.quantify.readings import QUANTILE
 from nadenoise_core.study.config import StudyConfig, VirtualSubjects
 from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE
 from nadenoise_core.study.merge import StudyRun
-from nadenoise_core.study.tables import Tables
+from nadenoise_core.study.tables import AgreementRow, Tables
 
 _MEASURES = (
     "Measures: estimated SNR is the mean magnitude in muscle over the standard deviation in background. Edge sharpness "
@@ -60,9 +62,9 @@ def headline(tables: Tables, run: StudyRun) -> str:
         return ""
     seconds = run.records[0]["seconds_per_average"]
     time = f" ({count * seconds:.0f} s)" if seconds else ""
-    told = f"Muscle, fitted to {count} averages{time}: {_agreement(own.agreement)} against the fit of all averages"
+    told = f"Muscle, fitted to {count} averages{time}: {_agreement(own, run)} against the fit of all averages"
     if known is not None and known.agreement is not None:
-        told += f"; with the slope of the scanner known, {_agreement(known.agreement)}"
+        told += f"; with the slope of the scanner known, {_agreement(known, run)}"
     published = paper.TABLES_4_5["muscle", "CNN", _PAPERS]
     return (
         f"{told}. The paper's network at {_PAPERS} averages: bias {published.bias:.2f}, limits of agreement "
@@ -70,8 +72,18 @@ def headline(tables: Tables, run: StudyRun) -> str:
     )
 
 
-def _agreement(found: BlandAltman) -> str:
-    return f"bias {found.bias:.2f}, limits of agreement {found.upper - found.lower:.2f} mmol/L wide"
+def _agreement(row: AgreementRow, run: StudyRun) -> str:
+    """Bias and width of the limits of agreement, and the width that the standard errors of the fits foretell."""
+    assert row.agreement is not None
+    errors = run.measures.values(f"error_{row.region}", row.method, row.averages)
+    # The reference holds the same averages: their share of its noise is no difference.
+    apart = 1 - row.averages / min(run.measures.reference_averages())
+    foretold = 2 * QUANTILE * float(np.sqrt(np.nanmean(errors**2) * apart))
+    width = row.agreement.upper - row.agreement.lower
+    return (
+        f"bias {row.agreement.bias:.2f}, limits of agreement {width:.2f} mmol/L wide ({foretold:.2f} by the standard "
+        "errors of the fits)"
+    )
 
 
 def methods_text(config: StudyConfig, run: StudyRun, tables: Tables) -> list[str]:

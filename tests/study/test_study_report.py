@@ -122,6 +122,9 @@ def test_the_headline_is_of_muscle_at_ten_averages_beside_the_papers(made) -> No
         f"Muscle, fitted to 10 averages (40 s): bias {own.mean():.2f}, limits of agreement {width:.2f}"
         in (data["headline"])
     )
+    errors = run.measures.values("error_muscle", "fit", 10)
+    foretold = 2 * 1.96 * np.sqrt(np.mean(errors**2) * (1 - 10 / 40))
+    assert f"({foretold:.2f} by the standard errors of the fits)" in data["headline"]
     assert data["headline"].endswith("The paper's network at 30 averages: bias 0.47, limits of agreement 1.62 wide.")
     assert data["headline"] in page.words
 
