@@ -165,10 +165,16 @@ def make_products(source: Source, methods: MethodSettings, chains: Chains) -> Pr
 
     Raises:
         CalibrationError: the reference gives no aTSC map.
+        RawDataError: no number of averages is below the scan's.
         NadenoiseError: the scan or a chain cannot be used.
     """
     scan = read_scan(source.header_xml)
     levels = sorted(averages for averages in methods.averages if averages < source.averages)
+    if not levels:
+        raise RawDataError(
+            f"the scan has {source.averages} averages, and a study compares fewer with all of them: give "
+            "methods.averages some below that, or run `nadenoise study cohort`"
+        )
     data = _averaged(source, chains.head, scan, levels)
     images: dict[tuple[Method, int], Product] = {}
     whole = images["reference", source.averages] = _reference(chains, scan, data[-1])

@@ -288,6 +288,12 @@ def test_nothing_to_measure_is_an_error(raw_study: StudyConfig, tmp_path: Path) 
         run_study(raw_study, tmp_path / "out")
 
 
+def test_numbers_of_averages_that_leave_nothing_to_compare_are_an_error(raw_study, tmp_path: Path) -> None:
+    short = raw_study.model_copy(update={"methods": MethodSettings(averages=(4, 10))})
+    with pytest.raises(RawDataError, match="has 4 averages, and a study compares fewer with all of them"):
+        run_study(short, tmp_path / "out")
+
+
 def test_chains_that_do_not_fit_a_study_are_refused(chain_file) -> None:
     plain = str(chain_file(["accumulate", "reconstruct", "quantify"], name="plain.xml"))
     with pytest.raises(ChainError, match="plain.xml: a study needs a stage 'denoise' in methods.chain"):
