@@ -12,7 +12,7 @@ from nadenoise_core.replay.results import ImagesFile, read_images_file
 
 
 def image(number: int) -> ismrmrd.Image:
-    made = ismrmrd.Image.from_array(np.full((3, 4), number + 1j, np.complex64))
+    made = ismrmrd.Image.from_array(np.full((3, 4), number + 1j, np.complex64), transpose=False)
     made.image_series_index, made.image_index = 1, number
     made.meta["number"] = str(number)
     return made
