@@ -205,6 +205,7 @@ def _fill(group: Any, header_xml: str | bytes, acquisitions: Iterator[ismrmrd.Ac
     growing = {"shape": (0,), "maxshape": (None,), "fletcher32": True}
     rows = group.create_dataset("data", chunks=(64,), dtype=acquisition_dtype, **growing)
     checksums = group.create_dataset(CHECKSUMS, chunks=(1024,), dtype=np.uint32, **growing)
+    rows.attrs[CHECKSUMS] = True  # else who loses them by one damage would not find the next
     checksums.attrs["xml"] = np.uint32(zlib.crc32(header))
     while block := list(islice(acquisitions, BLOCK)):
         filled, sums = np.empty(len(block), dtype=acquisition_dtype), np.empty(len(block), np.uint32)

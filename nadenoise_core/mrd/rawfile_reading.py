@@ -138,6 +138,10 @@ class _Measurement:
     def _read_checksums(self) -> NDArray[np.uint32] | None:
         stored = self._group.get(CHECKSUMS)
         if stored is None:
+            if CHECKSUMS in self._group["data"].attrs:
+                raise RawDataError(
+                    f"{self._path}: the checksums that it was written with are gone; the file is damaged"
+                )
             return None
         if stored.shape != self._group["data"].shape:
             raise RawDataError(f"{self._path}: there are not as many checksums as acquisitions; the file is damaged")

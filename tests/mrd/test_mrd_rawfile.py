@@ -267,6 +267,14 @@ def test_what_was_changed_is_named(what, tmp_path):
         list(file.acquisitions())
 
 
+def test_a_file_that_has_lost_its_checksums_is_told(tmp_path):
+    path = tmp_path / "scan.h5"
+    write_raw_file(path, HEADER, acquisitions(3))
+    with h5py.File(path, "a") as file:
+        del file["dataset/checksums"]
+    refused(path, "the checksums that it was written with are gone", "damaged")
+
+
 def test_whether_there_are_checksums_is_known(tmp_path):
     write_raw_file(tmp_path / "ours.h5", HEADER, acquisitions(2))
     theirs = written_by_library(tmp_path / "theirs.h5", acquisitions(2))

@@ -43,20 +43,27 @@ def path(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "scan.h5"
 
 
+class Content(bytes):
+    """Bytes that no message shows."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} bytes"
+
+
 @pytest.fixture(scope="module")
-def ours(path) -> bytes:
+def ours(path) -> Content:
     write_raw_file(path, HEADER, acquisitions())
-    return path.read_bytes()
+    return Content(path.read_bytes())
 
 
 @pytest.fixture(scope="module")
-def theirs(path) -> bytes:
+def theirs(path) -> Content:
     path.unlink(missing_ok=True)
     with closing(ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)) as dataset:
         dataset.write_xml_header(HEADER)
         for item in acquisitions():
             dataset.append_acquisition(item)
-    return path.read_bytes()
+    return Content(path.read_bytes())
 
 
 def read(path: Path, content: bytes) -> list[ismrmrd.Acquisition] | None:
