@@ -12,9 +12,10 @@ from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.replay.report import described_deidentification
+from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.nifti import nifti_stem, write_label_names
-from nadenoise_core.study.products import make_reference, read_chains
+from nadenoise_core.study.products import make_reference
 from nadenoise_core.study.subjects import Subject
 
 

@@ -14,9 +14,10 @@ from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.readings import FITS as BY_FIT
 from nadenoise_core.simulate.files import write_label_map
+from nadenoise_core.study.chains import Chains, with_properties
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import FIT, FIT_KNOWN_SLOPE, REFERENCE_FIT, Method, Row
-from nadenoise_core.study.products import Chains, Products, tube_properties, with_properties
+from nadenoise_core.study.products import Products, tube_properties
 from nadenoise_core.study.subjects import Subject
 
 

@@ -15,17 +15,17 @@ import numpy as np
 from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 
-from nadenoise_core.chain.chain import Chain, build, check_runs_here
-from nadenoise_core.chain.files import find_chain, read_chain
+from nadenoise_core.chain.chain import Chain, build
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.denoise import bundle as bundles
 from nadenoise_core.denoise.bundle import Bundle
-from nadenoise_core.errors import CalibrationError, ChainError, RawDataError
+from nadenoise_core.errors import CalibrationError, RawDataError
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.geometry import affine_of
 from nadenoise_core.mrd.image import facts_of, known_facts, pixels_of
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.quantify.readings import Tube
+from nadenoise_core.study.chains import Chains, with_properties, without
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.measures import Method
 from nadenoise_core.study.subjects import Source
@@ -95,53 +95,6 @@ class Products:
     def affine(self) -> NDArray[np.float64]:
         """(4, 4) of all images, for NIfTI."""
         return affine_of(self.reference.image)
-
-
-@dataclass(frozen=True)
-class Chains:
-    """What is run, cut where methods part.
-
-    Attributes:
-        head: up to `accumulate`.
-        plain: NUFFT and network; its stages after `accumulate`, without `deliver`.
-        cs: compressed sensing, likewise.
-    """
-
-    head: Chain
-    plain: Chain
-    cs: Chain
-
-    def described(self) -> dict[str, Any]:
-        """All properties of all stages, defaults included."""
-        return {name: getattr(self, name).describe() for name in ("head", "plain", "cs")}
-
-    @property
-    def average_counter(self) -> str:
-        """The acquisition counter that counts averages."""
-        accumulate = next(stage for stage in self.head.stages if stage.name == "accumulate")
-        return str(accumulate.parameters().model_dump()["average_counter"])
-
-
-def read_chains(methods: MethodSettings) -> Chains:
-    """The chains of a study.
-
-    Raises:
-        ChainError: a chain is wrong, needs a Gadgetron server, or the two do not average alike.
-    """
-    plain, cs = (read_chain(find_chain(name)) for name in (methods.chain, methods.cs_chain))
-    heads = []
-    for chain in (plain, cs):
-        check_runs_here(chain)
-        names = [stage.name for stage in chain.stages]
-        for needed in ("accumulate", "reconstruct", "quantify"):
-            if needed not in names:
-                raise ChainError(f"{chain.source}: a study needs a stage '{needed}' in its chains")
-        heads.append(replace(chain, stages=chain.stages[: names.index("accumulate") + 1]))
-    if "denoise" not in [stage.name for stage in plain.stages]:
-        raise ChainError(f"{plain.source}: a study needs a stage 'denoise' in methods.chain")
-    if heads[0].describe() != heads[1].describe():
-        raise ChainError(f"{cs.source}: averages in another way than {plain.source}; methods would see different data")
-    return Chains(heads[0], _tail(plain), _tail(cs))
 
 
 def find_bundles(methods: MethodSettings) -> tuple[Bundle, ...]:
@@ -221,7 +174,7 @@ def _averaged(source: Source, head: Chain, scan: Scan, levels: Sequence[int]) ->
 def _reference(chains: Chains, scan: Scan, data: ReconData) -> Product:
     """The NUFFT image of all averages, with its map."""
     images: dict[tuple[Method, int], Product] = {}
-    _collect(images, run(build(_without(chains.plain, "denoise"), scan), [data]), "reference")
+    _collect(images, run(build(without(chains.plain, "denoise"), scan), [data]), "reference")
     (product,) = images.values()
     if product.atsc is None:
         raise CalibrationError(f"the reference has no aTSC map: {'; '.join(product.comments)}")
@@ -267,22 +220,6 @@ def tube_properties(reference: Product, chain: Chain) -> dict[str, str]:
         "tube_positions": ", ".join(f"{tube.centre[0]}, {tube.centre[1]}" for tube in tubes),
         "tube_diameter": str(tubes[0].diameter),
     }
-
-
-def _tail(chain: Chain) -> Chain:
-    names = [stage.name for stage in chain.stages]
-    return _without(replace(chain, stages=chain.stages[names.index("accumulate") + 1 :]), "deliver")
-
-
-def _without(chain: Chain, gadget: str) -> Chain:
-    return replace(chain, stages=tuple(stage for stage in chain.stages if stage.name != gadget))
-
-
-def with_properties(chain: Chain, gadget: str, **properties: str) -> Chain:
-    """A chain with properties of one of its gadgets set."""
-    for name, value in properties.items():
-        chain = chain.with_property(gadget, name, value)
-    return chain
 
 
 def _seconds(clocks: Mapping[str, StageClock], images: int) -> dict[str, float]:

@@ -11,9 +11,10 @@ from nadenoise_core.errors import BadInputError, NadenoiseError, OutputError
 from nadenoise_core.files import make_folder
 from nadenoise_core.jobs.claims import SILENCE, Claimed, Claims
 from nadenoise_core.jobs.job import Engine, InThisProcess, Job
+from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import MethodSettings, StudyConfig
 from nadenoise_core.study.merge import CLAIMS, StudyRun, put_together, volunteer_folder
-from nadenoise_core.study.products import find_bundles, read_chains
+from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.subjects import Subject, list_subjects
 from nadenoise_core.study.volunteer import Volunteer
 

@@ -22,19 +22,12 @@ from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.replay.provenance import versions
 from nadenoise_core.replay.results import folder_in_progress
+from nadenoise_core.study.chains import Chains, read_chains
 from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.fits import chains_with_fit, fit_rows, outlines_of
 from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.nifti import LABEL_NAMES, export_nifti
-from nadenoise_core.study.products import (
-    Chains,
-    Product,
-    Products,
-    find_bundles,
-    make_products,
-    make_reference,
-    read_chains,
-)
+from nadenoise_core.study.products import Product, Products, find_bundles, make_products, make_reference
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
 from nadenoise_core.study.subjects import Subject
 

@@ -13,8 +13,9 @@ from nadenoise_core.errors import BadInputError
 from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
 from nadenoise_core.simulate.cohort import Cohort
 from nadenoise_core.simulate.measurement import VirtualMeasurement
+from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import MethodSettings
-from nadenoise_core.study.products import make_reference, read_chains
+from nadenoise_core.study.products import make_reference
 from nadenoise_core.study.regions import Regions, true_regions
 from nadenoise_core.study.subjects import Subject
 

@@ -23,10 +23,11 @@ from nadenoise_core.simulate.files import write_label_map
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.study import volunteer
 from nadenoise_core.study.bids import write_study_bids
+from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
-from nadenoise_core.study.products import find_bundles, make_products, read_chains
+from nadenoise_core.study.products import find_bundles, make_products
 from nadenoise_core.study.regions import true_regions
 from nadenoise_core.study.run import run_study
 from nadenoise_core.study.subjects import Subject, list_subjects
