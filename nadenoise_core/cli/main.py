@@ -42,7 +42,7 @@ COMMANDS: Commands = {
         {
             "run": "Evaluate every volunteer, and write the report.",
             "merge": "Make the report of a study that `nadenoise study run --shard` has evaluated.",
-            "cohort": "Measure short scans without a reference: concentrations with errors, tubes over time.",
+            "cohort": "Measure short scans that have no reference: concentrations with errors.",
             "list": "The configurations that come with nadenoise.",
             "export": "Write the reference of a raw file, image and aTSC map, as NIfTI.",
             "readers": Group(

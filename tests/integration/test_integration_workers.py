@@ -124,14 +124,16 @@ def running(chains, warming, tmp_path_factory) -> Iterator[Running]:
 
 
 def descendants() -> set[int]:
-    """The processes that come from this one."""
+    """The processes of servers that come from this one; other tests may have left theirs."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
+            is_ours = "nadenoise_core.stream.worker" in (stat.parent / "cmdline").read_text()
         except OSError:  # it is gone
             continue
-        parents[int(stat.parent.name)] = int(fields[1])
+        if is_ours:
+            parents[int(stat.parent.name)] = int(fields[1])
     found, new = set(), {os.getpid()}
     while new:
         new = {process for process, parent in parents.items() if parent in new}
