@@ -39,8 +39,10 @@ class Denoiser:
         self.bundle = bundle
         self.device = device
         self._network = _load(bundle, device)
-        rows, columns = (size + 2 * self.context for size in bundle.metadata.matrix)
-        self._run(self._channels_of(np.zeros((1, rows, columns), np.complex64)))  # also warms it up
+        if (bundle.sha256, device) not in _tried:
+            rows, columns = (size + 2 * self.context for size in bundle.metadata.matrix)
+            self._run(self._channels_of(np.zeros((1, rows, columns), np.complex64)))  # also warms it up
+            _tried.add((bundle.sha256, device))
 
     @property
     def context(self) -> int:
@@ -167,6 +169,7 @@ def _range_scale(channels: Any) -> tuple[float, float]:
 
 _KEPT = 8  # networks, of those used last
 _loaded: OrderedDict[tuple[str, str], Any] = OrderedDict()
+_tried: set[tuple[str, str]] = set()  # networks that are known to run in this process
 _loading = threading.Lock()
 
 
