@@ -88,9 +88,8 @@ class Worker:
 
 def _work(connection: Connection) -> None:
     """Do jobs as they come, until nobody is left who gives any."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes of a terminal; the first tells the others
+    # Ctrl-C reaches all processes of a terminal; the first tells the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     _log_as_a_command()
     try:
