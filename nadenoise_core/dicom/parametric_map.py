@@ -10,8 +10,7 @@ from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
 from nadenoise_core.dicom.codes import MILLIMOLE_PER_LITRE
-from nadenoise_core.dicom.segmentation import concept, made_again
-from nadenoise_core.dicom.uids import derived_uid
+from nadenoise_core.dicom.derived import concept, identity, made_again
 
 
 def parametric_map(source: Dataset, values: NDArray[np.generic]) -> Dataset:
@@ -41,11 +40,7 @@ def parametric_map(source: Dataset, values: NDArray[np.generic]) -> Dataset:
         made = hd.pm.ParametricMap(
             source_images=[source],
             pixel_array=real[None],
-            series_instance_uid=derived_uid(source.SeriesInstanceUID, "parametric map"),
-            series_number=int(source.SeriesNumber) + 15000,
-            sop_instance_uid=derived_uid(source.SOPInstanceUID, "parametric map"),
-            instance_number=int(source.InstanceNumber),
-            manufacturer="nadenoise",
+            **identity(source, "parametric map", 15000),
             manufacturer_model_name="nadenoise",
             software_versions=__version__,
             device_serial_number="none",

@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
 from nadenoise_core.dicom.codes import MILLIMOLE_PER_LITRE, Code
-from nadenoise_core.dicom.segmentation import concept, made_again, tissue_of
+from nadenoise_core.dicom.derived import concept, identity, made_again
+from nadenoise_core.dicom.segmentation import tissue_of
 from nadenoise_core.dicom.uids import derived_uid
 from nadenoise_core.quantify.readings import RegionMethod, RegionReading
 
@@ -67,11 +68,7 @@ def region_report(
     made = hd.sr.Comprehensive3DSR(
         evidence=[source, *([outlines] if outlines is not None else [])],
         content=report,
-        series_instance_uid=derived_uid(source.SeriesInstanceUID, "report"),
-        series_number=int(source.SeriesNumber) + 20000,
-        sop_instance_uid=derived_uid(source.SOPInstanceUID, "report"),
-        instance_number=int(source.InstanceNumber),
-        manufacturer="nadenoise",
+        **identity(source, "report", 20000),
         is_complete=True,
         series_description="23Na concentrations of regions",
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from nadenoise_core import __version__
 from nadenoise_core.dicom.codes import Code
+from nadenoise_core.dicom.derived import concept, identity, made_again
 from nadenoise_core.dicom.uids import derived_uid
 from nadenoise_core.quantify.plane import SlicePlane
 from nadenoise_core.quantify.regions import Regions
@@ -75,11 +75,7 @@ def segmentation(source: Dataset, regions: Regions, plane: SlicePlane) -> tuple[
         pixel_array=pixels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,
-        series_instance_uid=derived_uid(source.SeriesInstanceUID, "segmentation"),
-        series_number=int(source.SeriesNumber) + 10000,
-        sop_instance_uid=derived_uid(source.SOPInstanceUID, "segmentation"),
-        instance_number=int(source.InstanceNumber),
-        manufacturer="nadenoise",
+        **identity(source, "segmentation", 10000),
         manufacturer_model_name="nadenoise",
         software_versions=__version__,
         device_serial_number="none",
@@ -90,27 +86,3 @@ def segmentation(source: Dataset, regions: Regions, plane: SlicePlane) -> tuple[
         series_description="23Na regions",
     )
     return made_again(made, source), numbers
-
-
-def made_again(made: Any, source: Dataset) -> Dataset:
-    """The same object without what came from the clock or from chance, so that a replay makes it again."""
-    for day, time in (("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime")):
-        setattr(made, day, source.get("ContentDate") or "19000101")
-        setattr(made, time, source.get("ContentTime") or "000000")
-    for keyword in ("InstanceCreationDate", "InstanceCreationTime", "TimezoneOffsetFromUTC"):
-        if keyword in made:
-            delattr(made, keyword)
-    for equipment in made.get("ContributingEquipmentSequence", []):
-        if "ContributionDateTime" in equipment:
-            del equipment.ContributionDateTime
-    organisation = derived_uid(made.SOPInstanceUID, "dimensions")
-    for item in [*made.get("DimensionOrganizationSequence", []), *made.get("DimensionIndexSequence", [])]:
-        item.DimensionOrganizationUID = organisation
-    return made
-
-
-def concept(code: Code) -> Any:
-    """A code as highdicom takes it."""
-    from highdicom.sr import CodedConcept
-
-    return CodedConcept(code.value, code.scheme_designator, code.meaning)
