@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import resources
+from importlib.metadata import entry_points
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nadenoise_core.errors import BundleError
 
 FORMAT = 1
+
+GROUP = "nadenoise.bundles"
+"""Of the entry points by which installed packages offer bundles."""
 
 _LARGEST = 1 << 30  # bytes
 _LARGEST_METADATA = 1 << 20  # bytes
@@ -109,12 +113,35 @@ def shipped_bundles() -> list[Bundle]:
     Raises:
         BundleError: a file does not have the checksum it was shipped with.
     """
-    folder = Path(str(resources.files("nadenoise_core.models")))
+    return _bundles_in(Path(str(resources.files("nadenoise_core.models"))))
+
+
+def offered_bundles() -> list[Bundle]:
+    """The bundles of installed packages, which are used by name alone.
+
+    An entry point of the group `nadenoise.bundles` names a package that holds them beside a `SHA256SUMS`, as ours does.
+
+    Raises:
+        BundleError: such a package is missing, or a file does not have the checksum that is listed.
+    """
+    found: list[Bundle] = []
+    for point in entry_points(group=GROUP):
+        try:
+            folder = Path(str(resources.files(point.value)))
+        except ImportError as error:
+            raise BundleError(
+                f"bundles of '{point.value}' cannot be found ({error}); install that package anew"
+            ) from None
+        found += _bundles_in(folder)
+    return found
+
+
+def _bundles_in(folder: Path) -> list[Bundle]:
     known = _known_checksums(folder)
     bundles: dict[str, Bundle] = {}
     for name in sorted(known):  # .pt comes before .pt2
         if not (folder / name).is_file():
-            raise BundleError(f"{folder / name}: the bundle is listed but missing; install nadenoise anew")
+            raise BundleError(f"{folder / name}: the bundle is listed but missing; install its package anew")
         now = (folder / name).stat()
         bundles.setdefault(Path(name).stem, _shipped(folder / name, known[name], (now.st_mtime_ns, now.st_size)))
     return list(bundles.values())
@@ -140,7 +167,7 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     """A bundle by the name of a shipped one, or by path.
 
     Args:
-        name: e.g. "noise_aware", or a path that ends in ".pt" or ".pt2".
+        name: e.g. "noise_aware", that of an installed package's, or a path that ends in ".pt" or ".pt2".
         sha256: the checksum that the bundle must have; a bundle given by path needs it.
 
     Raises:
@@ -148,6 +175,8 @@ def find_bundle(name: str, sha256: str | None = None) -> Bundle:
     """
     if not is_path(name):
         shipped = {bundle.name: bundle for bundle in shipped_bundles()}
+        if name not in shipped:
+            shipped = {bundle.name: bundle for bundle in offered_bundles()} | shipped
         if name not in shipped:
             raise BundleError(
                 f"unknown bundle '{name}'; there are {', '.join(shipped) or 'none'}; or give a .pt or .pt2 file"

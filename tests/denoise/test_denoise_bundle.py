@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,23 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 def test_the_list_beside_a_bundle_names_its_checksum(models: Path, tmp_path: Path) -> None:
     assert listed_checksum(models / "wide.pt") == hashlib.sha256((models / "wide.pt").read_bytes()).hexdigest()
     assert listed_checksum(models / "unlisted.pt") is listed_checksum(tmp_path / "nowhere" / "wide.pt") is None
+
+
+def test_an_installed_package_offers_bundles(build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bundles_of_a_site"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    content = build().read_bytes()
+    (folder / "tiny.pt").write_bytes(content)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(content).hexdigest()}  tiny.pt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    offered = [EntryPoint("site", "bundles_of_a_site", bundle_module.GROUP)]
+    monkeypatch.setattr(bundle_module, "entry_points", lambda group: offered if group == bundle_module.GROUP else [])
+    assert find_bundle("tiny").path == folder / "tiny.pt"
+    assert "tiny" not in {bundle.name for bundle in bundle_module.find_bundles("auto")}  # by name alone
+    (folder / "tiny.pt").write_bytes(content[:-1] + b"!")
+    with pytest.raises(BundleError, match="the file was changed or damaged"):
+        find_bundle("tiny")
+    offered[:] = [EntryPoint("site", "no_package_of_this_name", bundle_module.GROUP)]
+    with pytest.raises(BundleError, match="'no_package_of_this_name' cannot be found .* install that package anew"):
+        find_bundle("tiny")

@@ -6,12 +6,12 @@ from typing import Any
 
 from nadenoise_core.cli.options import AsJson
 from nadenoise_core.console import show_json, show_table
-from nadenoise_core.denoise.bundle import Bundle, shipped_bundles
+from nadenoise_core.denoise.bundle import Bundle, offered_bundles, shipped_bundles
 
 
 def command(as_json: AsJson = False) -> None:
     """The bundles that come with nadenoise."""
-    bundles = shipped_bundles()
+    bundles = shipped_bundles() + offered_bundles()
     if as_json:
         show_json([_said(bundle) for bundle in bundles])
         return
