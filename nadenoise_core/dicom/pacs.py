@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext, build_context
 
 from nadenoise_core.dicom.delivery import Fate, Outcome
@@ -105,23 +106,30 @@ class Pacs:
         entity = AE(self.own_title)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.timeout
         entity.connection_timeout = self.timeout
+        rejections: list[A_ASSOCIATE_RJ] = []
+
+        def keep_rejection(event: evt.Event) -> None:
+            """Keep the PDU: if it comes before pynetdicom looks, that says no more than that it was aborted."""
+            if isinstance(event.pdu, A_ASSOCIATE_RJ):
+                rejections.append(event.pdu)
+
         try:
             association = entity.associate(
                 self.host,
                 self.port,
                 _contexts(files),
                 ae_title=self.title,
+                evt_handlers=[(evt.EVT_PDU_RECV, keep_rejection)],
                 tls_args=(self.tls, self.host) if self.tls is not None else None,
             )
         except OSError as error:  # a name that is not known
             raise ConnectionFailed(f"{self} cannot be reached: {error.strerror or error}") from None
         if association.is_established or association.rejected_contexts:
             return association
-        answer = association.acceptor.primitive
-        if association.is_rejected and answer is not None:
+        for rejection in rejections:
             raise ConnectionFailed(
-                f"{self} rejects the association of {self.own_title} ({answer.result_str.lower()}: "
-                f"{answer.reason_str.lower()}); check the two AE titles and what the PACS knows of them"
+                f"{self} rejects the association of {self.own_title} ({_reason(rejection)}); "
+                "check the two AE titles and what the PACS knows of them"
             )
         what = "host, port, certificates and PACS" if self.tls is not None else "host, port and PACS"
         raise ConnectionFailed(f"{self} cannot be reached, or ends the association at once; check {what}")
@@ -175,6 +183,13 @@ def tls_context(
             f"TLS: {names} cannot be used ({reason_of(error)}); give certificates and keys as PEM"
         ) from None
     return context
+
+
+def _reason(rejection: A_ASSOCIATE_RJ) -> str:
+    try:
+        return f"{rejection.result_str}: {rejection.reason_str}".lower()
+    except ValueError:
+        return "for a reason that the standard does not know"
 
 
 def _offered(file: Waiting) -> list[tuple[UID, UID]]:

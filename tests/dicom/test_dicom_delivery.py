@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.acse import ACSE
 from pynetdicom.sop_class import MRImageStorage
 
 from nadenoise_core.dicom import to_dataset
@@ -104,6 +106,40 @@ def test_the_words_of_a_pacs_lie_beside_the_file_and_nowhere_else(outbox, scp) -
     outcomes, _ = run(outbox, scp(answer))
     assert not any("Mueller" in repr(outcome) for outcome in outcomes)
     assert all("Mueller^Joerg" in path.read_text() for path in (outbox.folder / "refused").glob("*.txt"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"\3\0\0\0\0\4\0\1\1\7", "rejected (permanent): called ae title not recognised"),
+        (b"\3\0\0\0\0\4\0\2\3\1", "rejected (transient): temporary congestion"),
+    ],
+)
+def test_the_reason_of_a_rejection_arrives_however_late_it_is_looked_at(outbox, monkeypatch, reply, reason) -> None:
+    send_request = ACSE.send_request
+
+    def wake_late(acse: ACSE) -> None:
+        """The association is at its end before the thread that asked for it looks."""
+        send_request(acse)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(ACSE, "send_request", wake_late)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reject() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(reply)
+                while connection.recv(4096):  # until it is closed from there
+                    pass
+
+        thread = threading.Thread(target=reject, daemon=True)
+        thread.start()
+        _, done = run(outbox, Pacs("PACS", "127.0.0.1", server.getsockname()[1], timeout=5))
+        thread.join(5)
+    assert done.waiting == 6 and done.trouble is not None
+    assert f"rejects the association of NADENOISE ({reason})" in done.trouble
 
 
 @pytest.mark.parametrize("way", [Pacs, DicomWeb])
