@@ -33,7 +33,7 @@ COMMANDS: Commands = {
     "model": Group(
         "List and describe the networks (bundles).",
         {
-            "list": "The bundles that come with nadenoise.",
+            "list": "The bundles that come with nadenoise, or with installed packages.",
             "describe": "What a bundle was trained for, how, and how well it did.",
         },
     ),

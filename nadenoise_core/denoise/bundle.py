@@ -10,9 +10,10 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -124,16 +125,15 @@ def offered_bundles() -> list[Bundle]:
     Raises:
         BundleError: such a package is missing, or a file does not have the checksum that is listed.
     """
-    found: list[Bundle] = []
-    for point in entry_points(group=GROUP):
-        try:
-            folder = Path(str(resources.files(point.value)))
-        except ImportError as error:
-            raise BundleError(
-                f"bundles of '{point.value}' cannot be found ({error}); install that package anew"
-            ) from None
-        found += _bundles_in(folder)
-    return found
+    return [bundle for point in entry_points(group=GROUP) for bundle in _bundles_in(_folder_of(point))]
+
+
+def _folder_of(point: EntryPoint) -> Path:
+    """The folder of the bundles that an entry point offers."""
+    try:
+        return Path(str(resources.files(point.value)))
+    except ImportError as error:
+        raise BundleError(f"bundles of '{point.value}' cannot be found ({error}); install that package anew") from None
 
 
 def _bundles_in(folder: Path) -> list[Bundle]:
@@ -143,12 +143,12 @@ def _bundles_in(folder: Path) -> list[Bundle]:
         if not (folder / name).is_file():
             raise BundleError(f"{folder / name}: the bundle is listed but missing; install its package anew")
         now = (folder / name).stat()
-        bundles.setdefault(Path(name).stem, _shipped(folder / name, known[name], (now.st_mtime_ns, now.st_size)))
+        bundles.setdefault(Path(name).stem, _read_once(folder / name, known[name], (now.st_mtime_ns, now.st_size)))
     return list(bundles.values())
 
 
 @lru_cache(maxsize=16)
-def _shipped(path: Path, sha256: str, state: tuple[int, int]) -> Bundle:
+def _read_once(path: Path, sha256: str, state: tuple[int, int]) -> Bundle:
     """A bundle as long as its file stays as it is: to read and check them all takes 20 ms, for every scan."""
     return Bundle(path, sha256)
 
@@ -159,32 +159,35 @@ def noise_aware_bundles() -> list[Bundle]:
 
 
 def is_path(name: str) -> bool:
-    """Whether the name of a bundle is that of a file, not of a shipped bundle."""
+    """Whether the name of a bundle is that of a file, not of an installed bundle."""
     return name.endswith(tuple(SUFFIXES.values()))
 
 
 def find_bundle(name: str, sha256: str | None = None) -> Bundle:
-    """A bundle by the name of a shipped one, or by path.
+    """A bundle by name or by path.
 
     Args:
-        name: e.g. "noise_aware", that of an installed package's, or a path that ends in ".pt" or ".pt2".
+        name: of one that comes with nadenoise ("noise_aware") or with an installed package; ours goes before another
+            of the same name. Or a path that ends in ".pt" or ".pt2".
         sha256: the checksum that the bundle must have; a bundle given by path needs it.
 
     Raises:
         BundleError: unknown, missing, damaged, or not trusted.
     """
     if not is_path(name):
-        shipped = {bundle.name: bundle for bundle in shipped_bundles()}
-        if name not in shipped:
-            shipped = {bundle.name: bundle for bundle in offered_bundles()} | shipped
-        if name not in shipped:
+        known = {bundle.name: bundle for bundle in shipped_bundles()}
+        if name not in known:
+            known = {bundle.name: bundle for bundle in offered_bundles()} | known
+        if name not in known:
             raise BundleError(
-                f"unknown bundle '{name}'; there are {', '.join(shipped) or 'none'}; or give a .pt or .pt2 file"
+                f"unknown bundle '{name}'; there are {', '.join(known) or 'none'}; or give a .pt or .pt2 file"
             )
-        return shipped[name] if sha256 is None else Bundle(shipped[name].path, sha256)
+        return known[name] if sha256 is None else Bundle(known[name].path, sha256)
     path = Path(name)
     if not path.is_file():
-        raise BundleError(f"{path}: no such bundle; give a shipped name or the path of a .pt or .pt2 file")
+        raise BundleError(
+            f"{path}: no such bundle; give the name of one (`nadenoise model list`) or the path of a .pt or .pt2 file"
+        )
     if sha256 is None:
         sha256 = hashlib.sha256(_content(path)).hexdigest()
         if sha256 not in shipped_checksums():
@@ -225,6 +228,15 @@ def choose_bundle(bundles: Iterable[Bundle], matrix: tuple[int, int], averages: 
 def shipped_checksums() -> frozenset[str]:
     """The checksums of the bundles that come with nadenoise."""
     return frozenset(_known_checksums(Path(str(resources.files("nadenoise_core.models")))).values())
+
+
+def installed_checksums() -> frozenset[str]:
+    """The checksums of all bundles that have a name here: ours, and those that installed packages offer."""
+    found = set(shipped_checksums())
+    for point in entry_points(group=GROUP):
+        with suppress(BundleError):  # a package that is broken holds none; who names one of its bundles is told
+            found.update(_known_checksums(_folder_of(point)).values())
+    return frozenset(found)
 
 
 def listed_checksum(path: Path) -> str | None:

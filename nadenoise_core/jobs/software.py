@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nadenoise_core import __version__
-from nadenoise_core.denoise.bundle import shipped_bundles
+from nadenoise_core.denoise.bundle import offered_bundles, shipped_bundles
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,17 @@ class Software:
         for name in sorted(mine.keys() | theirs.keys()):
             if mine.get(name) != theirs.get(name):
                 here, there = (sums.get(name, "none")[:12] for sums in (mine, theirs))
-                return f"has another bundle {name}: sha256 {there}, and here {here}; install nadenoise anew there"
+                return f"has another bundle {name}: sha256 {there}, and here {here}; install its package anew there"
         return None
 
 
 @lru_cache(maxsize=1)
 def this_software() -> Software:
-    """Of this process; the files of the bundles are read, and must be those that nadenoise came with.
+    """Of this process; the files of all installed bundles are read, and must have the checksums they came with.
 
     Raises:
-        BundleError: a bundle is not what it was shipped as.
+        BundleError: a bundle is missing, or not what it was shipped as.
     """
-    bundles = tuple((bundle.name, bundle.sha256) for bundle in shipped_bundles())
+    by_name = {bundle.name: bundle.sha256 for bundle in (*offered_bundles(), *shipped_bundles())}
+    bundles = tuple(sorted(by_name.items()))
     return Software(__version__, bundles, platform.node())

@@ -10,7 +10,7 @@ from typing import Any
 
 from nadenoise_core import __version__
 from nadenoise_core.chain.chain import Chain, Stage
-from nadenoise_core.denoise.bundle import shipped_checksums
+from nadenoise_core.denoise.bundle import installed_checksums
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.replay.provenance import sha256_of
 
@@ -46,7 +46,7 @@ def origin_of(raw: Path, chain: Chain, group: str | None, pseudonyms: Pseudonyms
         "raw": raw_sha256,
         "group": group,
         "stages": [_described(stage) for stage in chain.stages],
-        "bundles": sorted(shipped_checksums()),
+        "bundles": sorted(installed_checksums()),
         "pseudonyms": None if pseudonyms is None else pseudonyms.word("fingerprint"),
     }
     return Origin(raw_sha256, hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest())

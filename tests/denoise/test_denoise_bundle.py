@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from nadenoise_core.denoise import bundle as bundle_module
-from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundle, listed_checksum, shipped_bundles
+from nadenoise_core.denoise.bundle import (
+    Bundle,
+    choose_bundle,
+    find_bundle,
+    installed_checksums,
+    listed_checksum,
+    shipped_bundles,
+    shipped_checksums,
+)
 from nadenoise_core.errors import BundleError
 
 
@@ -217,9 +225,11 @@ def test_an_installed_package_offers_bundles(build, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(bundle_module, "entry_points", lambda group: offered if group == bundle_module.GROUP else [])
     assert find_bundle("tiny").path == folder / "tiny.pt"
     assert "tiny" not in {bundle.name for bundle in bundle_module.find_bundles("auto")}  # by name alone
+    assert installed_checksums() == shipped_checksums() | {hashlib.sha256(content).hexdigest()}
     (folder / "tiny.pt").write_bytes(content[:-1] + b"!")
     with pytest.raises(BundleError, match="the file was changed or damaged"):
         find_bundle("tiny")
     offered[:] = [EntryPoint("site", "no_package_of_this_name", bundle_module.GROUP)]
     with pytest.raises(BundleError, match="'no_package_of_this_name' cannot be found .* install that package anew"):
         find_bundle("tiny")
+    assert installed_checksums() == shipped_checksums()

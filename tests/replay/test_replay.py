@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import ismrmrd
@@ -19,6 +20,7 @@ import pytest
 import SimpleITK
 
 from nadenoise_core.chain.files import find_chain, read_chain
+from nadenoise_core.denoise import bundle
 from nadenoise_core.errors import ChainError, OutputError, RawDataError
 from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.rawfile import write_raw_file
@@ -259,6 +261,19 @@ class TestAgain:
         (tmp_path / "tubes.nii.gz").write_bytes(b"two")
         other = origin_of(chain, read_chain(chain), None)
         assert other.raw_sha256 == first.raw_sha256 and other.fingerprint != first.fingerprint
+
+    def test_a_bundle_of_an_installed_package_counts(self, plain_chain, chain_file, tmp_path, monkeypatch):
+        (tmp_path / "site_bundles").mkdir()
+        (tmp_path / "site_bundles" / "__init__.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        offered = [EntryPoint("site", "site_bundles", bundle.GROUP)]
+        monkeypatch.setattr(bundle, "entry_points", lambda group: offered)
+        raw = chain_file(["accumulate"])
+        found = set()
+        for checksum in ("a" * 64, "b" * 64):
+            (tmp_path / "site_bundles" / "SHA256SUMS").write_text(f"{checksum}  site.pt\n")
+            found.add(origin_of(raw, plain_chain, None).fingerprint)
+        assert len(found) == 2
 
     def test_what_a_killed_process_left_is_taken_away(self, raw, plain_chain, tmp_path):
         with subprocess.Popen([sys.executable, "-c", ""]) as other:

@@ -10,7 +10,7 @@ from nadenoise_core.denoise.bundle import Bundle, offered_bundles, shipped_bundl
 
 
 def command(as_json: AsJson = False) -> None:
-    """The bundles that come with nadenoise."""
+    """The bundles that come with nadenoise, or with installed packages."""
     bundles = shipped_bundles() + offered_bundles()
     if as_json:
         show_json([_said(bundle) for bundle in bundles])
