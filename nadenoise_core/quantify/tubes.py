@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 from scipy.spatial import ConvexHull
 
 from nadenoise_core.errors import CalibrationError
@@ -249,11 +249,11 @@ class _Search:
         taken = np.abs(image - smooth)
         noise = 1.4826 * float(np.median(taken)) / (2 * np.pi**0.5 * width)
         bright = smooth > max(4 * noise, least_share * float(smooth.max()))
-        edge = int(self.diameter / self._spacing)
-        wide = binary_opening(np.pad(bright, edge), _ball(0.9 * self.diameter / self._spacing))
+        edge = int(self.diameter / self._spacing) + 1
+        wide = _opened(np.pad(bright, edge), 0.9 * self.diameter / self._spacing)
         # A leg is convex, but for a dark bone at its surface.
         whole = _convex_hull(wide)
-        return np.asarray(binary_dilation(whole, _ball(margin * self.diameter / self._spacing)))[edge:-edge, edge:-edge]
+        return _dilated(whole, margin * self.diameter / self._spacing)[edge:-edge, edge:-edge]
 
     def _distance_to(self, place: tuple[int, int]) -> NDArray[np.float64]:
         rows, columns = (np.arange(size) for size in self._on_disc.shape)
@@ -272,10 +272,14 @@ def _convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return within
 
 
-def _ball(radius: float) -> NDArray[np.bool_]:
-    reach = int(radius)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return np.asarray(np.hypot(x, y) <= radius)
+def _opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """What of a mask with a margin holds discs of a radius in pixels."""
+    return _dilated(distance_transform_edt(mask) > radius, radius)
+
+
+def _dilated(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """All pixels within a radius of a mask."""
+    return np.asarray(distance_transform_edt(~mask) <= radius) if mask.any() else mask
 
 
 def _correlations(image: NDArray[np.float64], shapes: NDArray[np.float64]) -> NDArray[np.float64]:
