@@ -13,6 +13,7 @@ NAMES = {
     "gaussian": "Gaussian 0.8 pixel",
     "total_variation": "total variation",
     "non_local_means": "non-local means",
+    "block_matching": "block matching",
 }
 
 

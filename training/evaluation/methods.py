@@ -18,6 +18,7 @@ BASELINES: dict[str, Denoise] = {
     "total_variation": baselines.total_variation,
     "wavelets": baselines.wavelets,
     "non_local_means": baselines.non_local_means,
+    "block_matching": baselines.block_matching,
 }
 _SMOOTH = 4.0  # pixels: the phase that a magnitude gets is that of the image after a Gaussian of this width
 
