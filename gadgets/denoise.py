@@ -11,6 +11,7 @@ from pydantic import Field
 
 from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE
+from nadenoise_core.denoise.apart import denoiser_of
 from nadenoise_core.denoise.bundle import Bundle, choose_bundle, find_bundles, is_path
 from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser
@@ -129,5 +130,5 @@ class Denoise(Gadget):
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:
         if bundle.sha256 not in self._denoisers:
-            self._denoisers[bundle.sha256] = Denoiser(bundle, self._device)
+            self._denoisers[bundle.sha256] = denoiser_of(bundle, self._device)
         return self._denoisers[bundle.sha256]

@@ -106,9 +106,8 @@ class Reconstruct(Gadget):
         self._b0 = read_field_map(Path(given.b0_map)) if given.b0_map else None
 
     def process(self, items: Iterable[Item]) -> Iterator[Item]:
-        from gadgetron.types.recon_data import ReconData
-
         from nadenoise_core.mrd.buffer import unpack
+        from nadenoise_core.mrd.recon_data import ReconData
 
         reconstruction: Reconstruction | None = None
         field_map: NDArray[np.float64] | None = None

@@ -32,13 +32,13 @@ class Helper(Generic[_T]):
 
     Args:
         work: makes the iterator, there. Its items are pickled; an error of ours is raised here.
-        seconds: that the work for one item may take.
+        seconds: that the work for one item may take, in a few GiB; None: it is trusted, and has no limits.
 
     Raises:
         HelperFailed: while iterating; the message says in what way it failed.
     """
 
-    def __init__(self, work: Callable[[], Iterator[_T]], seconds: float) -> None:
+    def __init__(self, work: Callable[[], Iterator[_T]], seconds: float | None) -> None:
         self._seconds = seconds
         self._here: Iterator[_T] | None = None
         self._child = 0
@@ -102,20 +102,22 @@ class Helper(Generic[_T]):
         return f"the library that reads it failed ({signal.Signals(-status).name})" if status < 0 else "no answer came"
 
 
-def _work(work: Callable[[], Iterator[Any]], answers: Connection, seconds: float) -> None:
+def _work(work: Callable[[], Iterator[Any]], answers: Connection, seconds: float | None) -> None:
     """Run the work in the child, and end it. What runs too long is ended by the system, even deep in a library."""
     try:
         gc.disable()  # what is collected could be of a library that does not stand a fork, as on a GPU
         for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-        _limit_memory()
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        if seconds is not None:
+            _limit_memory()
+        limit = seconds or 0  # of the timer, for which 0 is none
+        signal.setitimer(signal.ITIMER_REAL, limit)
         try:
             for item in _told(work):
                 signal.setitimer(signal.ITIMER_REAL, 0)  # to wait for who reads takes no time of the work
                 answers.send(((item,), None))
-                signal.setitimer(signal.ITIMER_REAL, seconds)
+                signal.setitimer(signal.ITIMER_REAL, limit)
             answers.send((None, None))
         except NadenoiseError as error:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -13,10 +13,9 @@ from nadenoise_core.api.gadgets import gadgets_of, run_over
 from nadenoise_core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from gadgetron.types.recon_data import ReconData
-
     from nadenoise_core.mrd.averages import SingleAverages
     from nadenoise_core.mrd.buffer import AveragedReadouts
+    from nadenoise_core.mrd.recon_data import ReconData
     from nadenoise_core.mrd.scan import Scan
 
 
@@ -209,9 +208,8 @@ def average(raw: str | Path | RawScan, **properties: Any) -> Averaged:
     Raises:
         BadInputError: a property, or a raw file, that cannot be.
     """
-    from gadgetron.types.recon_data import ReconData
-
     from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
+    from nadenoise_core.mrd.recon_data import ReconData
 
     loaded = raw if isinstance(raw, RawScan) else load(raw)
     gadgets = gadgets_of([("prewhiten", {}), ("accumulate", properties)], loaded.scan)

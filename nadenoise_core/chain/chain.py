@@ -93,6 +93,10 @@ class Chain:
     nodes: int
     foreign: tuple[tuple[int, str], ...] = ()
 
+    def has(self, gadget: str) -> bool:
+        """Whether a stage is this gadget."""
+        return any(stage.name == gadget for stage in self.stages)
+
     def with_property(self, gadget: str, name: str, value: str, place: str = "") -> Chain:
         """The same chain with one property of a gadget set; unchanged where it has no such gadget."""
         stages = (stage.with_property(name, value, place) if stage.name == gadget else stage for stage in self.stages)

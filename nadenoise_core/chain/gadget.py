@@ -15,8 +15,8 @@ from nadenoise_core.enums import StrEnum
 
 if TYPE_CHECKING:
     import ismrmrd
-    from gadgetron.types.recon_data import ReconData
 
+    from nadenoise_core.mrd.recon_data import ReconData
     from nadenoise_core.mrd.scan import Scan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -18,6 +19,7 @@ from nadenoise_core.cli.options import Assignments, ChainName, Deidentify, Group
 from nadenoise_core.cli.pseudonyms import pseudonyms_by
 from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.console import note, progress_bar, say, show_table
+from nadenoise_core.denoise.apart import networks_apart
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.replay.job import ReplayResult, ReplaySettings, put_into_bids, replay_job
@@ -94,9 +96,9 @@ def command(
 
 def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[ReplaySettings]) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
-    from nadenoise_core.replay.replay import replay
+    with networks_apart() if chain.has("denoise") else nullcontext(), progress_bar() as progress:
+        from nadenoise_core.replay.replay import replay  # after that process has begun: it takes as long as torch
 
-    with progress_bar() as progress:
         task = progress.add_task(raw.name, total=None)
         return replay(
             raw,

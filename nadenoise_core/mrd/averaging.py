@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import ismrmrd
-from gadgetron.types.recon_data import ReconData
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import IMAGE_COUNTERS
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.image_averaging import ImageAverager
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.trajectory import open_positions

@@ -18,11 +18,11 @@ from typing import Protocol
 
 import ismrmrd
 import numpy as np
-from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, SamplingDescription, SamplingLimit
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import image_of
+from nadenoise_core.mrd.recon_data import ReconBit, ReconBuffer, ReconData, SamplingDescription, SamplingLimit
 from nadenoise_core.sampling.trajectory import Encoding
 
 _MUCH_THE_SAME = 2.0  # of repeats: an interleaf that has lost an average stands for as much of k-space as the others
@@ -119,7 +119,7 @@ def pack(
         trajectory=places[:, :, :, None, :, None, None],
         density=None,
         headers=described,
-        sampling_description=_describe(encoding, samples, interleaves),
+        sampling=_describe(encoding, samples, interleaves),
     )
     return ReconData([ReconBit(buffer)])
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import ismrmrd
-from gadgetron.types.recon_data import ReconData
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.buffer import pack
@@ -20,6 +19,7 @@ from nadenoise_core.mrd.checks import (
     warn_of_timing,
 )
 from nadenoise_core.mrd.collector import ReadoutCollector
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings
 from nadenoise_core.mrd.sorting import Sorted

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gadgetron.types.recon_data import ReconData
-
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.gadget import Gadget, ItemType
 from nadenoise_core.chain.runner import run
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.buffer import AveragedReadouts, unpack
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import Scan, read_scan
 
 

@@ -16,12 +16,14 @@ import ismrmrd
 import numpy as np
 from gadgetron.external.writers import write_acquisition, write_image, write_waveform
 from gadgetron.types.image_array import ImageArray, read_image_array, write_image_array
-from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_data
+from gadgetron.types.recon_data import read_recon_data as read_their_recon_data
+from gadgetron.types.recon_data import write_recon_data
 from ismrmrd.constants import DATATYPE_CXDOUBLE, DATATYPE_USHORT
 from ismrmrd.image import get_dtype_from_data_type
 
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed
+from nadenoise_core.mrd.recon_data import ReconBit, ReconBuffer, ReconData
 from nadenoise_core.stream.wire import CLOSE, Wire
 
 CONFIG_FILE, CONFIG, HEADER, TEXT, ERROR = 1, 2, 3, 5, 8
@@ -111,6 +113,12 @@ def read_image(wire: Wire) -> ismrmrd.Image:
     return image
 
 
+def read_recon_data(wire: Wire) -> ReconData:
+    """Gadgetron's buffer."""
+    bits = read_their_recon_data(wire)
+    return ReconData([ReconBit(_buffer(bit.data), None if bit.ref is None else _buffer(bit.ref)) for bit in bits])
+
+
 def read_dicom(wire: Wire) -> DicomFile:
     """A DICOM file with its name."""
     content = wire.read(struct.unpack("<I", wire.read(4))[0])
@@ -183,6 +191,10 @@ class _Message(bytearray):
 
     def write(self, data: Any) -> None:
         self.extend(memoryview(data).cast("B") if not isinstance(data, bytes) else data)
+
+
+def _buffer(theirs: Any) -> ReconBuffer:
+    return ReconBuffer(**vars(theirs))
 
 
 def _write_dicom(message: _Message, item: DicomFile) -> None:

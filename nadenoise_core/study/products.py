@@ -12,7 +12,6 @@ from typing import Any
 
 import ismrmrd
 import numpy as np
-from gadgetron.types.recon_data import ReconData
 from numpy.typing import NDArray
 
 from nadenoise_core.chain.chain import Chain, build
@@ -23,6 +22,7 @@ from nadenoise_core.errors import CalibrationError, RawDataError
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.geometry import affine_of
 from nadenoise_core.mrd.image import facts_of, known_facts, pixels_of
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.quantify.readings import Tube
 from nadenoise_core.study.chains import Chains, with_properties, without

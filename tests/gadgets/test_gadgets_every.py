@@ -9,7 +9,6 @@ from typing import Any
 import ismrmrd
 import numpy as np
 import pytest
-from gadgetron.types.recon_data import ReconData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from nadenoise_core.chain.files import parse_chain
 from nadenoise_core.chain.gadget import DicomFile, Gadget, ItemType
 from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.errors import ChainError, NadenoiseError
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import read_scan
 
 NAMES = gadget_names()

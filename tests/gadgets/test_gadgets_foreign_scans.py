@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from gadgetron.types.recon_data import ReconData
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import known_facts
+from nadenoise_core.mrd.recon_data import ReconData
 
 INTERLEAVES = 20
 

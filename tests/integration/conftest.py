@@ -16,7 +16,10 @@ import ismrmrd
 import pytest
 from gadgetron.external import constants
 from gadgetron.external.connection import Connection
-from gadgetron.types.recon_data import ReconData, read_recon_data, write_recon_data
+from gadgetron.types.recon_data import ReconData as TheirReconData
+from gadgetron.types.recon_data import read_recon_data, write_recon_data
+
+from nadenoise_core.mrd.recon_data import ReconData
 
 CONFIG, HEADER, CLOSE, ERROR = 2, 3, 4, 8
 SENT = {ismrmrd.Acquisition: 1008, ismrmrd.Image: 1022, ismrmrd.Waveform: 1026}
@@ -83,7 +86,7 @@ class Peer:
             for message, text in ((CONFIG, node_xml.encode()), (HEADER, header_xml.encode())):
                 self.write(struct.pack("<HI", message, len(text)) + text)
             for item in items:
-                if isinstance(item, ReconData):
+                if isinstance(item, (ReconData, TheirReconData)):
                     write_recon_data(self, item)
                 else:
                     self.write(struct.pack("<H", SENT[type(item)]))

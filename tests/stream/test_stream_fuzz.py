@@ -14,12 +14,12 @@ import warnings
 import ismrmrd
 import numpy as np
 import pytest
-from gadgetron.types.recon_data import ReconData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed
+from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.connection import ScanConnection
 from nadenoise_core.stream.wire import Wire
