@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
+from nadenoise_core.cli.engine import Jobs
 from nadenoise_core.cli.options import Assignments, ChainName, Group, Raws
 from nadenoise_core.cli.raws import raw_files
-from nadenoise_core.console import note, progress_bar, say, show_table, tell
+from nadenoise_core.cli.scans import measure_scans
+from nadenoise_core.console import say, show_table
 from nadenoise_core.errors import BadInputError, OutputError
-from nadenoise_core.log import recorded_warnings
-from nadenoise_core.measure.measure import Measured, MeasureSettings, measure, measuring_chain
+from nadenoise_core.measure.measure import MeasureSettings, measuring_chain
 from nadenoise_core.measure.table import as_row, is_table, write_table
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.readings import RegionMethod
@@ -50,6 +50,7 @@ def command(
     chain: ChainName = "sodium_calf",
     assignments: Assignments = None,
     group: Group = None,
+    jobs: Jobs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier table.")] = False,
 ) -> None:
     """Measure the regions of a label map in raw files, and write them as one table."""
@@ -60,45 +61,16 @@ def command(
     if csv.exists() and not is_table(csv):
         raise OutputError(f"{csv}: is not replaced, since it is no table of nadenoise; choose another --csv")
     settings = MeasureSettings(labels, names, _numbers(averages), _methods(methods), pose)
-    raws = raw_files(raws)
-    if len(raws) > 1 and (twice := sorted({raw.stem for raw in raws if [r.stem for r in raws].count(raw.stem) > 1})):
-        raise BadInputError(
-            f"several raw files are called {', '.join(twice)}; rename them, the table tells them by name"
-        )
     chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
-    chosen = measuring_chain(chosen, settings)
-    rows: list[Measured] = []
-    worst = 0
-    for raw in raws:
-        try:
-            rows += _measured(raw, chosen, settings, group)
-        except Exception as error:
-            if len(raws) == 1:
-                raise
-            worst = max(worst, tell(error))
+    scans, tally = measure_scans(raw_files(raws), measuring_chain(chosen, settings), settings, group, jobs)
+    rows = [reading for scan in scans for reading in scan.readings]
     if rows:
         sidecar = write_table(csv, rows)
         shown = [as_row(row) for row in rows]
         show_table(_SHOWN, [[row[name] for name in _SHOWN] for row in shown])
         say(f"{len(rows)} rows in {csv}, their columns in {sidecar}")
-    if worst:
-        raise typer.Exit(worst)
-
-
-def _measured(raw: Path, chain: Chain, settings: MeasureSettings, group: str | None) -> list[Measured]:
-    """One scan, with a progress bar and its warnings on stderr."""
-    with progress_bar() as progress, recorded_warnings() as warnings:
-        task = progress.add_task(raw.name, total=None)
-        rows = measure(
-            raw,
-            chain,
-            settings,
-            group=group,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    for warning in dict.fromkeys(warnings):
-        note(f"warning: {raw.name}: {warning}")
-    return rows
+    if tally.failed:
+        raise typer.Exit(tally.exit_status)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

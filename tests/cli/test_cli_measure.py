@@ -22,9 +22,11 @@ def test_many_scans_become_one_table(command, scan_file, measured, label_file, n
         raws[-1].write_bytes(scan_file(**{**QUIET, "seed": seed}).read_bytes())
         drawn = label_file(measured(**{**QUIET, "seed": seed})[0])
         (maps / f"leg{number}.nii.gz").write_bytes(drawn.read_bytes())
-    out = tmp_path / "out" / "regions.csv"
-    result = command("measure", *raws, "--labels", maps / "{name}.nii.gz", "--csv", out, "--names", names_file)
+    out, alone = tmp_path / "out" / "regions.csv", tmp_path / "alone.csv"
+    given = ("measure", *raws, "--labels", maps / "{name}.nii.gz", "--names", names_file)
+    result = command(*given, "--csv", out, "--jobs", 2)
     assert result.status == 0, result.err
+    assert command(*given, "--csv", alone, "--jobs", 1).status == 0 and alone.read_text() == out.read_text()
     rows = rows_of(out)
     assert [(row["scan"], row["region"]) for row in rows] == [
         (scan, region) for scan in ("leg0", "leg1") for region in ("muscle", "skin", "fat", "bone", "vessel")
@@ -38,7 +40,9 @@ def test_a_scan_that_fails_does_not_take_the_others_with_it(command, scan_file, 
     (tmp_path / "broken.h5").write_bytes(b"no HDF5")
     out = tmp_path / "regions.csv"
     labels = label_file(measured(**QUIET)[0])
-    result = command("measure", tmp_path / "broken.h5", scan_file(**QUIET), "--labels", labels, "--csv", out)
+    result = command(
+        "measure", tmp_path / "broken.h5", scan_file(**QUIET), "--labels", labels, "--csv", out, "--jobs", 1
+    )
     assert result.status == 2 and "broken.h5" in result.err
     assert {row["scan"] for row in rows_of(out)} == {scan_file(**QUIET).stem}
 
