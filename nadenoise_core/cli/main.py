@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import sys
 
 import typer
@@ -58,6 +60,8 @@ COMMANDS: Commands = {
     "version": "Show the version of nadenoise.",
 }
 
+_OBJECTS = 50_000  # that come new before a search for garbage
+
 app = new_app("Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC maps in DICOM.")
 
 
@@ -83,6 +87,9 @@ def program() -> typer.core.TyperGroup:
 
 def main() -> None:
     """Run the command line; an error is one line on stderr, and the exit status 2 (bad input) or 1 (failed work)."""
+    gc.set_threshold(_OBJECTS)  # what is imported stays, and would be searched for garbage a hundred times
+    # The matrices here are small, and threads of BLAS spin on cores that others need. It is read as numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         program()(prog_name="nadenoise")
     except Exception as error:

@@ -26,6 +26,8 @@ from nadenoise_core.replay.job import ReplayResult, ReplaySettings, put_into_bid
 from nadenoise_core.replay.places import place_names
 from nadenoise_core.replay.schema import RegionReport
 
+_STEP = 50  # acquisitions between two looks at the progress bar
+
 
 def command(
     raws: Raws,
@@ -100,13 +102,12 @@ def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[
         from nadenoise_core.replay.replay import replay  # after that process has begun: it takes as long as torch
 
         task = progress.add_task(raw.name, total=None)
-        return replay(
-            raw,
-            chain,
-            out,
-            **settings,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+
+        def show(done: int, total: int) -> None:
+            if done % _STEP == 0 or done == total:
+                progress.update(task, completed=done, total=total)
+
+        return replay(raw, chain, out, **settings, progress=show)
 
 
 def _show(result: ReplayResult, put: Path | None) -> None:

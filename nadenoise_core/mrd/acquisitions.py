@@ -50,7 +50,8 @@ def is_noise_scan(acquisition: ismrmrd.Acquisition) -> bool:
 
 def kept_samples(acquisition: ismrmrd.Acquisition) -> slice:
     """The samples that the receiver does not mark as discarded."""
-    return slice(acquisition.discard_pre, max(acquisition.number_of_samples - acquisition.discard_post, 0))
+    samples = acquisition.data.shape[-1]  # as its header says, which makes a copy whenever it is asked
+    return slice(acquisition.discard_pre, max(samples - acquisition.discard_post, 0))
 
 
 def image_of(

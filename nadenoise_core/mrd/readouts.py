@@ -123,12 +123,12 @@ class ReadoutReader:
 
     def _nothing_in(self, acquisition: ismrmrd.Acquisition, energy: float) -> str:
         """Why an acquisition cannot be a readout of the image; empty if it can."""
-        if acquisition.number_of_samples < _LEAST_SAMPLES:
+        if acquisition.data.shape[-1] < _LEAST_SAMPLES:
             return f"less than {_LEAST_SAMPLES} samples"
         if energy == 0 and not acquisition.data.any():
             return "nothing but zeros"
         from_acquisitions = self._settings.trajectory == "acquisition"
-        return _NO_TRAJECTORY if from_acquisitions and acquisition.trajectory_dimensions < 2 else ""
+        return _NO_TRAJECTORY if from_acquisitions and acquisition.traj.shape[-1] < 2 else ""
 
     def _follows(self, samples: NDArray[np.complex64], interleaf: int, half: int, average: int) -> bool:
         """Whether a readout without a trajectory is a later average of one that had it, and no navigator."""

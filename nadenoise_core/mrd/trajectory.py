@@ -95,7 +95,7 @@ class Trajectories:
             self._whereabouts.check(acquisition)
         if self._settings.trajectory != "acquisition":
             return 0
-        if acquisition.trajectory_dimensions < _PLANE:  # see `can_follow`
+        if acquisition.traj.shape[-1] < _PLANE:  # see `can_follow`
             return 0
         given = acquisition.traj[kept_samples(acquisition)]
         places = self._arms.get((interleaf, half))
