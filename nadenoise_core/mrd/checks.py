@@ -24,6 +24,16 @@ _CLOSE = 0.7  # Nyquist intervals between arms
 _SHORT = 0.9  # of the way to the edge of k-space
 _LEAST_DWELL_TIME = 0.1  # us
 _WEAK = 0.5  # power at the centre of k-space against that of its outer half
+_EQUALLY_FAR = 0.7  # reach of one arm against another's
+_LEAST_REACH = 0.1  # of the way to the edge of k-space
+_NEAR_CENTRE = 0.1  # cycles/FOV, within which the signal hardly changes
+_SIGNAL = 10.0  # power at the centre of k-space against that of its outer half
+_WEAKER = 0.3  # power at the centre of k-space against the strongest samples elsewhere
+_UNLIKE = (0.2, 0.7)  # differences of interleaves at the centre of k-space, of the signal there: told, refused
+_OFFSET = 0.25  # constant part of the outer samples, of their size
+_LIKE_AVERAGES = (0.8, 1.25)  # strength of one against the first
+_AGREEING = 0.5  # correlation of averages
+_UNEVEN = 2.0  # noise power of one interleaf against the others'
 
 
 def check_coverage(coverage: Coverage, unit_is_given: bool) -> None:
@@ -42,6 +52,16 @@ def check_coverage(coverage: Coverage, unit_is_given: bool) -> None:
         raise TrajectoryError(
             "interleaves have the same trajectory, and there is none elsewhere; convert the raw data with the "
             "trajectory of every interleaf, or set trajectory to 'file' or 'spiral'"
+        )
+    if coverage.shortest < _EQUALLY_FAR:
+        raise TrajectoryError(
+            f"one interleaf reaches {100 * coverage.shortest:.0f} % as far in the plane as another, as those of cones "
+            "and other acquisitions in three dimensions do; nadenoise reconstructs slices"
+        )
+    if coverage.reach < _LEAST_REACH:
+        raise TrajectoryError(
+            f"the trajectory reaches {100 * coverage.reach:.2g} % of the way to the edge of k-space; correct "
+            "trajectory_unit, or matrix and field of view in the header"
         )
     if not unit_is_given and coverage.reach < _SHORT and coverage.widest < _CLOSE:
         raise TrajectoryError(
@@ -81,6 +101,100 @@ def check_order(kspace: NDArray[np.complexfloating], k: NDArray[np.floating]) ->
             "the samples are weaker where the trajectory has the centre of k-space than at its edge, so it does not "
             "belong to them; where one of both is reversed, convert the raw data anew"
         )
+
+
+def check_centre(averaged: AveragedKspace, in_field_of_view: NDArray[np.floating]) -> None:
+    """Check that the interleaves agree where all of them sample the centre of k-space, and say where they do not.
+
+    Args:
+        averaged: the mean of the scan.
+        in_field_of_view: (arms, samples, 2) in cycles/FOV.
+
+    Raises:
+        RawDataError: they differ by as much as the signal, as phases of the excitation make them.
+    """
+    radius = np.linalg.norm(in_field_of_view, axis=-1)
+    nearest, edge = radius.argmin(axis=1)[:, None], float(radius.max())
+    if len(radius) < 2 or float(np.take_along_axis(radius, nearest, 1).max()) > _NEAR_CENTRE:
+        return
+    centre = np.take_along_axis(averaged.kspace, nearest[None], axis=2)[..., 0]
+    outer = averaged.kspace[:, radius > edge / 2]
+    _check_strongest(averaged.kspace, radius, nearest)
+    power, noise = (float((np.abs(part) ** 2).mean(axis=1).sum()) for part in (centre, outer))
+    if not power > _SIGNAL * noise:
+        return
+    apart = float((np.abs(centre - centre.mean(axis=1, keepdims=True)) ** 2).mean(axis=1).sum())
+    chance = noise * (1 + _CERTAIN / centre.size**0.5)  # the outer samples are not weaker than their noise
+    unlike = (max(apart - chance, 0.0) / power) ** 0.5
+    words = f"the interleaves differ by {100 * unlike:.0f} % of the signal at the centre of k-space"
+    if unlike > _UNLIKE[1]:
+        raise RawDataError(
+            f"{words}; take the phases of the excitation (RF spoiling, phase cycling) off the samples, or correct the "
+            "delay of the trajectory"
+        )
+    if unlike > _UNLIKE[0]:
+        _log.warning("%s; some were excited or received otherwise, or moved, and the image has streaks", words)
+
+
+def _check_strongest(
+    kspace: NDArray[np.complexfloating], radius: NDArray[np.floating], nearest: NDArray[np.intp]
+) -> None:
+    """Check that no samples far from the centre of k-space are stronger than those at it, as in no object they are."""
+    power = (np.abs(kspace) ** 2).sum(axis=0)
+    usual = np.median(power, axis=0)  # of the arms, so that a spike in one does not matter
+    strongest, far = int(usual.argmax()), np.median(radius, axis=0)
+    centre = float(np.median(np.take_along_axis(power, nearest, 1)))
+    outer = float(power[radius > radius.max() / 2].mean())
+    if far[strongest] > _FAR_FROM_CENTRE and usual[strongest] > max(_SIGNAL * outer, centre / _WEAKER):
+        raise RawDataError(
+            f"the samples are strongest {far[strongest]:.3g} cycles/FOV from the centre of k-space, so they are not of "
+            "their trajectory; correct the order of the samples, or the delay of the trajectory"
+        )
+
+
+def warn_of_offset(kspace: NDArray[np.complexfloating], k: NDArray[np.floating]) -> None:
+    """Say that samples have a constant part, where there is hardly any signal.
+
+    Args:
+        kspace: (coils, arms, samples), averaged.
+        k: (arms, samples, 2); its unit does not matter.
+    """
+    radius = np.linalg.norm(k, axis=-1)
+    outer = kspace[:, radius > radius.max() / 2]
+    size = np.sqrt((np.abs(outer) ** 2).mean(axis=1))
+    parts = np.abs(outer.mean(axis=1))[size > 0] / size[size > 0]
+    if parts.size and float(parts.max()) > max(_OFFSET, 2 * _CERTAIN / outer.shape[1] ** 0.5):
+        _log.warning(
+            "the samples have a constant part, %.0f %% of their size at the edge of k-space, as from a receiver with "
+            "an offset: the image has a bright point in its middle, and concentrations may be wrong",
+            100 * float(parts.max()),
+        )
+
+
+def check_repeats(averaged: AveragedKspace) -> None:
+    """Check that the averages repeat one another, and say where they differ.
+
+    Raises:
+        RawDataError: they are of different shapes, so that their mean is of nothing.
+    """
+    repeats = averaged.repeats
+    if repeats.agreement < _AGREEING:
+        raise RawDataError(
+            f"the averages do not repeat one another: they agree by {100 * repeats.agreement:.0f} %; take the phases "
+            "of the excitation (RF spoiling) off the samples; if their counter counts other things, set average_counter"
+        )
+    if repeats.uneven > _UNEVEN:
+        _log.warning(
+            "the averages of interleaf %d scatter %.2g times as much as those of the others, as with a spike; the "
+            "image may have stripes, and its noise is told too high",
+            repeats.uneven_interleaf, repeats.uneven,
+        )  # fmt: skip
+    elif not _LIKE_AVERAGES[0] <= repeats.strength <= _LIKE_AVERAGES[1]:
+        _log.warning(
+            "average %d (counted from 0) is much %s than the first, as where gain, coil or excitation change during "
+            "the scan; the noise is told too high",
+            repeats.strangest, "stronger" if repeats.strength > 1 else "weaker",
+        )  # fmt: skip
 
 
 def warn_of_timing(dwell_time: float, samples: int, repetition_times: tuple[float, ...]) -> None:
@@ -133,7 +247,7 @@ def warn_of_half_pulse_phase(averaged: AveragedKspace) -> None:
 
 def warn_of_average_phase(averaged: AveragedKspace) -> None:
     """Say that the averages differ in phase, where it is certain and costs signal."""
-    loss = averaged.phase_loss
+    loss = averaged.repeats.phase_loss
     if loss.certain(_CERTAIN) and loss.excess > _LARGE_LOSS:
         _log.warning(
             "the averages differ in phase, which costs %.0f %% of the signal; set correct_average_phase",

@@ -6,16 +6,20 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import ismrmrd
+import numpy as np
 
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.buffer import pack
 from nadenoise_core.mrd.checks import (
+    check_centre,
     check_coverage,
     check_half_pulses,
     check_order,
+    check_repeats,
     warn_of_average_phase,
     warn_of_half_pulse_phase,
     warn_of_missing,
+    warn_of_offset,
     warn_of_timing,
 )
 from nadenoise_core.mrd.collector import ReadoutCollector
@@ -156,6 +160,8 @@ class ImageAverager:
         warn_of_missing(averager.missing(level, interleaves, half_pulses), level)
         if not turned:
             warn_of_half_pulse_phase(averaged)
+        if not averager.is_scattered:
+            check_repeats(averaged)
         if not self._settings.correct_average_phase:
             warn_of_average_phase(averaged)
         replicas = [] if averager.is_scattered else self._replicas(averager, level, interleaves, half_pulses)
@@ -166,6 +172,8 @@ class ImageAverager:
         if not self._checked:
             check_coverage(coverage_of(trajectory, self._encoding), reader.trajectories.unit_is_given)
             check_order(averaged.kspace, trajectory)
+            check_centre(averaged, trajectory * np.array(self._encoding.matrix[::-1], np.float32))
+            warn_of_offset(averaged.kspace, trajectory)
             warn_of_timing(reader.trajectories.dwell_time, reader.samples, self._scan.sequence.repetition_times)
             self._checked = True
         headers = [reader.trajectories.headers[interleaf] for interleaf, _ in averaged.arms]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.recon.coils import independent_coils, is_white, warn_of_dependent, whitening_matrix
-from nadenoise_core.recon.phase import PhaseLoss
+from nadenoise_core.recon.repeats import Repeats
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AveragedKspace:
         half_pulse_phase_error: its standard error by noise, degrees; NaN where nothing was repeated.
         half_pulse_ratio: strength of the second half-pulse against the first, where one is but a multiple of the
             other, as half-pulses are not; NaN where they differ, or cannot be told apart from noise.
-        phase_loss: what the phases of the averages cost.
+        repeats: how the averages compare with one another.
         arms: (interleaf, place) of each.
     """
 
@@ -39,7 +39,7 @@ class AveragedKspace:
     half_pulse_phase_error: float
     noise_covariance: NDArray[np.complex128]
     half_pulse_ratio: float = float("nan")
-    phase_loss: PhaseLoss = PhaseLoss()
+    repeats: Repeats = Repeats()
     arms: tuple[tuple[int, int], ...] = ()
 
     def whitened(self) -> AveragedKspace:

@@ -16,24 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.recon.averaged import AveragedKspace
-from nadenoise_core.recon.phase import PhaseLoss, bulk_phase, likeness, phase_loss
+from nadenoise_core.recon.phase import bulk_phase, likeness
+from nadenoise_core.recon.repeats import RepeatComparison, Repeats, most_uneven
 from nadenoise_core.recon.sums import Sum, complete
 
 _Key = tuple[int, int]  # interleaf, half-pulse
 _ROUNDING = 1e-12  # of the signal's power: what repeats without noise differ by
-
-
-@dataclass(frozen=True)
-class _First:
-    """The first readout of an interleaf and half-pulse."""
-
-    average: int
-    samples: NDArray[np.complex64]
-    energy: float
-
-
-def _energy(samples: NDArray[np.complex64]) -> float:
-    return float(np.vdot(samples, samples).real)
 
 
 @dataclass
@@ -53,9 +41,7 @@ class KspaceAverager:
     groups: int = 1
     _sums: dict[tuple[int, int, int, int, int], Sum] = field(default_factory=dict)
     _seen: dict[_Key, int] = field(default_factory=dict)
-    _first: dict[_Key, _First] = field(default_factory=dict)
-    _products: dict[int, dict[int, complex]] = field(default_factory=dict)
-    _energies: dict[int, dict[int, float]] = field(default_factory=dict)
+    _comparison: RepeatComparison = field(default_factory=RepeatComparison)
     _counted: list[int] = field(default_factory=list)
     _places: dict[int, int] = field(default_factory=dict)  # how many each interleaf has, if more than one
     held: int = 0  # bytes of the sums
@@ -88,7 +74,7 @@ class KspaceAverager:
             readout.copies += 1
             return True
         self._put(readout, samples)
-        self._compare(average, interleaf, half, samples)
+        self.held += self._comparison.add((interleaf, half), average, samples)
         return True
 
     def replace(
@@ -108,7 +94,7 @@ class KspaceAverager:
         old, new = samples
         self._put(self._sum_of(average, interleaf, half, old, places[0]), old, np.subtract, -1)
         self._put(self._sum_of(average, interleaf, half, new, places[1]), new)
-        self._first[interleaf, half] = _First(average, new, _energy(new))
+        self._comparison.put_first((interleaf, half), average, new)
 
     @property
     def is_scattered(self) -> bool:
@@ -187,7 +173,7 @@ class KspaceAverager:
             half_pulse_phase_error=float(np.degrees(phase_error)),
             noise_covariance=covariance,
             half_pulse_ratio=ratio,
-            phase_loss=self._phase_loss(level, variance),
+            repeats=self._repeats(level, variance, readouts, interleaves),
             arms=tuple((interleaf, 0) for interleaf in interleaves),
         )
         return self._scattered(averaged, level, half_pulses[0], variance) if self.is_scattered else averaged
@@ -228,25 +214,10 @@ class KspaceAverager:
         change(readout.power, outer @ outer.conj().T, out=readout.power)
         readout.count += count
 
-    def _compare(self, average: int, interleaf: int, half: int, samples: NDArray[np.complex64]) -> None:
-        """Keep how a readout agrees with the first of its kind, for the phases of averages."""
-        first = self._first.get((interleaf, half))
-        if first is None:
-            self._first[interleaf, half] = _First(average, samples, _energy(samples))
-            self.held += samples.nbytes
-        elif first.average != average:
-            products = self._products.setdefault(first.average, {})
-            energies = self._energies.setdefault(first.average, {})
-            products[average] = products.get(average, 0j) + complex(np.vdot(first.samples, samples))
-            energies[average] = energies.get(average, 0.0) + 2 * first.energy  # repeats are equally strong
-
-    def _phase_loss(self, level: int, variance: float) -> PhaseLoss:
-        """By the average that most readouts have come first of."""
-        reference = max(self._products, key=lambda number: len(self._products[number]), default=None)
-        if reference is None:
-            return PhaseLoss()
-        within = {number: value for number, value in self._products[reference].items() if number < level}
-        return phase_loss(within, self._energies[reference], variance)
+    def _repeats(self, level: int, variance: float, readouts: list[list[Sum]], interleaves: Sequence[int]) -> Repeats:
+        uneven, worst = most_uneven(readouts, self.noise_samples)
+        compared = self._comparison.repeats(level, variance)
+        return replace(compared, uneven=uneven, uneven_interleaf=interleaves[worst])
 
     def _sum_below(
         self, level: int, interleaf: int, half: int, without: int | None, place: int | None = None

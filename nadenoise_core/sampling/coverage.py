@@ -22,12 +22,14 @@ class Coverage:
         widest: distance between neighbouring arms where it is largest, in Nyquist intervals; NaN where they are no
             rotated copies of one another.
         twins: whether arms lie upon each other.
+        shortest: how far the arm reaches that reaches least, against the one that reaches furthest.
     """
 
     reach: float
     nearest: float
     widest: float
     twins: bool
+    shortest: float = 1.0
 
 
 def coverage_of(k: NDArray[np.floating], encoding: Encoding) -> Coverage:
@@ -43,9 +45,11 @@ def _coverage(k_bytes: bytes, shape: tuple[int, ...], encoding: Encoding) -> Cov
     to_encoded = np.divide(encoding.encoded_pixel, encoding.pixel)[::-1]
     in_field_of_view = k * np.array(encoding.matrix[::-1], np.float32)
     arms = compare_arms(k, min(encoding.matrix))
+    reaches = np.linalg.norm(k * to_encoded, axis=-1).max(axis=1)
     return Coverage(
         reach=2 * float(np.abs(k * to_encoded).max()),
         nearest=float(np.linalg.norm(in_field_of_view, axis=-1).min()),
         widest=float("nan") if arms is None else arms.widest,
         twins=arms is not None and arms.twins,
+        shortest=float(reaches.min() / reaches.max()) if reaches.any() else 1.0,
     )

@@ -28,19 +28,19 @@ def averaged(phases, noise: float, seed: int = 0):
 def test_the_loss_is_what_cancels_in_the_mean(degrees, noise):
     phases = np.linspace(0, degrees, 30)
     truth = 1 - abs(np.exp(1j * np.radians(phases)).mean())
-    loss = averaged(phases, noise).phase_loss
+    loss = averaged(phases, noise).repeats.phase_loss
     assert loss.excess == pytest.approx(truth, abs=0.005)
     if noise:
         assert loss.certain(4) == (degrees > 0)
 
 
 def test_alternating_averages_lose_half():
-    assert averaged([0, 90] * 10, 5.0).phase_loss.excess == pytest.approx(1 - 0.5**0.5, abs=0.005)
+    assert averaged([0, 90] * 10, 5.0).repeats.phase_loss.excess == pytest.approx(1 - 0.5**0.5, abs=0.005)
 
 
 def test_noise_alone_is_no_loss():
     """Where there is hardly any signal in an average, phases are drawn by noise: nothing is certain then."""
-    certain = sum(averaged(np.zeros(20), 400.0, seed).phase_loss.certain(4) for seed in range(40))
+    certain = sum(averaged(np.zeros(20), 400.0, seed).repeats.phase_loss.certain(4) for seed in range(40))
     assert certain == 0
 
 
@@ -50,8 +50,8 @@ def test_averages_above_the_level_do_not_count():
     for average, phase in enumerate((0, 0, 90, 90)):
         samples = 100 * SIGNAL * np.exp(1j * np.radians(phase)) + rng.standard_normal(400)
         averager.add(average, 0, 0, samples[None].astype(np.complex64))
-    assert averager.average(2, [0], [0]).phase_loss.excess == pytest.approx(0, abs=1e-3)
-    assert averager.average(4, [0], [0]).phase_loss.excess == pytest.approx(1 - 0.5**0.5, abs=1e-3)
+    assert averager.average(2, [0], [0]).repeats.phase_loss.excess == pytest.approx(0, abs=1e-3)
+    assert averager.average(4, [0], [0]).repeats.phase_loss.excess == pytest.approx(1 - 0.5**0.5, abs=1e-3)
 
 
 def test_nothing_repeated_tells_nothing():

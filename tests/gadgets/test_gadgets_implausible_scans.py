@@ -1,0 +1,101 @@
+"""Scans whose samples contradict themselves: refused where the image would be of something else, else told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nadenoise_core.errors import RawDataError, TrajectoryError
+
+
+@pytest.fixture(scope="module")
+def scan(measured):
+    """Header and acquisitions of 4 averages without half-pulses."""
+    measurement, items = measured(averages=4, half_pulses=False, noise=15.0)
+    return measurement.header_xml(), items
+
+
+@pytest.fixture
+def accumulated(run_chain, caplog):
+    """What a scan gives rise to: the warnings of its average."""
+
+    def run(header, items, **properties):
+        assert run_chain([("accumulate", properties)], header, items)
+        return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+    return run
+
+
+def phase(degrees):
+    return np.exp(1j * np.radians(degrees))
+
+
+def test_a_right_scan_is_not_doubted(scan, accumulated):
+    assert accumulated(*scan) == []
+
+
+@pytest.mark.parametrize("averages", [1, 4])
+def test_phases_of_the_excitation_in_the_interleaves_are_refused(averages, scan, accumulated, changed):
+    header, items = scan
+    i = [item.idx.kspace_encode_step_1 for item in items]
+    cycled = [changed(a, data=a.data * phase(117 * n * (n + 1) / 2)) for a, n in zip(items, i, strict=True)]
+    with pytest.raises(RawDataError, match="differ by 9.* of the signal at the centre of k-space"):
+        accumulated(header, cycled[: 20 * averages])
+
+
+def test_phases_that_run_on_over_averages_are_refused(scan, accumulated, changed):
+    header, items = scan
+    spoiled = [changed(a, data=a.data * phase(50 * n * (n + 1))) for n, a in enumerate(items)]
+    with pytest.raises(RawDataError, match="averages do not repeat one another"):
+        accumulated(header, spoiled)
+
+
+@pytest.mark.parametrize("dead", [8, 12])
+def test_samples_that_were_taken_late_are_refused(dead, scan, accumulated, changed):
+    header, items = scan
+    late = [changed(a, data=np.pad(a.data[:, dead:], ((0, 0), (0, dead)))) for a in items]
+    with pytest.raises(RawDataError, match="delay of the trajectory"):
+        accumulated(header, late)
+    with pytest.raises(RawDataError, match="strongest .* cycles/FOV from the centre"):
+        accumulated(header, [changed(a, data=np.roll(a.data, -dead, axis=1)) for a in items])
+
+
+def test_interleaves_without_excitation_are_told(scan, accumulated, changed):
+    header, items = scan
+    weak = [changed(a, data=a.data * (0.1 if a.idx.kspace_encode_step_1 in (3, 9, 15) else 1)) for a in items]
+    (warning,) = accumulated(header, weak)
+    assert "interleaves differ by 35 %" in warning
+
+
+def test_an_average_of_another_gain_is_told(scan, accumulated, changed):
+    header, items = scan
+    louder = [changed(a, data=a.data * (1 + (a.idx.average == 2))) for a in items]
+    (warning,) = accumulated(header, louder)
+    assert "average 2 (counted from 0) is much stronger" in warning
+
+
+def test_a_spike_is_told(scan, accumulated, changed):
+    header, items = scan
+    spike = np.zeros_like(items[33].data)
+    spike[0, 400] = 50 * abs(items[33].data[0, 0])
+    (warning,) = accumulated(header, [*items[:33], changed(items[33], data=items[33].data + spike), *items[34:]])
+    assert "interleaf 13 scatter" in warning
+
+
+def test_an_offset_of_the_receiver_is_told(scan, accumulated, changed):
+    header, items = scan
+    offset = 0.02 * abs(items[0].data[0, 0])
+    (warning,) = accumulated(header, [changed(a, data=a.data + offset) for a in items])
+    assert "constant part" in warning
+
+
+def test_arms_of_cones_are_no_spirals_of_a_slice(scan, accumulated, changed):
+    header, items = scan
+    angles = [np.pi / 2 * (1 - a.idx.kspace_encode_step_1 / 20) for a in items]
+    with pytest.raises(TrajectoryError, match="three dimensions"):
+        accumulated(header, [changed(a, trajectory=a.traj * np.sin(t)) for a, t in zip(items, angles, strict=True)])
+
+
+def test_a_unit_that_leaves_one_pixel_is_refused(scan, accumulated):
+    with pytest.raises(TrajectoryError, match=r"reaches 0\.\d+ % of the way"):
+        accumulated(*scan, trajectory_unit="1/m")
