@@ -19,7 +19,7 @@ from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.files import make_folder
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.geometry import affine_of
-from nadenoise_core.mrd.image import image_beside, known_facts, pixel_size, pixels_of, replicas_of
+from nadenoise_core.mrd.image import image_beside, known_facts, pixel_size, pixels_of
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -90,7 +90,8 @@ class Image:
 
     def copy(self) -> Image:
         """The same image; stages of a chain write what they did into those that they are given."""
-        return Image(image_beside(self.item, self.array, self.facts, replicas_of(self.item)))
+        planes = np.asarray(self.item.data[1:, 0])  # replicas, and what travels of their surroundings
+        return Image(image_beside(self.item, self.array, self.facts, planes))
 
     def plot(self) -> Figure:
         """The image as a figure."""

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from nadenoise_core.mrd.scan import Scan
 
 
+SURROUNDINGS = 12
+"""Pixels around an image that shipped networks see; the shipped chains have as many."""
+
+
 def reconstruct(averaged: Averaged | RawScan | str | Path, **properties: Any) -> Images:
-    """Make the images of averaged k-space.
+    """Make the images of averaged k-space, with the surroundings that a network sees.
 
     Args:
         averaged: of `average`, or a raw file, all of whose averages are taken.
@@ -27,7 +31,7 @@ def reconstruct(averaged: Averaged | RawScan | str | Path, **properties: Any) ->
         BadInputError: a property, or a raw file, that cannot be.
     """
     given = averaged if isinstance(averaged, Averaged) else average(averaged)
-    return _run("reconstruct", properties, given.scan, given.items)
+    return _run("reconstruct", {"surroundings": SURROUNDINGS, **properties}, given.scan, given.items)
 
 
 def denoise(images: Images | str | Path, **properties: Any) -> Images:

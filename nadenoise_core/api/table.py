@@ -29,10 +29,12 @@ class Table(list[dict[str, Any]]):
         return f"<table><tr>{names}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
     def _lines(self) -> list[list[str]]:
-        """The names, and every row as text."""
+        """The names, and every row as text; what is known of no row is left out."""
         if not self:
             return []
-        return [list(self[0]), *([_shown(value) for value in row.values()] for row in self)]
+        columns = [(name, [_shown(row[name]) for row in self]) for name in self[0]]
+        known = [[name, *cells] for name, cells in columns if any(cells)]
+        return [list(line) for line in zip(*known, strict=True)]
 
 
 def _shown(value: Any) -> str:

@@ -143,8 +143,14 @@ class TestSave:
         assert (tmp_path / "a.h5").read_text() == "mine"
 
 
+def test_steps_denoise_as_the_chain_that_ships_does(raw):
+    ours = nd.denoise(nd.reconstruct(raw))
+    np.testing.assert_array_equal(ours.denoised.array, nd.Chain.named("sodium_calf").run(raw).denoised.array)
+    assert not any(image.facts.surroundings for image in ours)
+
+
 def test_an_image_from_an_array_is_denoised_as_that_of_the_file(raw):
-    plain = nd.reconstruct(raw)
+    plain = nd.reconstruct(raw, surroundings=0)
     facts = plain[0].facts
     ours = nd.Images.from_array(plain[0].array, averages=30, noise_std=facts.noise_std)
     np.testing.assert_allclose(nd.denoise(ours).denoised.array, nd.denoise(plain).denoised.array, rtol=1e-5)
