@@ -42,8 +42,9 @@ class Accumulate(Gadget):
             "'quantify' takes off again, tell the standard error of its regions, through the network too. 10 is a "
             "good choice; 0: none",
         )
-        interleaf_counter: Counter = Field(
-            Counter.KSPACE_ENCODE_STEP_1, description="acquisition counter of the interleaf"
+        interleaf_counter: Counter | Literal["trajectory"] = Field(
+            Counter.KSPACE_ENCODE_STEP_1,
+            description="acquisition counter of the interleaf; trajectory: none, those with one trajectory are of one",
         )
         average_counter: Counter | Literal["arrival"] = Field(
             Counter.AVERAGE, description="acquisition counter of the average; arrival: they are counted by their order"
@@ -130,6 +131,8 @@ class Accumulate(Gadget):
                 raise ValueError("trajectory_delay is not for designed spirals; set gradient_delay")
             if (self.trajectory == "file") != bool(self.trajectory_file):
                 raise ValueError("trajectory 'file' and trajectory_file go together; set both or neither")
+            if self.interleaf_counter == "trajectory" and self.trajectory != "acquisition":
+                raise ValueError("interleaf_counter 'trajectory' needs the trajectory of the acquisitions")
             return self
 
     parameters: Parameters

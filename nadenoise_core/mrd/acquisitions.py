@@ -32,6 +32,7 @@ _NO_IMAGE_DATA = (
     ismrmrd.ACQ_IS_PHASE_STABILIZATION,
     ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE,
 )
+_PLANE = 2  # columns of a trajectory
 _NO_IMAGE_DATA_BITS = sum(1 << (flag - 1) for flag in _NO_IMAGE_DATA)  # ISMRMRD counts flags from 1
 
 
@@ -52,6 +53,12 @@ def kept_samples(acquisition: ismrmrd.Acquisition) -> slice:
     """The samples that the receiver does not mark as discarded."""
     samples = acquisition.data.shape[-1]  # as its header says, which makes a copy whenever it is asked
     return slice(acquisition.discard_pre, max(samples - acquisition.discard_post, 0))
+
+
+def has_trajectory(acquisition: ismrmrd.Acquisition) -> bool:
+    """Whether an acquisition carries a trajectory in the plane; zeros are none."""
+    k = acquisition.traj
+    return bool(k.shape[-1] >= _PLANE and (k[-1:].any() or k.any()))
 
 
 def image_of(

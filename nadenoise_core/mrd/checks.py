@@ -53,6 +53,11 @@ def check_coverage(coverage: Coverage, unit_is_given: bool) -> None:
             "interleaves have the same trajectory, and there is none elsewhere; convert the raw data with the "
             "trajectory of every interleaf, or set trajectory to 'file' or 'spiral'"
         )
+    if coverage.twins:
+        _log.warning(
+            "interleaves lie upon each other; where their counter counts averages, too, set interleaf_counter to "
+            "trajectory"
+        )
     if coverage.shortest < _EQUALLY_FAR:
         raise TrajectoryError(
             f"one interleaf reaches {100 * coverage.shortest:.0f} % as far in the plane as another, as those of cones "

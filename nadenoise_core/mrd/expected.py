@@ -124,6 +124,12 @@ class Expected:
                 )
             return tuple(range(came[-1] + 1))
         extra = sorted(self._came - set(self._announced))
+        if extra and arms is not None and arms.twins:
+            raise RawDataError(
+                f"interleaf {extra[0]} came, the header announces {_named(self._announced)}, and arms lie upon each "
+                "other: their counter counts averages, too; set interleaf_counter in 'accumulate' to "
+                "trajectory"
+            )
         if extra:
             raise RawDataError(
                 f"interleaf {extra[0]} came, the header announces {_named(self._announced)}; where the "

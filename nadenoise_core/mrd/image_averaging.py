@@ -96,22 +96,26 @@ class ImageAverager:
         self._sum(self._collector.finish())
         if self._averager is None:
             return
-        came = self._averager.averages
-        wanted = [level for level in self._levels if level <= came]
+        last = self._averager.averages
+        came = last - self._averager.first_average
+        wanted = [level for level in self._levels if level < came or level == last]
         short = any(level > came for level in self._levels)
-        unused = not self._settings.emit_at and came > max(self._averager.levels, default=0)
+        unused = not self._settings.emit_at and last > max(self._averager.levels, default=0)
         self._tell_of_few(came)
         far = came < _FAR * self._announced
         # The last image is there already, but for the mark that the scan was broken off.
         last_is_given = came == self._emitted and not far
-        if (short or unused) and came not in wanted and not last_is_given:
-            wanted.append(came)
+        if (short or unused or came in self._levels) and last not in wanted and not last_is_given:
+            wanted.append(last)
         if wanted:
-            interleaves, half_pulses = self._collector.expected.at_end()
+            with self._collector.reader.left_out_named():
+                interleaves, half_pulses = self._collector.expected.at_end()
             for level in wanted:
-                announced = self._announced if far and level == came else 0
+                announced = self._announced if far and level == last else 0
                 try:
-                    yield self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+                    with self._collector.reader.left_out_named():
+                        made = self._emit(self._averager, level, interleaves, half_pulses, announced=announced)
+                    yield made
                 except RawDataError as error:
                     if level == wanted[-1]:
                         raise
@@ -157,7 +161,8 @@ class ImageAverager:
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         check_half_pulses(averaged)
-        warn_of_missing(averager.missing(level, interleaves, half_pulses), level)
+        first = averager.first_average
+        warn_of_missing(averager.missing(level, interleaves, half_pulses, first), level - first)
         if not turned:
             warn_of_half_pulse_phase(averaged)
         if not averager.is_scattered:

@@ -94,6 +94,25 @@ class Places:
         return float(np.abs((k - self._places[number].k) * self._to_field_of_view).max())
 
 
+class ArmNumbers:
+    """Numbers for interleaves that no counter counts: those with one trajectory have one number, by their arrival."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._arms: list[NDArray[np.float32]] = []
+
+    def number_of(self, given: NDArray[np.float32]) -> int:
+        """The number of the interleaf of a trajectory, (samples, 2 or 3) as it was written."""
+        written = given.tobytes()
+        number = self._numbers.get(written)
+        if number is None:
+            same = (n for n, arm in enumerate(self._arms) if _is_same(given, arm))
+            number = self._numbers[written] = next(same, len(self._arms))
+            if number == len(self._arms):
+                self._arms.append(given)
+        return number
+
+
 def _is_same(trajectory: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
     """Whether two trajectories are the same but for rounding."""
     if trajectory.tobytes() == other.tobytes() and trajectory.shape == other.shape:

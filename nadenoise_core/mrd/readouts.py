@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import ismrmrd
@@ -11,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
-from nadenoise_core.mrd.acquisitions import kept_samples
+from nadenoise_core.mrd.acquisitions import has_trajectory, kept_samples
+from nadenoise_core.mrd.places import ArmNumbers
 from nadenoise_core.mrd.scan import Scan
-from nadenoise_core.mrd.settings import ARRIVAL, NONE, AveragingSettings
+from nadenoise_core.mrd.settings import ARRIVAL, NONE, TRAJECTORY, AveragingSettings
 from nadenoise_core.mrd.trajectory import Positions, Trajectories
 
 _log = logging.getLogger("nadenoise.accumulate")
@@ -66,7 +69,8 @@ class ReadoutReader:
         self._first_average = scan.limits[counter].start if counter in scan.limits else 0
         # As plain text, which is quicker to look up; empty where nothing is counted.
         counters = (settings.interleaf_counter, settings.average_counter, settings.half_pulse_counter)
-        self._counters = ["" if name in (ARRIVAL, NONE) else str(name) for name in counters]
+        self._counters = ["" if name in (ARRIVAL, NONE, TRAJECTORY) else str(name) for name in counters]
+        self._arms = ArmNumbers() if settings.interleaf_counter == TRAJECTORY else None
         self.trajectories = Trajectories(settings, scan, positions)
         self._left_out: dict[str, int] = {}
         self._told_followers = False
@@ -99,6 +103,8 @@ class ReadoutReader:
             if self._shape is None and self._left_out[nothing] > _LEAST_HOPE:
                 raise self._without_readouts()
             return None
+        if self._arms is not None:
+            interleaf = self._arms.number_of(acquisition.traj[kept_samples(acquisition)])
         if average < self._first_average:  # the header's minimum is wrong
             self._first_average = 0
         samples = samples.conj() if self._settings.conjugate_kspace else samples
@@ -121,6 +127,15 @@ class ReadoutReader:
         for reason, count in self._left_out.items():
             _log.warning("%d acquisitions have %s and were left out", count, reason)
 
+    @contextmanager
+    def left_out_named(self) -> Iterator[None]:
+        """Say in errors what was left out, which may be what is missing."""
+        try:
+            yield
+        except RawDataError as error:
+            reasons = "; ".join(f"{count} acquisitions have {reason}" for reason, count in self._left_out.items())
+            raise type(error)(f"{error}; {reasons} and were left out" if reasons else str(error)) from None
+
     def _nothing_in(self, acquisition: ismrmrd.Acquisition, energy: float) -> str:
         """Why an acquisition cannot be a readout of the image; empty if it can."""
         if acquisition.data.shape[-1] < _LEAST_SAMPLES:
@@ -128,11 +143,11 @@ class ReadoutReader:
         if energy == 0 and not acquisition.data.any():
             return "nothing but zeros"
         from_acquisitions = self._settings.trajectory == "acquisition"
-        return _NO_TRAJECTORY if from_acquisitions and acquisition.traj.shape[-1] < 2 else ""
+        return _NO_TRAJECTORY if from_acquisitions and not has_trajectory(acquisition) else ""
 
     def _follows(self, samples: NDArray[np.complex64], interleaf: int, half: int, average: int) -> bool:
         """Whether a readout without a trajectory is a later average of one that had it, and no navigator."""
-        like_first = _NO_TRAJECTORY not in self._left_out and samples.shape == self._shape
+        like_first = self._arms is None and _NO_TRAJECTORY not in self._left_out and samples.shape == self._shape
         if not (like_first and self.trajectories.can_follow(interleaf, half, average)):
             return False
         if not self._told_followers:
@@ -151,7 +166,12 @@ class ReadoutReader:
         samples = readout.samples
         if self._shape is None:
             self._shape = samples.shape
-        if samples.shape != self._shape or samples.shape[1] < _LEAST_SAMPLES:
+        if samples.shape[1] < _LEAST_SAMPLES:
+            raise RawDataError(
+                f"{readout.name}: {samples.shape[1]} samples are left by discard_pre and discard_post; convert the raw "
+                "data anew, without them"
+            )
+        if samples.shape != self._shape:
             coils, count = samples.shape
             raise RawDataError(
                 f"{readout.name}: {count} samples of {coils} coils, the scan has {self._shape[1]} of {self._shape[0]}; "
@@ -159,4 +179,7 @@ class ReadoutReader:
             )
         # The energy is finite where all samples are, and quicker to get; it may overflow where they are.
         if not (math.isfinite(energy) or np.isfinite(samples).all()):
-            raise RawDataError(f"{readout.name}: holds NaN or infinite samples; the raw file is damaged")
+            coils = ", ".join(f"{coil}" for coil in np.flatnonzero(~np.isfinite(samples).all(axis=1)))
+            raise RawDataError(
+                f"{readout.name}: holds NaN or infinite samples in coil {coils} (from 0); the raw file is damaged"
+            )

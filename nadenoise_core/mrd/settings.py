@@ -16,7 +16,9 @@ from nadenoise_core.sampling.trajectory import TrajectoryUnit
 
 ARRIVAL: Final = "arrival"
 NONE: Final = "none"
+TRAJECTORY: Final = "trajectory"
 TrajectorySource = Literal["acquisition", "spiral", "file"]
+InterleafCounter = Counter | Literal["trajectory"]
 AverageCounter = Counter | Literal["arrival"]
 HalfPulseCounter = Counter | Literal["none"]
 
@@ -28,7 +30,7 @@ class AveragingSettings:
     Attributes:
         emit_at: rising numbers of averages to make an image of; empty: all averages only.
         jackknife_groups: sets of averages that are left out in turn; 0: none.
-        interleaf_counter: counter (`idx` field) of the interleaf.
+        interleaf_counter: counter (`idx` field) of the interleaf, or "trajectory": equal ones are of one interleaf.
         average_counter: counter of the average, or "arrival": averages are counted by their order.
         half_pulse_counter: counter of the half-pulse, or "none".
         interleaves: how many there are; 0: as the header says, or the arms themselves.
@@ -45,7 +47,7 @@ class AveragingSettings:
 
     emit_at: tuple[int, ...] = ()
     jackknife_groups: int = 0
-    interleaf_counter: Counter = Counter.KSPACE_ENCODE_STEP_1
+    interleaf_counter: InterleafCounter = Counter.KSPACE_ENCODE_STEP_1
     average_counter: AverageCounter = Counter.AVERAGE
     half_pulse_counter: HalfPulseCounter = Counter.SET
     interleaves: int = 0
@@ -63,7 +65,7 @@ class AveragingSettings:
     girf: str = ""
 
     @property
-    def used_counters(self) -> tuple[AverageCounter | HalfPulseCounter, ...]:
+    def used_counters(self) -> tuple[InterleafCounter | AverageCounter | HalfPulseCounter, ...]:
         """The counters that count within an image."""
         return self.interleaf_counter, self.average_counter, self.half_pulse_counter
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import TrajectoryError
-from nadenoise_core.mrd.acquisitions import kept_samples
+from nadenoise_core.mrd.acquisitions import has_trajectory, kept_samples
 from nadenoise_core.mrd.places import FAR, Places
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
@@ -25,7 +25,6 @@ from nadenoise_core.sampling.trajectory_file import TrajectoryFile, read_traject
 
 _log = logging.getLogger("nadenoise.accumulate")
 _LARGEST_OF_HALVES = 0.01  # cycles/FOV; what lies outside the slice cancels to pi * 0.01, 3 %, at the edge
-_PLANE = 2  # columns of a trajectory
 _FARTHEST = 1e5  # mm that a position may lie from the isocentre
 
 
@@ -95,7 +94,7 @@ class Trajectories:
             self._whereabouts.check(acquisition)
         if self._settings.trajectory != "acquisition":
             return 0
-        if acquisition.traj.shape[-1] < _PLANE:  # see `can_follow`
+        if not has_trajectory(acquisition):  # see `can_follow`
             return 0
         given = acquisition.traj[kept_samples(acquisition)]
         places = self._arms.get((interleaf, half))
@@ -110,7 +109,8 @@ class Trajectories:
         if distance > FAR:
             raise TrajectoryError(
                 f"its trajectory differs from that of the same interleaf before by {distance:.2g} cycles/FOV, and may "
-                f"by {FAR:g}; if another counter counts interleaves, set interleaf_counter"
+                f"by {FAR:g}; if another counter counts interleaves, set interleaf_counter; if none does, set it to "
+                "trajectory"
             )
         if number and not self._told_places:
             self._told_places = True

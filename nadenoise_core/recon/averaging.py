@@ -120,11 +120,19 @@ class KspaceAverager:
         """One more than the highest average seen."""
         return max((seen.bit_length() for seen in self._seen.values()), default=0)
 
-    def missing(self, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]) -> dict[_Key, int]:
-        """How many of the averages below `level` are missing, by (interleaf, half-pulse); complete ones left out."""
-        mask = (1 << level) - 1
+    @property
+    def first_average(self) -> int:
+        """The lowest average seen: 1 where they are counted from 1."""
+        return min(((seen & -seen).bit_length() - 1 for seen in self._seen.values()), default=0)
+
+    def missing(
+        self, level: int, interleaves: Sequence[int], half_pulses: Sequence[int], first: int = 0
+    ) -> dict[_Key, int]:
+        """How many averages are missing, by (interleaf, half-pulse), from `first` to below `level`; 0 is left out."""
+        mask = (1 << level) - (1 << first) if level > first else 0
+        wanted = max(level - first, 0)
         lost = {
-            (i, h): level - (self._seen.get((i, h), 0) & mask).bit_count() for i in interleaves for h in half_pulses
+            (i, h): wanted - (self._seen.get((i, h), 0) & mask).bit_count() for i in interleaves for h in half_pulses
         }
         return {key: count for key, count in lost.items() if count}
 

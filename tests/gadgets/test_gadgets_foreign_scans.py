@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from nadenoise_core.errors import RawDataError, TrajectoryError
+from nadenoise_core.errors import ChainError, RawDataError, TrajectoryError
 from nadenoise_core.mrd.buffer import unpack
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import known_facts
@@ -104,8 +104,73 @@ class TestLimits:
         assert_same(first, [a for a in items if a.idx.average == 0], 1)
         assert_same(last, items)
 
+    def test_counted_from_1_against_the_header_there_is_one_image_of_all(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        moved = [
+            changed(a, kspace_encode_step_1=a.idx.kspace_encode_step_1 + 1, average=a.idx.average + 1, set=1)
+            for a in items
+        ]
+        (readouts,) = accumulate(header, moved)
+        assert_same(readouts, items)
+        assert "missing" not in caplog.text
+
+
+class TestInterleavesThatNothingCounts:
+    """Interleaves are told apart by their trajectories."""
+
+    @pytest.fixture
+    def properties(self):
+        return {"interleaf_counter": "trajectory"}
+
+    def test_counted_on_over_the_averages(self, scan, accumulate, changed, properties, caplog):
+        header, items = scan
+        moved = [changed(a, kspace_encode_step_1=n, average=0) for n, a in enumerate(items)]
+        with pytest.raises(RawDataError, match="set interleaf_counter in 'accumulate' to trajectory"):
+            accumulate(header, moved)
+        (readouts,) = accumulate(header, moved, **properties)
+        assert_same(readouts, items)
+        accumulate(interleaf_limits(header, "<minimum>0</minimum><maximum>79</maximum>"), moved)
+        assert "interleaves lie upon each other" in caplog.text
+
+    @pytest.mark.parametrize("average", [True, False])
+    def test_counted_by_nothing_in_any_order(self, average, scan, accumulate, changed, properties):
+        header, items = scan
+        moved = [changed(a, kspace_encode_step_1=0, average=average * a.idx.average) for a in items]
+        with pytest.raises(TrajectoryError, match="if none does, set it to trajectory"):
+            accumulate(header, moved)
+        order = [*range(0, 80, 2), *range(79, 0, -2)] if average else range(80)
+        (readouts,) = accumulate(header, [moved[n] for n in order], **properties)
+        expected, found = mean(items), readouts.kspace[0]
+        np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-5 * np.abs(expected).max())
+        assert sorted(readouts.averages) == [4] * INTERLEAVES
+        assert np.sum(np.abs(found) ** 2) == pytest.approx(np.sum(np.abs(expected) ** 2), rel=1e-5)
+
+    def test_trajectories_that_differ_by_rounding_are_one(self, scan, accumulate, changed, properties):
+        header, items = scan
+        rng = np.random.default_rng(1)
+        moved = [changed(a, trajectory=a.traj * (1 + 1e-6 * rng.random(a.traj.shape, np.float32))) for a in items]
+        (readouts,) = accumulate(header, moved, **properties)
+        assert_same(readouts, items)
+
+    def test_they_need_trajectories(self, scan, accumulate, properties):
+        with pytest.raises(ChainError, match="needs the trajectory of the acquisitions"):
+            accumulate(*scan, trajectory="spiral", **properties)
+
 
 class TestTrajectory:
+    def test_zeros_are_none(self, scan, accumulate, changed, caplog):
+        header, items = scan
+        noise = changed(items[0], data=np.ones((1, 256)), trajectory=np.zeros((256, 2), np.float32))
+        (readouts,) = accumulate(header, [noise, *items])
+        assert_same(readouts, items)
+        assert "1 acquisitions have no trajectory" in caplog.text
+
+    def test_what_was_left_out_is_told_where_interleaves_are_missing(self, scan, accumulate, changed):
+        header, items = scan
+        bare = [changed(a, trajectory=np.zeros((a.number_of_samples, 0))) if n % 20 else a for n, a in enumerate(items)]
+        with pytest.raises(RawDataError, match="never came; .* 76 acquisitions have no trajectory"):
+            accumulate(header, bare)
+
     def test_other_is_a_spiral_if_it_is_one(self, scan, accumulate):
         header, items = scan
         (readouts,) = accumulate(header.replace(">spiral<", ">other<"), items)
