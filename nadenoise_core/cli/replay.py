@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -98,7 +97,7 @@ def command(
 
 def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[ReplaySettings]) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
-    with networks_apart() if chain.has("denoise") else nullcontext(), progress_bar() as progress:
+    with networks_apart(chain.has("denoise")), progress_bar() as progress:
         from nadenoise_core.replay.replay import replay  # after that process has begun: it takes as long as torch
 
         task = progress.add_task(raw.name, total=None)

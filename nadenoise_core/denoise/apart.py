@@ -30,12 +30,12 @@ _process: ContextVar[NetworkProcess | None] = ContextVar("_process", default=Non
 
 
 @contextmanager
-def networks_apart() -> Iterator[None]:
+def networks_apart(wanted: bool = True) -> Iterator[None]:
     """Within it, what `denoiser_of` gives works in another process, which is begun at once and ended at the end.
 
-    Nothing changes where that would be no gain (torch is here already), or where images may be on a GPU.
+    Nothing changes where it is not wanted or no gain (torch is here already), or where images may be on a GPU.
     """
-    if not hasattr(os, "fork") or "torch" in sys.modules or missing_gpu_package() is None:
+    if not (wanted and hasattr(os, "fork")) or "torch" in sys.modules or missing_gpu_package() is None:
         yield
         return
     process = NetworkProcess()
