@@ -62,6 +62,10 @@ class LazyCommand(TyperCommand):
         super().__init__(name, help=help, rich_markup_mode=None)
         self._module = module
 
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The line of help, whole: it is wrapped, not cut."""
+        return self.help or ""
+
     def load(self) -> Any:
         """The whole command, with its options and arguments."""
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -71,6 +75,14 @@ class LazyCommand(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context in which the whole command runs, shows its help, or completes a word."""
         return self.load().make_context(info_name, args, parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """Commands under a common name."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The line of help, whole: it is wrapped, not cut."""
+        return self.help or ""
 
 
 def whole_program(app: typer.Typer, commands: Commands, package: str) -> TyperGroup:
@@ -87,7 +99,7 @@ def lazy_commands(commands: Commands, package: str) -> dict[str, Any]:
     for name, said in commands.items():
         if isinstance(said, Group):
             inner = lazy_commands(said.commands, f"{package}.{name}")
-            made[name] = TyperGroup(
+            made[name] = LazyGroup(
                 name=name, help=said.help, commands=inner, no_args_is_help=True, rich_markup_mode=None
             )
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,11 @@ from nadenoise_core.cli.raws import raw_files
 from nadenoise_core.cli.scans import measure_scans
 from nadenoise_core.console import say, show_table
 from nadenoise_core.errors import BadInputError, OutputError
-from nadenoise_core.measure.measure import MeasureSettings, measuring_chain
-from nadenoise_core.measure.table import as_row, is_table, write_table
+from nadenoise_core.measure.measure import Measured, MeasureSettings, measuring_chain
+from nadenoise_core.measure.table import is_table, write_table
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.readings import RegionMethod
-
-_SHOWN = ("scan", "averages", "region", "method", "atsc", "standard_error", "label_error", "area_mm2", "residual")
+from nadenoise_core.replay.places import place_names
 
 
 def command(
@@ -33,7 +33,13 @@ def command(
             metavar="PATH",
         ),
     ],
-    csv: Annotated[Path, typer.Option(help="Table to write; what its columns are goes into a JSON file beside it.")],
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table to write, with all columns; what they are goes into a JSON file beside it. Unless given, the "
+            "concentrations are shown and nothing is written."
+        ),
+    ] = None,
     names: Annotated[
         Path | None, typer.Option(help="Names of labels: of ITK-SNAP, 3D Slicer, or a number and a name a line.")
     ] = None,
@@ -54,23 +60,45 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier table.")] = False,
 ) -> None:
     """Measure the regions of a label map in raw files, and write them as one table."""
+    if csv is not None:
+        _check_table(csv, overwrite)
+    settings = MeasureSettings(labels, names, _numbers(averages), _methods(methods), pose)
+    chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
+    scans, tally = measure_scans(raw_files(raws), measuring_chain(chosen, settings), settings, group, jobs)
+    rows = [reading for scan in scans for reading in scan.readings]
+    if rows:
+        _show(rows)
+    if rows and csv is not None:
+        say(f"{len(rows)} rows in {csv}, their columns in {write_table(csv, rows)}")
+    if tally.failed:
+        raise typer.Exit(tally.exit_status)
+
+
+def _check_table(csv: Path, overwrite: bool) -> None:
     if csv.suffix.lower() != ".csv":
         raise BadInputError(f"{csv}: the table is CSV; give it a name that ends in .csv")
     if csv.exists() and not overwrite:
         raise OutputError(f"{csv}: exists already; choose another --csv, or --overwrite it")
     if csv.exists() and not is_table(csv):
         raise OutputError(f"{csv}: is not replaced, since it is no table of nadenoise; choose another --csv")
-    settings = MeasureSettings(labels, names, _numbers(averages), _methods(methods), pose)
-    chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
-    scans, tally = measure_scans(raw_files(raws), measuring_chain(chosen, settings), settings, group, jobs)
-    rows = [reading for scan in scans for reading in scan.readings]
-    if rows:
-        sidecar = write_table(csv, rows)
-        shown = [as_row(row) for row in rows]
-        show_table(_SHOWN, [[row[name] for name in _SHOWN] for row in shown])
-        say(f"{len(rows)} rows in {csv}, their columns in {sidecar}")
-    if tally.failed:
-        raise typer.Exit(tally.exit_status)
+
+
+def _show(rows: Sequence[Measured]) -> None:
+    """A line a reading, with its place where a scan has several."""
+    places = place_names([(row.slice, row.contrast, 0, row.repetition) for row in rows])
+    many = any(places)
+    lines = []
+    for row, place in zip(rows, places, strict=True):
+        reading, (low, high) = row.reading, row.reading.interval
+        numbers = (
+            f"{reading.atsc:.2f}",
+            "" if isnan(low) else f"{low:.2f} to {high:.2f}",
+            "" if isnan(reading.residual) else f"{reading.residual:.2f}",
+        )
+        where = (row.scan, place) if many else (row.scan,)
+        lines.append((*where, str(row.averages), reading.title, reading.method, *numbers))
+    columns = ("averages", "region", "method", "aTSC, mmol/L", "95 % interval", "residual (1 is noise)")
+    show_table(("scan", "place", *columns) if many else ("scan", *columns), lines)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

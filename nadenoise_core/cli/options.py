@@ -32,7 +32,7 @@ Assignments: TypeAlias = Annotated[
     ),
 ]
 Raws: TypeAlias = Annotated[
-    list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW...")
+    list[Path], typer.Argument(help="ISMRMRD files, and folders: all of their .h5 files.", metavar="RAW")
 ]
 Group: TypeAlias = Annotated[str | None, typer.Option(help="Measurement in the raw file, if it holds several.")]
 ChainName: TypeAlias = Annotated[

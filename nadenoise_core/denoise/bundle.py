@@ -67,6 +67,12 @@ class Metadata(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def averages_in_words(self) -> str:
+        """The numbers of averages, such as "5 to 150"."""
+        low, high = self.averages
+        return str(low) if low == high else f"{low} to {high}"
+
 
 class Bundle:
     """A bundle file, its metadata and its checksum; the network is loaded when it is first used.

@@ -167,7 +167,7 @@ class TestChain:
         for extra in ([], ["--raw", scan_file(averages=3)]):
             outcome = command("chain", "check", "sodium_calf", *extra)
             assert outcome.status == 0 and outcome.err == ""
-            assert "6 stages in 1 node(s); runs in this process and in Gadgetron" in outcome.out
+            assert "6 stages in one node; runs in this process and in Gadgetron" in outcome.out
 
     @pytest.mark.parametrize(
         "stage", ["reconstruct.b0_map", "quantify.roi_map", "quantify.roi_names", "accumulate.girf"]
@@ -187,7 +187,7 @@ class TestChain:
         assert outcome.status == 0
         words = "line 3: <gadget> NoiseAdjustGadget of gadgetron_mricore runs in the Gadgetron server only"
         assert words in outcome.out
-        assert "2 stages in 2 node(s); runs in Gadgetron" in outcome.out
+        assert "2 stages in 2 nodes; runs in Gadgetron" in outcome.out
 
     def test_describe(self, command):
         every = command("chain", "describe").out

@@ -47,6 +47,19 @@ def test_a_scan_that_fails_does_not_take_the_others_with_it(command, scan_file, 
     assert {row["scan"] for row in rows_of(out)} == {scan_file(**QUIET).stem}
 
 
+def test_without_a_table_the_concentrations_are_shown(
+    command, scan_file, measured, label_file, names_file, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = (scan_file(**QUIET), "--labels", label_file(measured(**QUIET)[0]), "--names", names_file)
+    before = set(tmp_path.iterdir())
+    result = command("measure", *given)
+    (muscle,) = [line.split() for line in result.out.splitlines() if " muscle " in line]
+    atsc, low, high = (float(muscle[place]) for place in (4, 5, 7))
+    assert low < atsc < high and abs(atsc - measured(**QUIET)[0].calf().muscle) < 1
+    assert set(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

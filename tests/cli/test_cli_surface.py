@@ -74,6 +74,12 @@ def test_help_cuts_no_name(command, monkeypatch):
         assert option in command("simulate", "-h").out
 
 
+@pytest.mark.parametrize("words", [(), ("chain",), ("model",), ("study",), ("study", "readers")])
+def test_help_cuts_no_sentence(words, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert not [line for line in command(*words, "-h").out.splitlines() if line.endswith("...") and "Usage" not in line]
+
+
 class TestTables:
     def test_nothing_is_cut_in_a_pipe(self, command, chain_file, tmp_path, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")

@@ -43,12 +43,12 @@ def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
         "|---|---|",
         f"| file | {' or '.join(f'`{name}`, {size / 1000:.0f} kB' for name, size in sizes.items())} |",
         f"| input | {metadata['input']['channels']} image, {unit[metadata['input']['normalisation']]} |",
-        f"| made for | {columns} x {rows} pixels, {low} to {high} averages |",
+        f"| made for | {columns} x {rows} pixels, {low if low == high else f'{low} to {high}'} averages |",
         f"| network | {_network(config['network'], training['keep'])} |",
         f"| images | {counts}; from {config['data']['source']['kind']}{f' ({skipped})' if skipped else ''} |",
         f"| loss | {config['loss']['name']} |",
         f"| fit | best epoch {training['epoch']} of at most {config['fit']['epochs']}{limit}: step {training['step']}, "
-        f"after {training['minutes']:.1f} minutes with {training['processes']} process(es); seed "
+        f"after {training['minutes']:.1f} minutes, processes: {training['processes']}; seed "
         f"{config['fit']['seed']} |",
         *([f"| begun with | {_start(training['tuning']['start'])} |"] if tuned else []),
         f"| code | nadenoise {training['code']['nadenoise']}, torch {training['code']['torch']} |",

@@ -19,15 +19,20 @@ from training.evaluation.methods import BASELINES, baseline, network
 def command(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Run or bundle of your own; NAME=PATH names it in the tables.", metavar="[MODEL]..."),
+        typer.Argument(help="Run or bundle of your own; NAME=PATH names it in the tables.", metavar="MODEL"),
     ] = None,
     against: Annotated[
         list[str] | None,
         typer.Option(help=f"Baseline, may be repeated: {', '.join(BASELINES)}.", metavar="BASELINE"),
     ] = None,
-    averages: Annotated[list[int] | None, typer.Option(min=1, help="Number of averages, may be repeated.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=900_000, help="Of the first leg; choose with other seeds.")] = 1000,
-    legs: Annotated[int, typer.Option(min=2, help="Of every kind.")] = 10,
+    averages: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of averages, may be repeated; 30 and 10 unless given.")
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=900_000, help="Of the first leg. Figures to report need seeds that chose nothing."),
+    ] = 1000,
+    legs: Annotated[int, typer.Option(min=2, help="Legs of every kind: independent, virtual calves, volunteers.")] = 10,
     head: Annotated[Path | None, typer.Option(help="NIfTI file of a real sodium head, as one object more.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:

@@ -19,7 +19,7 @@ from training.network.start import open_start
 def command(
     files: Annotated[
         list[Path],
-        typer.Argument(help="ISMRMRD raw files with repeated averages; several scans are better.", metavar="RAW..."),
+        typer.Argument(help="ISMRMRD raw files with repeated averages; several scans are better.", metavar="RAW"),
     ],
     start: Annotated[
         Path, typer.Option("--from", help="Folder of a run, or a bundle of your own, of a complex network.")

@@ -42,7 +42,8 @@ def command(
     for line, words in chain.foreign:
         say(f"line {line}: {words} runs in the Gadgetron server only")
     where = "in Gadgetron" if chain.foreign else "in this process and in Gadgetron"
-    say(f"{file}: {len(chain.stages)} stages in {chain.nodes} node(s); runs {where}")
+    nodes = "one node" if chain.nodes == 1 else f"{chain.nodes} nodes"
+    say(f"{file}: {len(chain.stages)} stages in {nodes}; runs {where}")
 
 
 def _matrix_of(raw: Path) -> tuple[int, int]:

@@ -41,6 +41,6 @@ def _main_facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("description", said.description),
         ("input", f"{said.input.channels}, normalised by {said.input.normalisation}"),
         ("matrix", f"{said.matrix[1]} x {said.matrix[0]}"),
-        ("averages", f"{said.averages[0]} to {said.averages[1]}"),
+        ("averages", said.averages_in_words),
         ("peak SNR", snr),
     ]

@@ -18,7 +18,7 @@ def command(as_json: AsJson = False) -> None:
     rows = []
     for bundle in bundles:
         said = bundle.metadata
-        matrix, averages = f"{said.matrix[1]}x{said.matrix[0]}", f"{said.averages[0]} to {said.averages[1]}"
+        matrix, averages = f"{said.matrix[1]}x{said.matrix[0]}", said.averages_in_words
         taken = f"{said.input.channels}, {said.input.normalisation}"
         rows.append((said.name, matrix, averages, taken, said.description))
     show_table(("bundle", "matrix", "averages", "input", "description"), rows)
