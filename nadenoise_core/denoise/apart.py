@@ -6,7 +6,6 @@ a second core. Images go there and back; what is computed is the same.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,9 +32,10 @@ _process: ContextVar[NetworkProcess | None] = ContextVar("_process", default=Non
 def networks_apart(wanted: bool = True) -> Iterator[None]:
     """Within it, what `denoiser_of` gives works in another process, which is begun at once and ended at the end.
 
-    Nothing changes where it is not wanted or no gain (torch is here already), or where images may be on a GPU.
+    Nothing changes where it is not wanted or no gain (torch is here already), where images may be on a GPU, and where
+    libraries do not stand a fork (macOS) or there is none.
     """
-    if not (wanted and hasattr(os, "fork")) or "torch" in sys.modules or missing_gpu_package() is None:
+    if not wanted or sys.platform != "linux" or "torch" in sys.modules or missing_gpu_package() is None:
         yield
         return
     process = NetworkProcess()
