@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -14,9 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nadenoise_core.errors import as_ours
+from nadenoise_core.progress import ProgressCallback
 
 output = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
+_STEPS = 50  # of a progress bar: each takes as long as an acquisition
 
 
 def say(text: str) -> None:
@@ -94,3 +97,16 @@ def progress_bar(*columns: str) -> Progress:
         console=errors,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def counting_bar(name: str) -> Iterator[ProgressCallback]:
+    """A progress bar on stderr, as what is called with (items done, items in all)."""
+    with progress_bar() as bar:
+        task = bar.add_task(name, total=None)
+
+        def show(done: int, total: int) -> None:
+            if done % max(total // _STEPS, 1) == 0 or done == total:
+                bar.update(task, completed=done, total=total)
+
+        yield show

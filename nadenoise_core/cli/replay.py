@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -16,16 +15,13 @@ from nadenoise_core.cli.engine import Cluster, ClusterConfig, Jobs, Scheduler, e
 from nadenoise_core.cli.many import Lines, run_all
 from nadenoise_core.cli.options import Assignments, ChainName, Deidentify, Group, MaxMatrix, MaxMemory, Raws
 from nadenoise_core.cli.pseudonyms import pseudonyms_by
-from nadenoise_core.cli.raws import raw_files
-from nadenoise_core.console import note, progress_bar, say, show_table
+from nadenoise_core.cli.raws import check_names, raw_files
+from nadenoise_core.console import counting_bar, note, say, show_table
 from nadenoise_core.denoise.apart import networks_apart
-from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.replay.job import ReplayResult, ReplaySettings, put_into_bids, replay_job
 from nadenoise_core.replay.places import place_names
 from nadenoise_core.replay.schema import RegionReport
-
-_STEP = 50  # acquisitions between two looks at the progress bar
 
 
 def command(
@@ -55,8 +51,7 @@ def command(
     """
     chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
     raws = raw_files(raws)
-    if twice := sorted(name for name, count in Counter(raw.stem for raw in raws).items() if count > 1):
-        raise BadInputError(f"several raw files are called {', '.join(twice)}; replay them with an --out each")
+    check_names(raws, "replay them with an --out each")
     settings: ReplaySettings = {
         "group": group,
         "overwrite": overwrite,
@@ -97,16 +92,10 @@ def command(
 
 def replay_with_progress(raw: Path, chain: Chain, out: Path, **settings: Unpack[ReplaySettings]) -> ReplayResult:
     """Replay one file, with a progress bar on stderr."""
-    with networks_apart(chain.has("denoise")), progress_bar() as progress:
+    with networks_apart(chain.has("denoise")), counting_bar(raw.name) as progress:
         from nadenoise_core.replay.replay import replay  # after that process has begun: it takes as long as torch
 
-        task = progress.add_task(raw.name, total=None)
-
-        def show(done: int, total: int) -> None:
-            if done % _STEP == 0 or done == total:
-                progress.update(task, completed=done, total=total)
-
-        return replay(raw, chain, out, **settings, progress=show)
+        return replay(raw, chain, out, **settings, progress=progress)
 
 
 def _show(result: ReplayResult, put: Path | None) -> None:

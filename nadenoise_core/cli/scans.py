@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from nadenoise_core.chain.chain import Chain
 from nadenoise_core.cli.engine import engine_of
 from nadenoise_core.cli.many import Lines, Tally, run_all
-from nadenoise_core.console import note, progress_bar
-from nadenoise_core.errors import BadInputError
+from nadenoise_core.cli.raws import check_names
+from nadenoise_core.console import counting_bar, note
 from nadenoise_core.measure.job import MeasuredScan, measure_job, measure_scan
 from nadenoise_core.measure.measure import MeasureSettings
 
@@ -31,18 +30,10 @@ def measure_scans(
         BadInputError: two files have the same name.
         NadenoiseError: the only file cannot be measured; of several, those are in the tally.
     """
-    if twice := sorted(name for name, count in Counter(raw.stem for raw in raws).items() if count > 1):
-        raise BadInputError(f"several raw files are called {', '.join(twice)}; rename them, tables tell them by name")
+    check_names(raws, "rename them, tables tell them by name")
     if len(raws) == 1:
-        with progress_bar() as progress:
-            task = progress.add_task(raws[0].name, total=None)
-            scan = measure_scan(
-                raws[0],
-                chain,
-                settings,
-                group,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
+        with counting_bar(raws[0].name) as progress:
+            scan = measure_scan(raws[0], chain, settings, group, progress)
         for warning in _warnings(scan):
             note(warning)
         return [scan], Tally(done=1)

@@ -10,13 +10,13 @@ import typer
 
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.cli.options import Group
-from nadenoise_core.console import note, progress_bar, say
+from nadenoise_core.console import counting_bar, note, say
 from nadenoise_core.errors import BadInputError, OutputError, RawDataError
 from nadenoise_core.files import write_whole
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import read_scan
-from nadenoise_core.replay.replay import counted
+from nadenoise_core.progress import counted
 from nadenoise_core.replay.results import ImagesFile, folder_in_progress
 from nadenoise_core.stream.client import send_scan
 
@@ -39,10 +39,9 @@ def command(
     final = out / raw.stem
     if final.exists() and not overwrite:
         raise OutputError(f"{final}: exists already; choose another --out, or --overwrite it")
-    with RawFile(raw, group) as file, folder_in_progress(final) as folder, progress_bar() as progress:
+    with RawFile(raw, group) as file, folder_in_progress(final) as folder, counting_bar(raw.name) as progress:
         header = file.header_xml
-        task = progress.add_task(raw.name, total=len(file))
-        acquisitions = counted(file, lambda done, total: progress.update(task, completed=done))
+        acquisitions = counted(file.acquisitions(), len(file), progress)
         interval = _repetition_time(header, raw) if realtime else 0.0
         with ImagesFile(folder / "images.h5", header) as images:
             for answer in send_scan(address, chain, header, acquisitions, interval=interval):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.console import progress_bar, say
+from nadenoise_core.console import counting_bar, say
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.phantom import LoopOrder
 from nadenoise_core.simulate.files import write_measurement
@@ -99,16 +99,8 @@ def write_with_progress(
     measurement: VirtualMeasurement, raw: Path, truth: Path | None, overwrite: bool, label_map: Path | None = None
 ) -> None:
     """Write a virtual measurement, its truth and its labels, with a progress bar on stderr."""
-    with progress_bar() as progress:
-        task = progress.add_task("simulate", total=measurement.acquisition_count())
-        write_measurement(
-            measurement,
-            raw,
-            truth,
-            label_map,
-            overwrite=overwrite,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with counting_bar("simulate") as progress:
+        write_measurement(measurement, raw, truth, label_map, overwrite=overwrite, progress=progress)
 
 
 def _triple(text: str, option: str) -> tuple[float, ...]:

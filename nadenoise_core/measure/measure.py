@@ -6,7 +6,7 @@ readings of the maps are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.progress import ProgressCallback, counted
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.pose import Pose, PoseKind
 from nadenoise_core.quantify.readings import FITS, RegionMethod, RegionReading
@@ -111,7 +112,7 @@ def measure(
     settings: MeasureSettings,
     *,
     group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[Measured]:
     """Read the regions of one scan.
 
@@ -138,7 +139,7 @@ def measure_with_tubes(
     settings: MeasureSettings,
     *,
     group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[list[Measured], TubeQuality]:
     """As `measure`, with what the tubes say in the plain map of the most averages, at the first place of the scan."""
     labels = str(settings.labels_of(raw).resolve())
@@ -150,7 +151,7 @@ def measure_with_tubes(
         scan = read_scan(file.header_xml)
         date = f"{scan.words.study_date} {scan.words.study_time}".strip()
         gadgets = build(chain, scan)
-        for item in run(gadgets, _counted(file, progress)):
+        for item in run(gadgets, counted(file.acquisitions(), len(file), progress)):
             facts = facts_of(item)
             if facts is None:
                 continue
@@ -185,10 +186,3 @@ def _order(found: Sequence[Measured], methods: Sequence[RegionMethod]) -> Callab
         return (*place, ranks.get(row.reading.method, len(ranks)))
 
     return key
-
-
-def _counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[object]:
-    for number, acquisition in enumerate(file.acquisitions(), 1):
-        yield acquisition
-        if progress is not None:
-            progress(number, len(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from math import isfinite
@@ -16,6 +16,7 @@ import numpy as np
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.files import write_whole
+from nadenoise_core.progress import ProgressCallback
 from nadenoise_core.readers.cases import Case
 from nadenoise_core.readers.formats import (
     Key,
@@ -60,7 +61,7 @@ def build_study(
     repeat: int = 0,
     seed: int | None = None,
     window: Window | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> BuiltStudy:
     """Draw the images, shuffle cases and images, and write `reader/study.html` and `organiser/key.json`.
 

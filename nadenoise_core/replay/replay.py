@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import ismrmrd
 
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
 from nadenoise_core.chain.runner import StageClock, run
@@ -20,6 +17,7 @@ from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.progress import ProgressCallback, counted
 from nadenoise_core.replay.fingerprint import Origin, origin_of
 from nadenoise_core.replay.job import ReplayResult
 from nadenoise_core.replay.page import replay_page
@@ -41,7 +39,7 @@ def replay(
     overwrite: bool = False,
     budget: Budget = USUAL,
     pseudonyms: Pseudonyms | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> ReplayResult:
     """Run a chain over a raw file; write `dicom/`, `nifti/`, `images.h5`, `report.json`, `report.html`, `overview.png`.
 
@@ -85,14 +83,14 @@ def _write_results(
     hidden: Deidentification | None,
     budget: Budget,
     warnings: list[str],
-    progress: Callable[[int, int], None] | None,
+    progress: ProgressCallback | None,
 ) -> Report:
     """Run the chain, and write into the folder all that a replay leaves."""
     header_xml = hidden.header_xml if hidden is not None else file.header_xml
     scan = replace(read_scan(header_xml, budget), deidentification=hidden)
     gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
     clock = StageClock()
-    items = run(gadgets, counted(file, progress), clock)
+    items = run(gadgets, counted(file.acquisitions(), len(file), progress), clock)
     with ImagesFile(folder / "images.h5", header_xml) as stored:
         images = stored.all_of(items if hidden is None else hidden.images(items))
     report: Report = {
@@ -134,12 +132,3 @@ def _earlier(final: Path, origin: Origin) -> ReplayResult:
         f"{final}: exists already, and not from this raw file, chain and version; choose another --out, or --overwrite "
         "it"
     )
-
-
-def counted(file: RawFile, progress: Callable[[int, int], None] | None) -> Iterator[ismrmrd.Acquisition]:
-    """The acquisitions of a file; progress is told after each."""
-    total = len(file)
-    for number, acquisition in enumerate(file.acquisitions(), 1):
-        yield acquisition
-        if progress is not None:
-            progress(number, total)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from nadenoise_core.mrd.rawfile import RawFile, write_raw_file
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.phantom import Label
 from nadenoise_core.phantom import labels as drawn_labels
+from nadenoise_core.progress import ProgressCallback, counted
 from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.nifti import write_nifti
 from nadenoise_core.sampling import PAPER_SPIRAL
@@ -61,7 +61,7 @@ def write_measurement(
     labels: Path | None = None,
     *,
     overwrite: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Write a virtual measurement as a raw file, and what is to be found in it.
 
@@ -83,7 +83,8 @@ def write_measurement(
     for path, is_simulated in ((raw, _is_virtual), (truth, _is_truth), (labels, _is_label_map), (names, _is_names)):
         if path is not None and path.exists():
             _check_replaceable(path, overwrite, is_simulated)
-    write_raw_file(raw, measurement.header_xml(), _counted(measurement, progress))
+    acquisitions = counted(measurement.acquisitions(), measurement.acquisition_count(), progress)
+    write_raw_file(raw, measurement.header_xml(), acquisitions)
     if truth is not None:
         text = json.dumps(measurement.truth(), indent=2) + "\n"
         write_whole(truth, text.encode(), make_folders=False)
@@ -133,13 +134,3 @@ def _is_label_map(path: Path) -> bool:
 
 def _is_names(path: Path) -> bool:
     return path.read_bytes() == _NAMES.encode()
-
-
-def _counted(
-    measurement: VirtualMeasurement, progress: Callable[[int, int], object] | None
-) -> Iterator[ismrmrd.Acquisition]:
-    total = measurement.acquisition_count()
-    for number, acquisition in enumerate(measurement.acquisitions(), 1):
-        yield acquisition
-        if progress is not None:
-            progress(number, total)

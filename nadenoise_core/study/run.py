@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +11,13 @@ from nadenoise_core.errors import BadInputError, NadenoiseError, OutputError
 from nadenoise_core.files import make_folder
 from nadenoise_core.jobs.claims import SILENCE, Claimed, Claims
 from nadenoise_core.jobs.job import Engine, InThisProcess, Job
+from nadenoise_core.progress import ProgressCallback
 from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import MethodSettings, StudyConfig
 from nadenoise_core.study.merge import CLAIMS, StudyRun, put_together, volunteer_folder
 from nadenoise_core.study.products import find_bundles
 from nadenoise_core.study.subjects import Subject, list_subjects
 from nadenoise_core.study.volunteer import Volunteer
-
-Progress = Callable[[str, int, int], None]
-"""Called with (volunteer, volunteers done, volunteers in all)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Evaluated:
 
 
 def run_study(
-    config: StudyConfig, out: Path, engine: Engine | None = None, progress: Progress | None = None
+    config: StudyConfig, out: Path, engine: Engine | None = None, progress: ProgressCallback | None = None
 ) -> StudyRun:
     """Evaluate the volunteers of a study and write its long table.
 
@@ -77,7 +75,7 @@ def run_study(
         config: of the study.
         out: folder of the study.
         engine: that runs the jobs; this process unless given.
-        progress: told of each volunteer.
+        progress: called with (volunteers done, volunteers in all).
 
     Raises:
         NadenoiseError: the first failure, if no volunteer could be evaluated; or `out` cannot be written.
@@ -93,7 +91,7 @@ def run_shard(
     out: Path,
     shard: Shard,
     engine: Engine | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     silence: float = SILENCE,
 ) -> Evaluated:
     """Evaluate the share of a shard, and then what others have left, into a folder that all of them share.
@@ -105,7 +103,7 @@ def run_shard(
         out: folder of the study.
         shard: which one this is.
         engine: that runs the jobs; this process unless given.
-        progress: told of each volunteer.
+        progress: called with (volunteers done, volunteers in all).
         silence: seconds after which another shard counts as dead.
 
     Raises:
@@ -132,7 +130,7 @@ def _evaluate(
     methods: MethodSettings,
     out: Path,
     engine: Engine,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     claims: Claims | None = None,
 ) -> Evaluated:
     read_chains(methods)  # what is wrong with all volunteers is told once
@@ -143,7 +141,7 @@ def _evaluate(
         raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     found = Evaluated()
     if progress is not None:
-        progress("", 0, len(subjects))
+        progress(0, len(subjects))
     jobs = (_job(subject, methods, out, claims) for subject in subjects)
     with closing(engine.run(jobs)) as outcomes:
         for outcome in outcomes:
@@ -153,7 +151,7 @@ def _evaluate(
                 kind = {True: found.done, False: found.skipped, None: found.elsewhere}[outcome.result]
                 kind.append(outcome.name)
             if progress is not None:
-                progress(outcome.name, found.count, len(subjects))
+                progress(found.count, len(subjects))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nadenoise_core.cli.engine import Cluster, ClusterConfig, Jobs, Scheduler, engine_of
-from nadenoise_core.console import note, progress_bar, say, show_table
+from nadenoise_core.console import counting_bar, note, say, show_table
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.replay.bids import check_bids
 from nadenoise_core.study.bids import write_study_bids
@@ -57,19 +57,11 @@ def command(
     start = perf_counter()
     part = None if shard is None else _shard(shard)
     chosen = study_of(config, ranks, bids)
-    with (
-        engine_of(jobs, scheduler, cluster, cluster_config) as engine,
-        progress_bar() as progress,
-    ):
-        task = progress.add_task("volunteers", total=None)
-
-        def shown(name: str, done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with engine_of(jobs, scheduler, cluster, cluster_config) as engine, counting_bar("volunteers") as progress:
         if part is not None:
-            found = run_shard(chosen, out, part, engine, shown)
+            found = run_shard(chosen, out, part, engine, progress)
         else:
-            done = run_study(chosen, out, engine, shown)
+            done = run_study(chosen, out, engine, progress)
     if part is not None:
         _show_shard(found, part, perf_counter() - start)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nadenoise_core.console import progress_bar, say
+from nadenoise_core.console import counting_bar, say
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.readers.build import build_study
 from nadenoise_core.readers.cases import find_cases
@@ -33,8 +33,7 @@ def command(
 ) -> None:
     """Build the page for the readers and the key for the organiser."""
     found = find_cases(cases, [method for method in methods.split(",") if method.strip()])
-    with progress_bar() as progress:
-        task = progress.add_task("cases", total=len(found))
+    with counting_bar("cases") as progress:
         built = build_study(
             out,
             found,
@@ -42,7 +41,7 @@ def command(
             repeat=repeat,
             seed=seed,
             window=_window(window),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
     key = built.key
     say(f"study {key.study}: {len(key.cases)} cases of {', '.join(key.methods)}; {repeat} shown twice; seed {key.seed}")
