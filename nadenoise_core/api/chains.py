@@ -154,6 +154,7 @@ def replay(
     *,
     group: str | None = None,
     overwrite: bool = False,
+    bids: str | Path | None = None,
     deidentify: str | Path | None = None,
 ) -> Results:
     """Run a chain over a raw file, into a folder of results, `out / <name of the raw file>`.
@@ -163,17 +164,25 @@ def replay(
         chain: name of a chain, path of a chain file, or a chain built in Python.
         out: folder of the results of all raw files.
         group: of the measurement in the raw file, if it holds several.
-        overwrite: replace the results of an earlier replay.
+        overwrite: replace the results of an earlier replay, also in the dataset.
+        bids: BIDS dataset to put the images into, too, under the name of the raw file; None: none.
         deidentify: file with the secret key of pseudonyms, by which the results are de-identified; it is made if it is
             missing. None: they are not.
 
     Raises:
-        NadenoiseError: the raw file, the chain or the folder is not usable; nothing is left behind.
+        NadenoiseError: the raw file, the chain, the folder or the dataset is not usable; nothing is left behind, but
+            the results where the dataset has other images of this name.
     """
     from nadenoise_core.mrd.pseudonyms import read_pseudonyms
+    from nadenoise_core.replay.bids import check_bids
+    from nadenoise_core.replay.job import put_into_bids
     from nadenoise_core.replay.replay import replay as replay_file
 
+    if bids is not None:  # what the dataset has of the scan is looked at when the images are there
+        check_bids(Path(bids), [Path(raw).stem] if deidentify is None else (), overwrite=True)
     pseudonyms = read_pseudonyms(Path(deidentify)) if deidentify is not None else None
     chosen = chain if isinstance(chain, Chain) else Chain.named(chain)
     result = replay_file(Path(raw), chosen.stages, Path(out), group=group, overwrite=overwrite, pseudonyms=pseudonyms)
+    if bids is not None:
+        put_into_bids(Path(bids), result, overwrite)
     return Results(result.folder, result.report)

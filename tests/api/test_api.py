@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -53,6 +54,21 @@ def test_a_package_of_the_same_name_is_called_as_the_function(name, tmp_path):
     assert package is getattr(nd, name) and callable(package) and package.__path__
     with pytest.raises((BadInputError, RawDataError, TypeError)):
         package(tmp_path / "nothing.h5", unknown=3)
+
+
+def test_a_replay_goes_into_a_bids_dataset_too(scan_file, tmp_path):
+    raw = shutil.copy(scan_file(averages=1), tmp_path / "sub-07_calf.h5")
+    again = {"chain": nd.Chain(["accumulate", "reconstruct"]), "out": tmp_path / "out", "bids": tmp_path / "dataset"}
+    for _ in range(2):  # what was done before stays
+        results = nd.replay(raw, **again)
+    (image,) = (tmp_path / "dataset").rglob("sub-07/anat/*.nii.gz")
+    expected = np.abs(results.images.plain.array)
+    np.testing.assert_array_equal(nibabel.load(image).get_fdata()[..., 0].T, expected)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(OutputError, match="is no BIDS dataset"):
+        nd.replay(raw, again["chain"], tmp_path / "never", bids=tmp_path / "mine")
+    assert not (tmp_path / "never").exists()
 
 
 def test_what_there_is_not_is_an_error():
