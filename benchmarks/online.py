@@ -30,8 +30,8 @@ from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream import messages
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.server import Server
-from nadenoise_core.stream.session import ChainFolders
 from nadenoise_core.stream.wire import CLOSE, Wire
 
 CHAIN = "sodium_calf"

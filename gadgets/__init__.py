@@ -8,7 +8,7 @@ from typing import Any
 def chain(connection: Any) -> None:
     """Run the gadgets of a node's `<configuration>` over a Gadgetron connection.
 
-    What fails is told to Gadgetron as an ERROR message, which it passes on to its client, and raised.
+    What fails is sent to Gadgetron as an ERROR message, which it passes on to its client, and raised.
 
     Args:
         connection: gadgetron.external.Connection.

@@ -11,23 +11,23 @@ ROOT = "nadenoise"
 
 
 @contextmanager
-def warnings_told(tell: Callable[[int, str], object]) -> Iterator[None]:
-    """Within it, warnings and errors that this thread logs are told: their level, and "where: what" as text."""
+def warnings_sent_to(receive: Callable[[int, str], object]) -> Iterator[None]:
+    """Within it, warnings and errors that this thread logs are given: their level, and "where: what" as text."""
     thread = threading.get_ident()
 
-    class Teller(logging.Handler):
+    class Sender(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.thread == thread:
-                tell(record.levelno, f"{record.name.removeprefix(f'{ROOT}.')}: {record.getMessage()}")
+                receive(record.levelno, f"{record.name.removeprefix(f'{ROOT}.')}: {record.getMessage()}")
 
-    teller, logger = Teller(logging.WARNING), logging.getLogger(ROOT)
+    sender, logger = Sender(logging.WARNING), logging.getLogger(ROOT)
     if not logger.isEnabledFor(logging.WARNING):
         logger.setLevel(logging.WARNING)
-    logger.addHandler(teller)
+    logger.addHandler(sender)
     try:
         yield
     finally:
-        logger.removeHandler(teller)
+        logger.removeHandler(sender)
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def recorded_warnings() -> Iterator[list[str]]:
         if message not in recorded:
             recorded.append(message)
 
-    with warnings_told(keep):
+    with warnings_sent_to(keep):
         yield recorded
 
 

@@ -21,8 +21,8 @@ from nadenoise_core.monitor.web import Monitor
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.simulate.warm import warm_up
 from nadenoise_core.stream.capture import Captures
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.server import Limits, Server
-from nadenoise_core.stream.session import ChainFolders
 from nadenoise_core.stream.workers import IS_POSSIBLE
 
 _CAPTURING = 30.0  # s for files to become whole at the end

@@ -23,7 +23,7 @@ from nadenoise_core.quantify.precision import Progress
 from nadenoise_core.quantify.readings import RegionReading, best_of
 from nadenoise_core.replay.panels import LARGEST_CONCENTRATION
 from nadenoise_core.replay.verdicts import Verdict, on_averages, on_network
-from nadenoise_core.stream.observers import Tell
+from nadenoise_core.stream.observers import Notify
 
 KINDS = tuple(kind.value for kind in Kind)
 
@@ -62,19 +62,19 @@ class Scans:
         """Makes the observer of a scan."""
         return Watcher
 
-    def told(self, number: int, what: _View) -> None:
+    def notified(self, number: int, message: _View) -> None:
         """How a scan looks now; of a new one the oldest is forgotten."""
         with self._lock:
-            self._views[number] = what
+            self._views[number] = message
             while len(self._views) > _KEPT:
                 self._views.popitem(last=False)
 
-    def over(self, number: int, words: str) -> None:
+    def over(self, number: int, failure: str) -> None:
         """A scan is over, or has failed."""
         with self._lock:
             view = self._views.get(number)
             if view is not None:
-                view.ended, view.error = time.monotonic(), words
+                view.ended, view.error = time.monotonic(), failure
 
     def state(self) -> list[dict[str, Any]]:
         """All scans, the newest first, as plain data for JSON, which knows no NaN."""
@@ -101,13 +101,13 @@ class Watcher:
 
     Args:
         number: of the scan.
-        tell: called with how the scan looks.
+        notify: called with how the scan looks.
     """
 
-    def __init__(self, number: int, tell: Tell) -> None:
+    def __init__(self, number: int, notify: Notify) -> None:
         self._number = number
-        self._tell = tell
-        self._told = 0.0  # s
+        self._notify = notify
+        self._notified = 0.0  # when, s
         self._view: _View | None = None
         self._scan: Scan | None = None
 
@@ -124,7 +124,7 @@ class Watcher:
     def acquisition(self, acquisition: ismrmrd.Acquisition) -> None:
         if self._view is not None and self._scan is not None and is_image_data(acquisition, self._scan):
             self._view.came += 1
-            if time.monotonic() - self._told > _OFTEN:
+            if time.monotonic() - self._notified > _OFTEN:
                 self._show()
 
     def image(self, image: ismrmrd.Image) -> None:
@@ -147,9 +147,9 @@ class Watcher:
         self._show()
 
     def _show(self) -> None:
-        self._told = time.monotonic()
+        self._notified = time.monotonic()
         if self._view is not None:
-            self._tell(self._view)
+            self._notify(self._view)
 
 
 def _described(view: _View) -> dict[str, Any]:

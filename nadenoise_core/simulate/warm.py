@@ -10,7 +10,7 @@ from nadenoise_core.errors import NadenoiseError
 from nadenoise_core.log import hushed
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
-from nadenoise_core.stream.session import ChainFolders
+from nadenoise_core.stream.chain_folders import ChainFolders
 
 _NOISE = 58.0  # of the scanner that networks were trained for, so that they run
 _log = logging.getLogger("nadenoise.warm")

@@ -25,7 +25,7 @@ from nadenoise_core.files import make_folder
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.stream import messages
-from nadenoise_core.stream.observers import Tell
+from nadenoise_core.stream.observers import Notify
 from nadenoise_core.stream.wire import Wire
 
 _ENDING = 5.0  # s for what waits to reach the disc at the end of a scan
@@ -49,16 +49,16 @@ class Captures:
         self._unfinished: list[_Filing] = []
 
     @property
-    def observer(self) -> Callable[[int, Tell], Capture]:
+    def observer(self) -> Callable[[int, Notify], Capture]:
         """Makes the observer of a scan."""
         return partial(Capture, self._folder)
 
-    def told(self, number: int, what: Path) -> None:
+    def notified(self, number: int, message: Path) -> None:
         """The data of a scan go into a spool."""
         with self._lock:
-            self._spools[number] = what
+            self._spools[number] = message
 
-    def over(self, number: int, words: str) -> None:
+    def over(self, number: int, failure: str) -> None:
         """Make the file of a scan, also of one that failed, on a thread of its own."""
         with self._lock:
             spool = self._spools.pop(number, None)
@@ -86,14 +86,14 @@ class Capture:
     Args:
         folder: of the spool, and of the file that is made of it.
         number: of the scan.
-        tell: called with the path of the spool.
+        notify: called with the path of the spool.
     """
 
-    def __init__(self, folder: Path, number: int, tell: Tell) -> None:
+    def __init__(self, folder: Path, number: int, notify: Notify) -> None:
         moment = time.strftime("%Y%m%d_%H%M%S")  # which comes twice: a clock is set, or two servers run
         self._folder = folder
         self.path = self._spool(f"{moment}_{number:04d}")
-        self._tell = tell
+        self._notify = notify
         self._queue: SimpleQueue[ismrmrd.Acquisition | None] = SimpleQueue()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -104,7 +104,7 @@ class Capture:
         thread = threading.Thread(
             target=self._write, args=(scan, header_xml), name=f"capture of {self.path.name}", daemon=True
         )
-        self._tell(self.path)
+        self._notify(self.path)
         thread.start()
         self._thread = thread
 

@@ -45,7 +45,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Passage:
+class Handover:
     """What another process needs beside the socket to go on with a connection that has said its opening.
 
     Attributes:
@@ -97,15 +97,15 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
         with self._kept_in_step():
             return self._open()
 
-    def hand_over(self) -> Passage:
+    def hand_over(self) -> Handover:
         """Let another process go on with the connection, after `open`; what is left here is to `leave` it."""
         wire = self.socket
-        return Passage(self.peer, self.parameters, wire.fire, wire.unread(), wire.idle, wire.deadline, wire.largest)
+        return Handover(self.peer, self.parameters, wire.fire, wire.unread(), wire.idle, wire.deadline, wire.largest)
 
-    def take_over(self, passage: Passage) -> None:
+    def take_over(self, handover: Handover) -> None:
         """Go on with a connection of another process."""
-        self.peer, self.parameters = passage.peer, passage.parameters
-        self.socket.resume(passage.ahead, passage.idle, passage.deadline, passage.fire)
+        self.peer, self.parameters = handover.peer, handover.parameters
+        self.socket.resume(handover.ahead, handover.idle, handover.deadline, handover.fire)
 
     def leave(self) -> None:
         """Neither say nor hear anything: another process has brought the connection to its end."""
@@ -176,19 +176,19 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
         """Send an item in one piece."""
         self.socket.write(messages.item_message(item))
 
-    def send_text(self, words: str) -> None:
+    def send_text(self, text: str) -> None:
         """Send a line for the operator; FIRE colours it by its first letters, `WRN` or `ERR`."""
-        line = words if self.socket.fire else f"{words}\n"
+        line = text if self.socket.fire else f"{text}\n"
         self.socket.write(messages.text_message(messages.TEXT, line, self.socket.fire))
 
-    def send_error(self, words: str) -> None:
+    def send_error(self, text: str) -> None:
         """Send an ERROR message, when input is at its end.
 
         Gadgetron exchanges the connection as it reads the message, and crashes where it is writing to it still.
         """
         self.drain()
         time.sleep(_PAUSE)
-        self.socket.write(messages.text_message(messages.ERROR, f"{words}\n"))
+        self.socket.write(messages.text_message(messages.ERROR, f"{text}\n"))
 
     def drain(self) -> None:
         """Take what is left of the scan, up to CLOSE, or until the peer falls silent where it is not understood."""
@@ -211,10 +211,10 @@ class ScanConnection(Connection):  # type: ignore[misc]  # gadgetron-python has 
     def _take_text(self) -> None:
         text = messages.read_text(self.socket)
         try:
-            said = json.loads(text)
+            content = json.loads(text)
         except (ValueError, RecursionError):
-            said = None
-        given = said.get("parameters") if isinstance(said, dict) else None
+            content = None
+        given = content.get("parameters") if isinstance(content, dict) else None
         if isinstance(given, dict):
             self.parameters.update({_text(name): _text(value) for name, value in given.items()})
         else:
@@ -234,7 +234,7 @@ def _text(value: object) -> str:
 
 @contextmanager
 def failures_reported(connection: ScanConnection) -> Iterator[None]:
-    """Say to the peer what fails inside, and raise it on.
+    """Send to the peer what fails inside, and raise it on.
 
     A client gets a text, since it may know no ERROR message; the rest of the scan is taken, so that no reset connection
     comes in place of our words.
@@ -242,17 +242,17 @@ def failures_reported(connection: ScanConnection) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        words = _words_of(error)
+        text = _text_of(error)
         with suppress(ConnectionFailed):
             if connection.peer == "gadgetron":
-                connection.send_error(words)
+                connection.send_error(text)
             else:
-                connection.send_text(f"ERR {words}")
+                connection.send_text(f"ERR {text}")
                 connection.drain()
         raise
 
 
-def _words_of(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     if isinstance(error, NadenoiseError) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (a fault of nadenoise; its log tells more)"

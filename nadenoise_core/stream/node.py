@@ -13,7 +13,7 @@ from nadenoise_core.stream.wire import Wire
 def run_node(connection: Any) -> None:
     """Run the gadgets of a node's `<configuration>` over Gadgetron's items.
 
-    What fails is told to Gadgetron as an ERROR message, which it passes on to its client, and raised.
+    What fails is sent to Gadgetron as an ERROR message, which it passes on to its client, and raised.
 
     Args:
         connection: gadgetron.external.Connection, whose configuration and header are read.

@@ -14,12 +14,12 @@ from nadenoise_core.mrd.scan import Scan
 
 _log = logging.getLogger("nadenoise.observers")
 
-Tell: TypeAlias = Callable[[Any], None]
-"""Called with what a watch is to know; it can be pickled."""
+Notify: TypeAlias = Callable[[Any], None]
+"""An observer's way to its watch: called with a message, which can be pickled."""
 
 
 class Observer(Protocol):
-    """Looks on one scan, where the scan runs. One that fails is given up, and is told of the end alone."""
+    """Looks on one scan, where the scan runs. One that fails is given up, and hears of the end alone."""
 
     def begin(self, scan: Scan, header_xml: bytes) -> None:
         """The scan begins."""
@@ -38,18 +38,18 @@ class Watch(Protocol):
     """Looks on all scans of a server, where the server runs; a scan may run in another process."""
 
     @property
-    def observer(self) -> Callable[[int, Tell], Observer]:
+    def observer(self) -> Callable[[int, Notify], Observer]:
         """Makes the observer of the scan of a number, where the scan runs; it can be pickled."""
 
-    def told(self, number: int, what: Any) -> None:
-        """The observer of a scan tells something."""
+    def notified(self, number: int, message: Any) -> None:
+        """A message of the observer of a scan."""
 
-    def over(self, number: int, words: str) -> None:
+    def over(self, number: int, failure: str) -> None:
         """A scan that has begun is over, and its observer with it.
 
         Args:
             number: of the scan.
-            words: why it failed; empty if it did not.
+            failure: why it failed; empty if it did not.
         """
 
 
@@ -64,26 +64,26 @@ class Watches:
         self._all = watches
 
     @property
-    def observers(self) -> list[Callable[[int, Tell], Observer]]:
+    def observers(self) -> list[Callable[[int, Notify], Observer]]:
         """What makes the observer of each."""
         return [watch.observer for watch in self._all]
 
     def here(self, number: int) -> list[Observer]:
         """The observers of a scan that runs in this process."""
-        return [watch.observer(number, partial(watch.told, number)) for watch in self._all]
+        return [watch.observer(number, partial(watch.notified, number)) for watch in self._all]
 
-    def told(self, index: int, number: int, what: Any) -> None:
-        """The observer of a scan tells the watch of an index something."""
-        self._tell(self._all[index], lambda watch: watch.told(number, what))
+    def notified(self, index: int, number: int, message: Any) -> None:
+        """A message of the observer of a scan, to the watch of an index."""
+        self._call(self._all[index], lambda watch: watch.notified(number, message))
 
-    def over(self, number: int, words: str) -> None:
+    def over(self, number: int, failure: str) -> None:
         """A scan is over."""
         for watch in self._all:
-            self._tell(watch, lambda watch: watch.over(number, words))
+            self._call(watch, lambda watch: watch.over(number, failure))
 
-    def _tell(self, watch: Watch, what: Callable[[Watch], None]) -> None:
+    def _call(self, watch: Watch, method: Callable[[Watch], None]) -> None:
         try:
-            what(watch)
+            method(watch)
         except Exception as error:
             _log.warning("%s failed (%s)", type(watch).__name__, type(error).__name__)
             _log.debug("the failure of %s", type(watch).__name__, exc_info=True)
@@ -102,27 +102,27 @@ class Observers:
 
     def begin(self, scan: Scan, header_xml: bytes) -> None:
         """The scan begins."""
-        self._tell(self._looking, lambda observer: observer.begin(scan, header_xml))
+        self._call(self._looking, lambda observer: observer.begin(scan, header_xml))
 
     def seen(self, items: Iterable[Item]) -> Iterator[Item]:
         """The same items; they see the acquisitions."""
         for item in items:
             if self._looking and isinstance(item, ismrmrd.Acquisition):
-                self._tell(self._looking, lambda observer, item=item: observer.acquisition(item))  # type: ignore[misc]
+                self._call(self._looking, lambda observer, item=item: observer.acquisition(item))  # type: ignore[misc]
             yield item
 
     def image(self, image: ismrmrd.Image) -> None:
         """An image has been sent."""
-        self._tell(self._looking, lambda observer: observer.image(image))
+        self._call(self._looking, lambda observer: observer.image(image))
 
     def end(self, error: Exception | None) -> None:
         """The scan is over, or has failed."""
-        self._tell(self._all, lambda observer: observer.end(error))
+        self._call(self._all, lambda observer: observer.end(error))
 
-    def _tell(self, observers: Sequence[Observer], what: Callable[[Observer], None]) -> None:
+    def _call(self, observers: Sequence[Observer], method: Callable[[Observer], None]) -> None:
         for observer in list(observers):
             try:
-                what(observer)
+                method(observer)
             except Exception as error:
                 name, kind = type(observer).__name__, type(error).__name__
                 _log.warning("%s failed (%s) and looks no longer on this scan; the scan goes on", name, kind)

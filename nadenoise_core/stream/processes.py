@@ -16,7 +16,7 @@ from typing import Any
 
 from nadenoise_core.errors import ConnectionFailed, OutputError
 from nadenoise_core.stream.board import SIZE, Board
-from nadenoise_core.stream.worker import Job, Ready, Task
+from nadenoise_core.stream.worker import OpenedScan, Ready, WorkerSettings
 
 NO_START = "the processes that run scans do not start; what was printed before this says why, or give --workers 0"
 
@@ -40,14 +40,14 @@ class Worker:
         """
         _wait_until_ready(self._link)
 
-    def begin(self, link: socket.socket, task: Task) -> None:
+    def begin(self, link: socket.socket, scan: OpenedScan) -> None:
         """Give it a scan."""
         try:
             handle = os.dup(link.fileno())
         except OSError:
             raise ConnectionFailed("the connection was cut as its scan began") from None
         try:
-            self._link.send(task)
+            self._link.send(scan)
             send_handle(self._link, handle, self.process)
         except OSError:
             raise EOFError from None
@@ -85,8 +85,8 @@ class Worker:
 class ForkServer:
     """The process that workers come from, as the server sees it; to be used by one thread at a time."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
         ours, theirs = socket.socketpair()
         with theirs:
             start = f"from nadenoise_core.stream.worker import main; main({theirs.fileno()})"
@@ -97,7 +97,7 @@ class ForkServer:
             )
         self._link = Connection(ours.detach())
         try:
-            self._link.send(job)
+            self._link.send(settings)
             _wait_until_ready(self._link)
         except (EOFError, OSError):
             self.close()

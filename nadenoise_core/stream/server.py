@@ -17,12 +17,13 @@ from nadenoise_core.errors import OutputError, reason_of
 from nadenoise_core.log import ROOT
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.connection import Opening, ScanConnection
 from nadenoise_core.stream.observers import Watch, Watches
 from nadenoise_core.stream.places import Places
-from nadenoise_core.stream.session import ChainFolders, attended, serve_scan
+from nadenoise_core.stream.session import ScanSettings, attended, serve_scan
 from nadenoise_core.stream.wire import LARGEST_MESSAGE, Wire
-from nadenoise_core.stream.worker import Job
+from nadenoise_core.stream.worker import WorkerSettings
 from nadenoise_core.stream.workers import Workers
 
 _log = logging.getLogger("nadenoise.server")
@@ -37,7 +38,7 @@ class Limits:
     """What a peer may ask of the server.
 
     Attributes:
-        scans: at once; one more is told to come again.
+        scans: at once; one more is asked to come again.
         idle: seconds for which a peer may send nothing, or take nothing, and in which each message must have come.
         opening: seconds from connection to header.
         stalled: seconds without a whole message after which a scan gives its place to another that waits for one.
@@ -91,10 +92,9 @@ class Server:
         watches: Sequence[Watch] = (),
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        self._folders = folders
         self._limits = limits or Limits()
+        self._scans = ScanSettings(folders, self._limits.budget, pseudonyms)
         self._watches = Watches(watches)
-        self._pseudonyms = pseudonyms
         self._workers: Workers | None = None
         self._places = Places(self._limits.scans)
         self._lock = threading.Lock()
@@ -117,17 +117,15 @@ class Server:
         Raises:
             OutputError: the processes do not start.
         """
-        job = Job(
-            self._folders,
-            self._limits.budget,
-            self._pseudonyms,
+        settings = WorkerSettings(
+            self._scans,
             self._watches.observers,
             warm_up,
             memory,
             logging.getLogger(ROOT).getEffectiveLevel(),
             is_forked_warm=missing_gpu_package() is not None,
         )
-        self._workers = Workers(job, count, longest)
+        self._workers = Workers(settings, count, longest)
 
     def serve(self, grace: float | None = None) -> bool:
         """Serve scans until `stop`; then let those that run come to their end.
@@ -245,9 +243,9 @@ class Server:
 
     def _take(self, visit: _Visit) -> None:
         try:
-            words = attended(visit.connection, visit.number, lambda: self._serve(visit))
+            failure = attended(visit.connection, visit.number, lambda: self._serve(visit))
             if not visit.waiting:
-                self._watches.over(visit.number, words)
+                self._watches.over(visit.number, failure)
         finally:
             self._forget(visit)
 
@@ -265,10 +263,8 @@ class Server:
 
     def _run(self, visit: _Visit, opening: Opening) -> str:
         if self._workers is not None:
-            return self._workers.run(visit.link, visit.number, opening, visit.connection, self._watches.told)
-        observers = self._watches.here(visit.number)
-        budget, pseudonyms = self._limits.budget, self._pseudonyms
-        serve_scan(visit.connection, visit.number, opening, self._folders, observers, budget, pseudonyms)
+            return self._workers.run(visit.link, visit.number, opening, visit.connection, self._watches.notified)
+        serve_scan(visit.connection, visit.number, opening, self._scans, self._watches.here(visit.number))
         return ""
 
 

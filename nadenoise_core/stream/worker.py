@@ -25,12 +25,11 @@ from typing import Any, cast
 
 from nadenoise_core.errors import LimitExceeded
 from nadenoise_core.log import ROOT
-from nadenoise_core.mrd.budget import Budget
-from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.stream.board import Board, WatchedSocket
-from nadenoise_core.stream.connection import Opening, Passage, ScanConnection
-from nadenoise_core.stream.observers import Observer, Tell
-from nadenoise_core.stream.session import ChainFolders, attended, serve_scan
+from nadenoise_core.stream.chain_folders import ChainFolders
+from nadenoise_core.stream.connection import Handover, Opening, ScanConnection
+from nadenoise_core.stream.observers import Notify, Observer
+from nadenoise_core.stream.session import ScanSettings, attended, serve_scan
 from nadenoise_core.stream.wire import Wire
 
 _log = logging.getLogger("nadenoise.worker")
@@ -39,13 +38,11 @@ _REAPING = 5.0  # s for a process to be gone that was killed
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerSettings:
     """What all workers of a server have in common; it can be pickled.
 
     Attributes:
-        folders: where peers may choose chains.
-        budget: of each scan.
-        pseudonyms: by which scans are de-identified, if they are.
+        scans: how they are run.
         observers: each makes one who looks on a scan.
         warm_up: loads what scans need.
         memory: bytes that a scan may take beside what every worker holds.
@@ -53,10 +50,8 @@ class Job:
         is_forked_warm: whether what is loaded outlives a fork, as nothing on a GPU does; else each worker loads it.
     """
 
-    folders: ChainFolders
-    budget: Budget
-    pseudonyms: Pseudonyms | None
-    observers: Sequence[Callable[[int, Tell], Observer]]
+    scans: ScanSettings
+    observers: Sequence[Callable[[int, Notify], Observer]]
     warm_up: Callable[[ChainFolders], None]
     memory: int
     level: int
@@ -64,12 +59,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A scan that has been opened; the socket of its connection comes after it."""
+class OpenedScan:
+    """A scan for a worker; the socket of its connection comes after it."""
 
     number: int
     opening: Opening
-    passage: Passage
+    handover: Handover
 
 
 @dataclass(frozen=True)
@@ -78,11 +73,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the observer of an index tells its watch."""
+class Notice:
+    """A message of an observer to its watch; both have the same index."""
 
     index: int
-    what: Any
+    message: Any
 
 
 @dataclass(frozen=True)
@@ -90,16 +85,16 @@ class Done:
     """A scan is over.
 
     Attributes:
-        words: why it failed, which the peer knows already; empty if it did not.
-        is_fit: whether the worker takes another.
+        failure: why it failed, which the peer knows already; empty if it did not.
+        is_reusable: whether the worker takes another.
     """
 
-    words: str
-    is_fit: bool
+    failure: str
+    is_reusable: bool
 
 
-class Home:
-    """A worker's way to its server, for all of the worker's threads.
+class ServerLink:
+    """What a worker sends to its server, from whichever of its threads.
 
     Args:
         link: to the server.
@@ -122,10 +117,10 @@ def main(control: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # they are for the server, which ends us
         signal.signal(number, signal.SIG_IGN)
     link = Connection(control)
-    job: Job = link.recv()
-    log = _log_to(Home(link), job.level)
-    if job.is_forked_warm:
-        job.warm_up(job.folders)
+    settings: WorkerSettings = link.recv()
+    log = _log_to(ServerLink(link), settings.level)
+    if settings.is_forked_warm:
+        settings.warm_up(settings.scans.folders)
         gc.collect()
         gc.freeze()  # what is there stays shared
     logging.getLogger(ROOT).removeHandler(log)
@@ -134,27 +129,27 @@ def main(control: int) -> None:
         while True:
             asked = link.recv()
             try:
-                link.send(_ending(asked) if isinstance(asked, int) else _fork(link, job))
+                link.send(_ending(asked) if isinstance(asked, int) else _fork(link, settings))
             except OSError as error:
                 link.send(error)
 
 
-def _fork(control: Connection, job: Job) -> int:
+def _fork(control: Connection, settings: WorkerSettings) -> int:
     """A worker, whose link to the server and whose board come as descriptors: its process."""
-    home, board = Connection(recv_handle(control)), recv_handle(control)
+    server, board = Connection(recv_handle(control)), recv_handle(control)
     try:
         process = os.fork()
         if process == 0:
             try:
                 control.close()
-                _work(home, Board(board), job)
+                _work(server, Board(board), settings)
             except BaseException:
                 _log.exception("a worker failed; this is a fault of nadenoise")
                 os._exit(1)
             os._exit(0)
         return process
     finally:
-        home.close()
+        server.close()
         os.close(board)
 
 
@@ -169,7 +164,7 @@ def _ending(process: int) -> int | None:
     return None
 
 
-def _work(link: Connection, board: Board, job: Job) -> None:
+def _work(link: Connection, board: Board, settings: WorkerSettings) -> None:
     """Be a worker: run scans until the server is gone, or one has left something behind."""
     import resource  # which is not on every system
 
@@ -177,59 +172,59 @@ def _work(link: Connection, board: Board, job: Job) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold the patient
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # rather a scan than the server
-    home = Home(link)
-    _log_to(home, job.level)
-    if not job.is_forked_warm:
-        job.warm_up(job.folders)
-    home.send(Ready())
+    server = ServerLink(link)
+    _log_to(server, settings.level)
+    if not settings.is_forked_warm:
+        settings.warm_up(settings.scans.folders)
+    server.send(Ready())
     with suppress(EOFError):
         for left in reversed(range(_SCANS)):
-            task: Task = link.recv()
-            done = _run(task, socket.socket(fileno=recv_handle(link)), board, home, job)
-            home.send(replace(done, is_fit=done.is_fit and left > 0))
-            if not done.is_fit:
+            scan: OpenedScan = link.recv()
+            done = _run(scan, socket.socket(fileno=recv_handle(link)), board, server, settings)
+            server.send(replace(done, is_reusable=done.is_reusable and left > 0))
+            if not done.is_reusable:
                 return
 
 
-def _run(task: Task, link: socket.socket, board: Board, home: Home, job: Job) -> Done:
+def _run(scan: OpenedScan, link: socket.socket, board: Board, server: ServerLink, settings: WorkerSettings) -> Done:
     """One scan, to the CLOSE at its end."""
-    is_fit = True
-    connection = _WatchedConnection(link, board, task.passage)
+    is_reusable = True
+    connection = _WatchedConnection(link, board, scan.handover)
     observers = [
-        make(task.number, lambda what, index=index: home.send(Told(index, what)))  # type: ignore[misc]
-        for index, make in enumerate(job.observers)
+        make(scan.number, lambda message, index=index: server.send(Notice(index, message)))  # type: ignore[misc]
+        for index, make in enumerate(settings.observers)
     ]
 
     def serve() -> str:
-        nonlocal is_fit
-        _limit_memory(job.memory)
+        nonlocal is_reusable
+        _limit_memory(settings.memory)
         try:
-            serve_scan(connection, task.number, task.opening, job.folders, observers, job.budget, job.pseudonyms)
+            serve_scan(connection, scan.number, scan.opening, settings.scans, observers)
         except MemoryError:
-            is_fit = False
+            is_reusable = False
             _limit_memory(None)
             raise LimitExceeded(
-                f"the scan takes more than {job.memory >> 20} MiB of memory, the limit; check its size and its chain, "
-                "or raise --worker-memory"
+                f"the scan takes more than {settings.memory >> 20} MiB of memory, the limit; check its size and its "
+                "chain, or raise --worker-memory"
             ) from None
         finally:
             _limit_memory(None)
         return ""
 
-    words = attended(connection, task.number, serve)
+    failure = attended(connection, scan.number, serve)
     board.busy_since = 0.0
-    return Done(words, is_fit)
+    return Done(failure, is_reusable)
 
 
 class _WatchedConnection(ScanConnection):
     """A connection that another process has opened and looks after."""
 
-    def __init__(self, link: socket.socket, board: Board, passage: Passage) -> None:
+    def __init__(self, link: socket.socket, board: Board, handover: Handover) -> None:
         self._board = board
         board.sending, board.busy_since = False, time.monotonic()
         watched = cast(socket.socket, WatchedSocket(link, board))
-        super().__init__(Wire.of_socket(watched, largest=passage.largest))
-        self.take_over(passage)
+        super().__init__(Wire.of_socket(watched, largest=handover.largest))
+        self.take_over(handover)
 
     @property
     def heard(self) -> float:
@@ -252,9 +247,9 @@ def _limit_memory(more: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
-def _log_to(home: Home, level: int) -> logging.Handler:
+def _log_to(server: ServerLink, level: int) -> logging.Handler:
     """Send all that is logged to the server."""
-    handler, logger = QueueHandler(home), logging.getLogger(ROOT)  # type: ignore[arg-type]
+    handler, logger = QueueHandler(server), logging.getLogger(ROOT)  # type: ignore[arg-type]
     logger.addHandler(handler)
     logger.setLevel(level)
     return handler

@@ -14,7 +14,7 @@ from contextlib import suppress
 from nadenoise_core.errors import ConnectionFailed, LimitExceeded, NadenoiseError, OutputError
 from nadenoise_core.stream.connection import Opening, ScanConnection
 from nadenoise_core.stream.processes import NO_START, ForkServer, Worker
-from nadenoise_core.stream.worker import Done, Job, Task, Told
+from nadenoise_core.stream.worker import Done, Notice, OpenedScan, WorkerSettings
 
 _LOOK = 0.25  # s between looks at a worker
 _LATE = 5.0  # s after the end of a scan's time in which it may end by itself
@@ -31,7 +31,7 @@ class Workers:
     Some wait for scans, warm; where more scans come at once, more are made, which takes some 50 ms.
 
     Args:
-        job: what they have in common.
+        settings: what they have in common.
         count: how many wait.
         longest: seconds that a chain may work at a stretch, without taking or giving anything.
 
@@ -39,14 +39,14 @@ class Workers:
         OutputError: they cannot be made.
     """
 
-    def __init__(self, job: Job, count: int, longest: float) -> None:
+    def __init__(self, settings: WorkerSettings, count: int, longest: float) -> None:
         self._count = count
         self._longest = longest
         self._lock = threading.Lock()
         self._closed = False
         self._all: set[Worker] = set()
         self._idle: list[Worker] = []
-        self._source = ForkServer(job)
+        self._source = ForkServer(settings)
         try:
             self._fill()
             for worker in self._idle:
@@ -56,7 +56,12 @@ class Workers:
             raise OutputError(NO_START) from None
 
     def run(
-        self, link: socket.socket, number: int, opening: Opening, connection: ScanConnection, told: Callable[..., None]
+        self,
+        link: socket.socket,
+        number: int,
+        opening: Opening,
+        connection: ScanConnection,
+        notified: Callable[..., None],
     ) -> str:
         """Run a scan.
 
@@ -65,34 +70,34 @@ class Workers:
             number: of the scan.
             opening: what the peer said before its data.
             connection: it is the worker's, and not to be used here, but where this raises.
-            told: called with what observers tell: index, number, and what.
+            notified: called with the messages of observers: index of the observer, number of the scan, message.
 
         Returns:
             Why it failed, which the peer and the log know already; empty if it did not.
 
         Raises:
-            LimitExceeded: the scan has ended its worker, or was ended with it; the peer is still to be told.
+            LimitExceeded: the scan has ended its worker, or was ended with it; the peer does not know yet.
             ConnectionFailed: there is no worker for it.
         """
         worker = self._take()
-        is_fit = False
+        is_reusable = False
         try:
-            worker.begin(link, Task(number, opening, connection.hand_over()))
+            worker.begin(link, OpenedScan(number, opening, connection.hand_over()))
             while (event := worker.event(_LOOK)) is None or not isinstance(event, Done):
                 connection.heard = max(connection.heard, worker.board.heard)
-                if isinstance(event, Told):
-                    told(event.index, number, event.what)
+                if isinstance(event, Notice):
+                    notified(event.index, number, event.message)
                 self._check(worker, connection.socket.deadline)
-            is_fit = event.is_fit
+            is_reusable = event.is_reusable
             connection.leave()
-            return event.words
+            return event.failure
         except (EOFError, LimitExceeded) as error:
             with self._lock:
                 self._end(worker)
             connection.lose(is_cut=worker.board.sending)
             raise LimitExceeded(self._why(worker) if isinstance(error, EOFError) else str(error)) from None
         finally:
-            self._give_back(worker, is_fit)
+            self._give_back(worker, is_reusable)
 
     def close(self) -> None:
         """End all processes, and the scans in them."""
@@ -119,10 +124,10 @@ class Workers:
                 self._end(worker)
             return self._made()
 
-    def _give_back(self, worker: Worker, is_fit: bool) -> None:
-        """Let a worker wait for the next scan; one too many, or one that is not fit, ends."""
+    def _give_back(self, worker: Worker, is_reusable: bool) -> None:
+        """Let a worker wait for the next scan; one too many, or one that is not reusable, ends."""
         with self._lock:
-            if is_fit and not self._closed and len(self._idle) < self._count:
+            if is_reusable and not self._closed and len(self._idle) < self._count:
                 self._idle.append(worker)
                 return
             self._end(worker)
@@ -145,7 +150,7 @@ class Workers:
         if not self._source.is_alive():
             _log.error("the process that makes workers is gone; another is started")
             self._source.close()
-            self._source = ForkServer(self._source.job)
+            self._source = ForkServer(self._source.settings)
         worker = self._source.fork()
         self._all.add(worker)
         return worker

@@ -16,7 +16,7 @@ from nadenoise_core.chain.openrecon_label import describe_container
 from nadenoise_core.chain.registry import gadget_class, gadget_names
 from nadenoise_core.configuration.fields import CONSOLE, PATH, is_list, limits, unit, words
 from nadenoise_core.errors import ChainError
-from nadenoise_core.stream.session import ChainFolders
+from nadenoise_core.stream.chain_folders import ChainFolders
 
 FIELDS = [
     pytest.param(field, id=f"{gadget}.{name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Barrier
 
 import nadenoise_core
-from nadenoise_core.log import ROOT, recorded_warnings, warnings_told
+from nadenoise_core.log import ROOT, recorded_warnings, warnings_sent_to
 
 CODE = Path(nadenoise_core.__file__).parent
 
@@ -30,14 +30,14 @@ def test_each_thread_records_its_own(monkeypatch):
     assert not logging.getLogger(ROOT).handlers
 
 
-def test_levels_are_told_and_what_is_below_is_not():
-    told: list[tuple[int, str]] = []
+def test_levels_are_given_and_what_is_below_is_not():
+    received: list[tuple[int, str]] = []
     log = logging.getLogger("nadenoise.some.place")
-    with warnings_told(lambda *what: told.append(what)):
+    with warnings_sent_to(lambda *what: received.append(what)):
         log.info("all is well")
         log.error("nothing is")
     log.error("nobody asks")
-    assert told == [(logging.ERROR, "some.place: nothing is")]
+    assert received == [(logging.ERROR, "some.place: nothing is")]
 
 
 OTHERS = {

@@ -17,9 +17,9 @@ from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.replay.replay import replay
 from nadenoise_core.stream.capture import Captures
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.client import send_scan
 from nadenoise_core.stream.server import Server
-from nadenoise_core.stream.session import ChainFolders
 
 KEY = Pseudonyms(b"the secret of one study")
 SECRETS = (b"Mustermann", b"Erika", b"calf-3")

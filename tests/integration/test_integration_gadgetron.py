@@ -21,8 +21,8 @@ from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import chain_files, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.server import Server
-from nadenoise_core.stream.session import ChainFolders
 
 pytestmark = [
     # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.

@@ -14,8 +14,8 @@ import pytest
 
 from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.monitor.web import Monitor
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.server import Server
-from nadenoise_core.stream.session import ChainFolders
 
 AVERAGES = 6
 

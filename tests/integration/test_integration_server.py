@@ -28,9 +28,9 @@ from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.capture import Captures
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.client import send_scan
 from nadenoise_core.stream.server import Limits, Server
-from nadenoise_core.stream.session import ChainFolders
 
 pytestmark = [
     # gadgetron-python's own reader of headers, and that of images of ismrmrd 1.14.
@@ -732,7 +732,7 @@ class TestCapture:
         stuck = threading.Event()
         monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(30))
         kept = Captures(tmp_path)
-        capture = kept.observer(1, partial(kept.told, 1))
+        capture = kept.observer(1, partial(kept.notified, 1))
         capture.begin(read_scan(scan[0]), b"<a/>")
         capture.end(None)
         kept.over(1, "")

@@ -25,9 +25,9 @@ from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.capture import Captures
+from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.client import send_scan
 from nadenoise_core.stream.server import Limits, Server
-from nadenoise_core.stream.session import ChainFolders
 from nadenoise_core.stream.workers import IS_POSSIBLE
 
 pytestmark = [

@@ -100,7 +100,7 @@ def test_what_is_kept_of_a_scan_has_an_end(scan):
 def test_what_an_observer_tells_outlives_its_process(scan):
     header, image, _ = scan
     scans = Scans()
-    watcher = scans.observer(1, lambda view: scans.told(1, pickle.loads(pickle.dumps(view))))
+    watcher = scans.observer(1, lambda view: scans.notified(1, pickle.loads(pickle.dumps(view))))
     watcher.begin(read_scan(header), header.encode())
     watcher.image(image)
     scans.over(1, "its process was killed")

@@ -10,13 +10,13 @@ from nadenoise_core.chain.gadget import GadgetParameters
 from nadenoise_core.chain.registry import gadget_class
 from nadenoise_core.configuration.fields import FilePath, mark
 from nadenoise_core.simulate.warm import warm_up
-from nadenoise_core.stream.session import ChainFolders
+from nadenoise_core.stream.chain_folders import ChainFolders
 
 
 @pytest.fixture
 def only(monkeypatch):
     """Chain folders without the chains that come with nadenoise."""
-    monkeypatch.setattr("nadenoise_core.stream.session.chain_files", lambda: [])
+    monkeypatch.setattr("nadenoise_core.stream.chain_folders.chain_files", lambda: [])
     return lambda folder: ChainFolders([folder])
 
 
