@@ -65,8 +65,8 @@ def show_markdown(text: str) -> None:
         say(text.rstrip())
 
 
-def tell(error: Exception) -> int:
-    """Tell of an error in one line on stderr, after its traceback where debugging is on.
+def show_error(error: Exception) -> int:
+    """Show an error in one line on stderr, after its traceback where debugging is on.
 
     Returns:
         The exit status: 2 for bad input, 1 for failed work.

@@ -12,7 +12,7 @@ from nadenoise_core.chain.chain import Chain
 from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.cli.options import AsJson, Assignments, ChainName, Group, Raws
 from nadenoise_core.cli.raws import raw_files
-from nadenoise_core.console import note, say, show_json, show_table, tell
+from nadenoise_core.console import note, say, show_error, show_json, show_table
 from nadenoise_core.errors import as_ours
 from nadenoise_core.replay.check import RawCheck, check_raw
 
@@ -34,7 +34,7 @@ def command(
         try:
             found = check_raw(raw, chosen, group)
         except Exception as error:
-            worst = max(worst, as_ours(error).exit_status if as_json else tell(error))
+            worst = max(worst, as_ours(error).exit_status if as_json else show_error(error))
             told.append({"file": str(raw), "fits": False, "reason": str(as_ours(error))})
         else:
             told.append({"file": str(raw), "fits": True, **asdict(found)})

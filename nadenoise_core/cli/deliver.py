@@ -55,7 +55,7 @@ def command(
     sender = _sender(pacs, dicomweb, aet, timeout, tls, (tls_ca, tls_certificate, tls_key))
     show_log(logging.WARNING)
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
-        for library in _LIBRARIES:  # what they log of a failure is told in our words
+        for library in _LIBRARIES:  # what they log of a failure is in our outcomes
             logging.getLogger(library).setLevel(logging.CRITICAL)
     # A connection that failed is left to Python to close, which is nothing that an operator can mend.
     warnings.filterwarnings("ignore", category=ResourceWarning, module="pynetdicom")
@@ -64,7 +64,7 @@ def command(
     with box.delivering():
         if again:
             note(f"{box.recall()} refused files wait again")
-        delivery = Delivery(box, sender, keep=keep, told=_tell, stopped=lambda: bool(stops))
+        delivery = Delivery(box, sender, keep=keep, on_outcome=_show, stopped=lambda: bool(stops))
         when_stopped(lambda: stops.append(True))
         if not once:
             note(f"delivering {outbox} to {sender}")
@@ -73,8 +73,7 @@ def command(
             return
         done = delivery.once()
         if done.waiting:
-            words = f"{done.waiting} files wait in {outbox} still: {done.trouble or 'stopped'}"
-            note(words)
+            note(f"{done.waiting} files wait in {outbox} still: {done.trouble or 'stopped'}")
         if done.waiting or done.refused:
             raise typer.Exit(1)
 
@@ -103,7 +102,6 @@ def _sender(
     return DicomWeb.at(dicomweb or "", timeout)
 
 
-def _tell(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
     """A line a file, by the name of the object: no line names a patient."""
-    words = f"{outcome.fate.value} {outcome.name}" + (f": {outcome.reason}" if outcome.reason else "")
-    say(words)
+    say(f"{outcome.state.value} {outcome.name}" + (f": {outcome.reason}" if outcome.reason else ""))

@@ -1,4 +1,4 @@
-"""`nadenoise`: the commands, and how errors are told."""
+"""`nadenoise`: the commands, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import typer
 
 from nadenoise_core.commands import Commands, DebugFlag, Group, VersionFlag, new_app, whole_program
-from nadenoise_core.console import tell
+from nadenoise_core.console import show_error
 
 COMMANDS: Commands = {
     "simulate": "Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise.",
@@ -93,7 +93,7 @@ def main() -> None:
     try:
         program()(prog_name="nadenoise")
     except Exception as error:
-        sys.exit(tell(error))
+        sys.exit(show_error(error))
 
 
 if __name__ == "__main__":

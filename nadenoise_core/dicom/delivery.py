@@ -22,7 +22,7 @@ _TROUBLE = 3  # failures in a row after which the peer is left alone for a while
 log = logging.getLogger("nadenoise.delivery")
 
 
-class Fate(Enum):
+class State(Enum):
     """What became of a file that was offered."""
 
     SENT = "sent"
@@ -36,11 +36,11 @@ class Outcome:
 
     Attributes:
         reason: why it was not sent, or what the peer remarked, fit for a log.
-        comment: the peer's own words, which may name the patient: only the text beside a refused file holds them.
+        comment: the peer's own text, which may name the patient: only the text beside a refused file holds them.
     """
 
     path: Path
-    fate: Fate
+    state: State
     reason: str = ""
     comment: str = field(default="", repr=False)
 
@@ -79,7 +79,7 @@ class Delivery:
         outbox: whose `delivering` the caller holds.
         sender: to offer the files to.
         keep: move what was sent to `sent/` instead of removing it.
-        told: called with every outcome.
+        on_outcome: called with every outcome.
         stopped: whether to end, asked after every file.
     """
 
@@ -89,19 +89,19 @@ class Delivery:
         sender: Sender,
         *,
         keep: bool = False,
-        told: Callable[[Outcome], None] = lambda outcome: None,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._keep = keep
-        self._told = told
+        self._on_outcome = on_outcome
         self._stopped = stopped
         self._failures: Counter[Path] = Counter()
 
     def once(self) -> Round:
         """Offer every file that waits, once."""
-        counts: Counter[Fate] = Counter()
+        counts: Counter[State] = Counter()
         files: list[Waiting] = []
         trouble = ""
         # What failed before goes last: a file that the peer chokes on must not hold up the others.
@@ -112,13 +112,13 @@ class Delivery:
                 continue
             except OSError as error:
                 trouble = f"{path.name} cannot be read: {error.strerror or error}"
-                counts[self._settle(Outcome(path, Fate.LATER, trouble))] += 1
+                counts[self._settle(Outcome(path, State.LATER, trouble))] += 1
             except BadInputError as error:
-                counts[self._settle(Outcome(path, Fate.REFUSED, str(error)))] += 1
-        offered: Counter[Fate] = Counter()
+                counts[self._settle(Outcome(path, State.REFUSED, str(error)))] += 1
+        offered: Counter[State] = Counter()
         trouble = (self._offer(files, offered) if files else "") or trouble
-        left = len(files) - offered[Fate.SENT] - offered[Fate.REFUSED] + counts[Fate.LATER]
-        return Round(offered[Fate.SENT], counts[Fate.REFUSED] + offered[Fate.REFUSED], left, trouble)
+        left = len(files) - offered[State.SENT] - offered[State.REFUSED] + counts[State.LATER]
+        return Round(offered[State.SENT], counts[State.REFUSED] + offered[State.REFUSED], left, trouble)
 
     def watch(self) -> None:
         """Deliver until stopped; after a failure wait longer and longer, up to five minutes."""
@@ -134,7 +134,7 @@ class Delivery:
             else:
                 self._pause(_POLL)
 
-    def _offer(self, files: Sequence[Waiting], counts: Counter[Fate]) -> str:
+    def _offer(self, files: Sequence[Waiting], counts: Counter[State]) -> str:
         """Offer files: why some still wait, if they do."""
         by_path = {file.path: file for file in files}
         trouble, in_a_row = "", 0
@@ -142,8 +142,8 @@ class Delivery:
             with closing(self._sender.send(files)) as outcomes:
                 for outcome in outcomes:
                     counts[self._settle(outcome, by_path[outcome.path])] += 1
-                    in_a_row = in_a_row + 1 if outcome.fate is Fate.LATER else 0
-                    trouble = outcome.reason if outcome.fate is Fate.LATER else trouble
+                    in_a_row = in_a_row + 1 if outcome.state is State.LATER else 0
+                    trouble = outcome.reason if outcome.state is State.LATER else trouble
                     if in_a_row == _TROUBLE or self._stopped():
                         break
         except ConnectionFailed as error:
@@ -151,17 +151,17 @@ class Delivery:
             return str(error)
         return trouble
 
-    def _settle(self, outcome: Outcome, file: Waiting | None = None) -> Fate:
-        if outcome.fate is Fate.SENT and file is not None:
+    def _settle(self, outcome: Outcome, file: Waiting | None = None) -> State:
+        if outcome.state is State.SENT and file is not None:
             self._outbox.remove(file, keep=self._keep, remark=outcome.reason)
-        elif outcome.fate is Fate.REFUSED:
+        elif outcome.state is State.REFUSED:
             self._outbox.refuse(outcome.path, "\n".join(filter(None, (outcome.reason, outcome.comment))))
         else:
             self._failures[outcome.path] += 1
-        if outcome.fate is not Fate.LATER:
+        if outcome.state is not State.LATER:
             del self._failures[outcome.path]
-        self._told(outcome)
-        return outcome.fate
+        self._on_outcome(outcome)
+        return outcome.state
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds

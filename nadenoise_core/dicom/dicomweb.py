@@ -14,9 +14,9 @@ from dicomweb_client.api import DICOMwebClient
 from dicomweb_client.session_utils import create_session, create_session_from_auth, create_session_from_user_pass
 from pydicom import Dataset
 
-from nadenoise_core.dicom.delivery import Fate, Outcome
+from nadenoise_core.dicom.delivery import Outcome, State
 from nadenoise_core.dicom.outbox import Waiting, read_whole
-from nadenoise_core.dicom.store_status import judge
+from nadenoise_core.dicom.store_status import meaning_of
 from nadenoise_core.dicom.web_session import BoundedAdapter, TooMuch, one_host
 from nadenoise_core.errors import BadInputError, ConnectionFailed
 
@@ -117,9 +117,9 @@ class DicomWeb:
         try:
             dataset = read_whole(file)
         except OSError as error:
-            return Outcome(file.path, Fate.LATER, f"it cannot be read: {error.strerror or error}")
+            return Outcome(file.path, State.LATER, f"it cannot be read: {error.strerror or error}")
         except BadInputError as error:
-            return Outcome(file.path, Fate.REFUSED, str(error))
+            return Outcome(file.path, State.REFUSED, str(error))
         try:
             return self._confirmed(file, client.store_instances([dataset]))
         except requests.HTTPError as error:
@@ -131,7 +131,7 @@ class DicomWeb:
         except TooMuch as error:
             raise ConnectionFailed(f"{self}: {error}; check the server") from None
         except requests.ReadTimeout:
-            return Outcome(file.path, Fate.LATER, f"{self} gave no answer in {self.timeout:g} s")
+            return Outcome(file.path, State.LATER, f"{self} gave no answer in {self.timeout:g} s")
         except requests.JSONDecodeError:
             raise ConnectionFailed(self._no_dicomweb) from None
         except requests.RequestException as error:
@@ -143,29 +143,31 @@ class DicomWeb:
         """Read the answer to a request that went well: only what the server names as stored is stored."""
         failed = _about(answer, "FailedSOPSequence", file)
         if failed is not None:
-            fate, words = judge(int(failed.get("FailureReason", 0xC000)))
-            return Outcome(file.path, fate, f"{self}: {words}")
+            state, meaning = meaning_of(int(failed.get("FailureReason", 0xC000)))
+            return Outcome(file.path, state, f"{self}: {meaning}")
         stored = _about(answer, "ReferencedSOPSequence", file)
         if stored is None:
             raise ConnectionFailed(self._no_dicomweb)
-        fate, words = judge(int(stored.get("WarningReason", 0) or 0))
-        return Outcome(file.path, fate, f"{self}: {words}" if words else "")
+        state, meaning = meaning_of(int(stored.get("WarningReason", 0) or 0))
+        return Outcome(file.path, state, f"{self}: {meaning}" if meaning else "")
 
     def _failed(self, file: Waiting, response: requests.Response) -> Outcome:
         status = response.status_code
-        told = f"HTTP {status} {response.reason}"
+        answer = f"HTTP {status} {response.reason}"
         if status in _NOT_LET_IN:
-            raise ConnectionFailed(f"{self} does not let us in ({told}); set {TOKEN}, or {USER} and {PASSWORD}")
+            raise ConnectionFailed(f"{self} does not let us in ({answer}); set {TOKEN}, or {USER} and {PASSWORD}")
         if status in _NOT_THERE:
-            raise ConnectionFailed(f"{self} takes no objects here ({told}); check the URL")
+            raise ConnectionFailed(f"{self} takes no objects here ({answer}); check the URL")
         if status in _BUSY:
-            raise ConnectionFailed(f"{self} is busy ({told})")
+            raise ConnectionFailed(f"{self} is busy ({answer})")
         if status >= 500:
-            return Outcome(file.path, Fate.LATER, f"{self}: {told}")
+            return Outcome(file.path, State.LATER, f"{self}: {answer}")
         failed = _about(_parsed(response), "FailedSOPSequence", file)
-        fate, words = judge(int(failed.FailureReason)) if failed and "FailureReason" in failed else (Fate.REFUSED, "")
-        reason = f"{self}: {told}, {words}" if words else f"{self}: {told}"
-        return Outcome(file.path, fate, reason, response.text[:_LONGEST_COMMENT])
+        state, meaning = (
+            meaning_of(int(failed.FailureReason)) if failed and "FailureReason" in failed else (State.REFUSED, "")
+        )
+        reason = f"{self}: {answer}, {meaning}" if meaning else f"{self}: {answer}"
+        return Outcome(file.path, state, reason, response.text[:_LONGEST_COMMENT])
 
 
 def _parsed(response: requests.Response) -> Dataset:

@@ -74,7 +74,9 @@ class Outbox:
                         with suppress(FileNotFoundError):
                             ages[self.folder / entry.name] = entry.stat().st_mtime_ns
         except OSError as error:
-            raise BadInputError(f"outbox {self.folder}: {error.strerror or error}") from None
+            raise BadInputError(
+                f"outbox {self.folder}: {error.strerror or error}; give the folder that the chain's deliver names"
+            ) from None
         return sorted(ages, key=lambda path: (ages[path], path.name))
 
     def remove(self, file: Waiting, *, keep: bool, remark: str = "") -> None:
@@ -138,14 +140,14 @@ class Outbox:
         finally:
             lock.release()
 
-    def _move(self, path: Path, into: str, words: str) -> None:
-        """Move a file, with words beside it if there are any."""
+    def _move(self, path: Path, into: str, remark: str) -> None:
+        """Move a file, with a remark beside it if there is one."""
         target = self.folder / into / path.name
         make_folder(target.parent)
         os.replace(path, target)
-        if words:
-            with suppress(OutputError):  # a disc that is full: the log has the words, too
-                write_whole(target.with_suffix(".txt"), f"{words}\n".encode())
+        if remark:
+            with suppress(OutputError):  # a disc that is full: the log has the remark, too
+                write_whole(target.with_suffix(".txt"), f"{remark}\n".encode())
 
     def _sweep(self) -> None:
         """Remove what writers left that were killed in the middle of a file."""
@@ -173,14 +175,14 @@ def read_waiting(path: Path) -> Waiting:
     """
     stamp = _stamp(path)
     dataset = _read(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
-    told = {
+    identity = {
         "SOPClassUID": dataset.get("SOPClassUID"),
         "SOPInstanceUID": dataset.get("SOPInstanceUID"),
         "TransferSyntaxUID": dataset.file_meta.get("TransferSyntaxUID"),
     }
-    if missing := [name for name, value in told.items() if not value]:
+    if missing := [name for name, value in identity.items() if not value]:
         raise BadInputError(f"it is a DICOM file without {', '.join(missing)}")
-    return Waiting(path, stamp, *map(str, told.values()))
+    return Waiting(path, stamp, *map(str, identity.values()))
 
 
 def read_whole(file: Waiting) -> Dataset:

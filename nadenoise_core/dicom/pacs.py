@@ -15,9 +15,9 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext, build_context
 
-from nadenoise_core.dicom.delivery import Fate, Outcome
+from nadenoise_core.dicom.delivery import Outcome, State
 from nadenoise_core.dicom.outbox import Waiting, read_whole
-from nadenoise_core.dicom.store_status import judge
+from nadenoise_core.dicom.store_status import meaning_of
 from nadenoise_core.errors import BadInputError, ConnectionFailed, reason_of
 
 OWN_TITLE = "NADENOISE"
@@ -35,7 +35,7 @@ class Pacs:
         title: its application entity title.
         host: name or address.
         port: of TCP.
-        own_title: our application entity title, which many PACS must be told of before they accept anything.
+        own_title: our application entity title, which many PACS must know before they accept anything.
         timeout: seconds to wait for a connection, and for every answer.
         tls: with what to encrypt; None: not at all.
 
@@ -93,7 +93,7 @@ class Pacs:
                     file = remaining.popleft()
                     if accepted.isdisjoint(_offered(file)):
                         kind, syntax = UID(file.sop_class).name, UID(file.transfer_syntax).name
-                        yield Outcome(file.path, Fate.REFUSED, f"{self} does not take {kind} in {syntax}")
+                        yield Outcome(file.path, State.REFUSED, f"{self} does not take {kind} in {syntax}")
                         continue
                     yield self._store(association, file)
                     if not association.is_established:
@@ -145,18 +145,20 @@ class Pacs:
         try:
             status = association.send_c_store(read_whole(file))
         except OSError as error:
-            return Outcome(file.path, Fate.LATER, f"it cannot be read: {error.strerror or error}")
+            return Outcome(file.path, State.LATER, f"it cannot be read: {error.strerror or error}")
         except BadInputError as error:
-            return Outcome(file.path, Fate.REFUSED, str(error))
+            return Outcome(file.path, State.REFUSED, str(error))
         except RuntimeError:
-            return Outcome(file.path, Fate.LATER, self._ended)
+            return Outcome(file.path, State.LATER, self._ended)
         except (ValueError, AttributeError):  # of pynetdicom, when it cannot encode the object
-            return Outcome(file.path, Fate.REFUSED, "it is a damaged DICOM file: it cannot be encoded")
+            return Outcome(file.path, State.REFUSED, "it is a damaged DICOM file: it cannot be encoded")
         if "Status" not in status:
             association.abort()  # pynetdicom may not have seen yet that it is at its end
-            return Outcome(file.path, Fate.LATER, self._ended)
-        fate, words = judge(int(status.Status))
-        return Outcome(file.path, fate, f"{self}: {words}" if words else "", str(status.get("ErrorComment", "") or ""))
+            return Outcome(file.path, State.LATER, self._ended)
+        state, meaning = meaning_of(int(status.Status))
+        return Outcome(
+            file.path, state, f"{self}: {meaning}" if meaning else "", str(status.get("ErrorComment", "") or "")
+        )
 
 
 def tls_context(

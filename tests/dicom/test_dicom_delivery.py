@@ -19,11 +19,11 @@ from pynetdicom.acse import ACSE
 from pynetdicom.sop_class import MRImageStorage
 
 from nadenoise_core.dicom import to_dataset
-from nadenoise_core.dicom.delivery import Delivery, Fate, Outcome, Round, Sender
+from nadenoise_core.dicom.delivery import Delivery, Outcome, Round, Sender, State
 from nadenoise_core.dicom.dicomweb import PASSWORD, TOKEN, USER, DicomWeb
 from nadenoise_core.dicom.outbox import Outbox
 from nadenoise_core.dicom.pacs import Pacs
-from nadenoise_core.dicom.store_status import judge
+from nadenoise_core.dicom.store_status import meaning_of
 from nadenoise_core.errors import BadInputError
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def scp() -> Iterator[Callable[..., Pacs]]:
 
 def run(outbox: Outbox, pacs: Sender, rounds: int = 1) -> tuple[list[Outcome], Round]:
     outcomes: list[Outcome] = []
-    delivery = Delivery(outbox, pacs, told=outcomes.append)
+    delivery = Delivery(outbox, pacs, on_outcome=outcomes.append)
     for _ in range(rounds):
         done = delivery.once()
     return outcomes, done
@@ -81,7 +81,7 @@ def test_an_object_that_is_refused_is_set_aside(status, outbox, scp) -> None:
 )
 def test_an_object_that_is_stored_is_delivered_and_the_remark_kept(status, words, outbox, scp) -> None:
     outcomes: list[Outcome] = []
-    done = Delivery(outbox, scp(lambda event: status), keep=True, told=outcomes.append).once()
+    done = Delivery(outbox, scp(lambda event: status), keep=True, on_outcome=outcomes.append).once()
     assert done == Round(sent=6, refused=0, waiting=0)
     assert all(f"0x{status:04X}" in outcome.reason and words in outcome.reason for outcome in outcomes)
     remarks = [path.read_text() for path in (outbox.folder / "sent").glob("*.txt")]
@@ -181,7 +181,7 @@ def test_a_file_that_the_pacs_chokes_on_does_not_hold_up_the_others(position, ou
     outcomes, done = run(outbox, scp(answer))
     assert (done.sent, done.refused, done.waiting) == (5, 0, 1)
     assert outbox.waiting() == [bad]
-    assert [outcome.fate for outcome in outcomes].count(Fate.LATER) == 1
+    assert [outcome.state for outcome in outcomes].count(State.LATER) == 1
 
 
 def test_many_files_that_the_pacs_chokes_on_come_last_the_next_time(outbox, scp) -> None:
@@ -213,12 +213,12 @@ def test_many_files_go_over_one_association_with_what_they_need_alone(outbox, sc
 def test_a_stop_is_heeded_after_every_file(outbox, scp) -> None:
     outcomes: list[Outcome] = []
     pacs = scp(lambda event: 0)
-    Delivery(outbox, pacs, told=outcomes.append, stopped=lambda: len(outcomes) == 2).watch()
+    Delivery(outbox, pacs, on_outcome=outcomes.append, stopped=lambda: len(outcomes) == 2).watch()
     assert len(outcomes) == 2 and len(outbox.waiting()) == 4
 
 
 def test_what_counts_as_stored() -> None:
-    stored = [status for status in range(0x10000) if judge(status)[0] is Fate.SENT]
+    stored = [status for status in range(0x10000) if meaning_of(status)[0] is State.SENT]
     assert stored == [0, 0x0111, 0xB000, 0xB006, 0xB007]  # PS3.4 B.2.3, and what is there already
 
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, new_app, whole_program
-from nadenoise_core.console import tell
+from nadenoise_core.console import show_error
 from training.errors import ConfigError
 
 COMMANDS: Commands = {
@@ -53,9 +53,9 @@ def main() -> None:
     try:
         program()(prog_name="nadenoise-train")
     except ModuleNotFoundError as error:
-        sys.exit(tell(_of_the_extra(error)))
+        sys.exit(show_error(_of_the_extra(error)))
     except Exception as error:
-        sys.exit(tell(error))
+        sys.exit(show_error(error))
 
 
 if __name__ == "__main__":
