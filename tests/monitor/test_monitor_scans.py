@@ -19,7 +19,7 @@ from nadenoise_core.quantify.precision import Progress
 
 def watching(scans: Scans) -> Watcher:
     """The observer of scan 1."""
-    return scans.observer(1, partial(scans.told, 1))
+    return scans.observer(1, partial(scans.notified, 1))
 
 
 @pytest.fixture
