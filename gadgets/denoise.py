@@ -17,13 +17,13 @@ from nadenoise_core.denoise.guard import Residual, residual
 from nadenoise_core.denoise.network import Denoiser
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BundleError
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Network
 from nadenoise_core.mrd.image import (
     comment,
     facts_of,
     image_beside,
     known_facts,
-    on_device,
     pixel_size,
     pixels_of,
     put_facts,
@@ -102,7 +102,7 @@ class Denoise(Gadget):
         bundle = choose_bundle(self._bundles, (pixels.shape[0], pixels.shape[1]), facts.averages)
         denoiser = self._denoiser(bundle)
         wide = wide_pixels_of(image)
-        on_gpu = None if denoiser.context else on_device(image)
+        on_gpu = None if denoiser.context else attachments_of(image).on_device
         width = facts.surroundings
         result = denoiser(wide[0], facts.noise_std, width) if on_gpu is None else denoiser(on_gpu, facts.noise_std)
         left: Residual | None = None

@@ -14,9 +14,10 @@ from nadenoise_core.chain.gadget import Gadget, GadgetParameters, Item, ItemType
 from nadenoise_core.configuration.fields import CONSOLE, PATH
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import RawDataError
+from nadenoise_core.mrd.attachments import attach
 from nadenoise_core.mrd.facts import ImageFacts, Kind, Replica
 from nadenoise_core.mrd.geometry import plane_at, with_directions
-from nadenoise_core.mrd.image import keep_on_device, keep_readouts, new_image
+from nadenoise_core.mrd.image import new_image
 from nadenoise_core.mrd.surroundings import widest
 from nadenoise_core.quantify.plane import SlicePlane, sample_map
 from nadenoise_core.quantify.volume import read_field_map
@@ -135,7 +136,7 @@ class Reconstruct(Gadget):
                     starts[readouts.place] = result.solution
                 replicas = [reconstruction(replica.kspace, replica.noise_std) for replica in readouts.replicas]
                 image = self._image(result, replicas, readouts, index)
-                keep_readouts(image, readouts, field_map)
+                attach(image, on_device=result.on_device, readouts=readouts, off_resonance=field_map)
                 yield image
 
     def _plane(self, readouts: AveragedReadouts) -> SlicePlane:
@@ -181,9 +182,7 @@ class Reconstruct(Gadget):
         planes = [replica.image for replica in replicas]
         wides = [made.wide for made in (result, *replicas) if made.wide is not None]
         wide = np.stack(wides) if wides else None
-        image = new_image(result.image, header, field_of_view, index, facts, planes, wide)
-        keep_on_device(image, result.on_device)
-        return image
+        return new_image(result.image, header, field_of_view, index, facts, planes, wide)
 
     def _remarks(self, readouts: AveragedReadouts, lies_known: bool) -> Iterator[str]:
         if readouts.announced:

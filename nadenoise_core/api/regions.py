@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from nadenoise_core.api.chains import Chain
 from nadenoise_core.api.table import Table
 from nadenoise_core.errors import BadInputError
+
+COLUMNS = (
+    "scan",
+    "averages",
+    "region",
+    "method",
+    "atsc",
+    "standard_error",
+    "low",
+    "high",
+    "label_error",
+    "area_mm2",
+    "residual",
+    "slice",
+    "contrast",
+    "repetition",
+)
+"""Of the table, as `nadenoise_core.measure.table` describes them."""
 
 
 def measure(
@@ -43,6 +60,7 @@ def measure(
     """
     from nadenoise_core.measure.measure import MeasureSettings, measuring_chain
     from nadenoise_core.measure.measure import measure as measure_scan
+    from nadenoise_core.measure.table import values_of
     from nadenoise_core.quantify.pose import PoseKind
     from nadenoise_core.quantify.readings import RegionMethod
 
@@ -58,25 +76,5 @@ def measure(
         raise BadInputError(f"measure: {error}") from None
     chosen = measuring_chain((chain if isinstance(chain, Chain) else Chain.named(chain)).stages, settings)
     files = [Path(raw)] if isinstance(raw, str | Path) else [Path(one) for one in raw]
-    return Table(_row(row) for file in files for row in measure_scan(file, chosen, settings, group=group))
-
-
-def _row(measured: Any) -> dict[str, Any]:
-    reading = measured.reading
-    low, high = reading.interval
-    return {
-        "scan": measured.scan,
-        "averages": measured.averages,
-        "region": reading.title,
-        "method": str(reading.method),
-        "atsc": reading.atsc,
-        "standard_error": reading.standard_error,
-        "low": low,
-        "high": high,
-        "label_error": reading.label_error,
-        "area_mm2": reading.area,
-        "residual": reading.residual,
-        "slice": measured.slice,
-        "contrast": measured.contrast,
-        "repetition": measured.repetition,
-    }
+    rows = (values_of(row) for file in files for row in measure_scan(file, chosen, settings, group=group))
+    return Table({name: row[name] for name in COLUMNS} for row in rows)

@@ -12,10 +12,11 @@ from pydicom.dataset import Dataset, FileDataset
 
 from nadenoise_core.dicom.mr_image import to_dataset
 from nadenoise_core.dicom.product import Geometry, Product, Study
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.facts import Kind
 from nadenoise_core.mrd.geometry import plane_of
-from nadenoise_core.mrd.image import known_facts, pixels_of, regions_of
+from nadenoise_core.mrd.image import known_facts, pixels_of
 from nadenoise_core.mrd.scale import Scale
 from nadenoise_core.mrd.scan import Scan
 
@@ -65,7 +66,7 @@ class Measurement:
         from nadenoise_core.dicom.region_report import region_report
         from nadenoise_core.dicom.segmentation import segmentation
 
-        atsc, outlined = known_facts(image).atsc, regions_of(image)
+        atsc, outlined = known_facts(image).atsc, attachments_of(image).regions
         if atsc is None or not atsc.regions:
             return
         name = self._product(image).file_name

@@ -44,11 +44,16 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """Columns of the table: what they are, and their unit."""
 
 
-def as_row(measured: Measured) -> dict[str, str]:
-    """The cells of a reading; what is not known is empty."""
+def values_of(measured: Measured) -> dict[str, str | int | float]:
+    """What a reading says, by the names of the columns; NaN where a number is not known."""
     reading, pose, slope = measured.reading, measured.pose, measured.slope
     low, high = reading.interval
-    numbers = {
+    return {
+        "scan": measured.scan,
+        "averages": measured.averages,
+        "region": reading.title,
+        "label": reading.label or "",
+        "method": reading.method.value,
         "atsc": reading.atsc,
         "standard_error": reading.standard_error,
         "label_error": reading.label_error,
@@ -63,18 +68,21 @@ def as_row(measured: Measured) -> dict[str, str]:
         "scale": pose.scale if pose is not None else math.nan,
         "slope": slope.value if slope is not None else math.nan,
         "slope_error": slope.standard_error if slope is not None else math.nan,
+        "slice": measured.slice,
+        "contrast": measured.contrast,
+        "repetition": measured.repetition,
     }
-    return {
-        "scan": measured.scan,
-        "averages": str(measured.averages),
-        "region": reading.title,
-        "label": str(reading.label) if reading.label else "",
-        "method": reading.method.value,
-        **{name: "" if math.isnan(number) else f"{number:.6g}" for name, number in numbers.items()},
-        "slice": str(measured.slice),
-        "contrast": str(measured.contrast),
-        "repetition": str(measured.repetition),
-    }
+
+
+def as_row(measured: Measured) -> dict[str, str]:
+    """The cells of a reading; what is not known is empty."""
+    return {name: _cell(value) for name, value in values_of(measured).items()}
+
+
+def _cell(value: str | int | float) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def is_table(path: Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError, RawDataError
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.facts import ImageFacts, Kind
 from nadenoise_core.mrd.meta import from_meta, is_ours, to_meta
 from nadenoise_core.mrd.surroundings import folded, unfolded, widest
@@ -17,11 +18,7 @@ from nadenoise_core.mrd.surroundings import folded, unfolded, widest
 if TYPE_CHECKING:
     import ismrmrd
 
-    from nadenoise_core.mrd.buffer import AveragedReadouts
-    from nadenoise_core.quantify.regions import Regions
-
 _SERIES = {Kind.PLAIN: 1, Kind.DENOISED: 2, Kind.ATSC: 3, Kind.ERROR: 4}
-_RIDERS = ("on_device", "readouts", "labels")  # what stays with an image within a process
 _DATA_TYPES = {"c": "DATATYPE_CXFLOAT", "f": "DATATYPE_FLOAT", "u": "DATATYPE_USHORT"}
 
 
@@ -114,57 +111,6 @@ def image_beside(
     return _made(image.getHead(), image.meta, pixels, facts, replicas)
 
 
-def keep_on_device(image: ismrmrd.Image, pixels: Any | None) -> None:
-    """Let the next stage of this process take the pixels where they are, on a GPU."""
-    image.on_device = pixels
-
-
-def on_device(image: ismrmrd.Image) -> Any | None:
-    """The pixels on a GPU, (rows, columns), if a stage of this process left them there."""
-    return getattr(image, "on_device", None)
-
-
-def put_labels(image: ismrmrd.Image, labels: NDArray[np.int64], drawn: NDArray[np.int64] | None = None) -> None:
-    """Let the label map of the regions that were read in an image, (rows, columns), ride on it within this process.
-
-    Args:
-        labels: as they were read.
-        drawn: as they were drawn, where a pose has moved them since.
-    """
-    image.labels, image.drawn_labels = labels, drawn
-
-
-def labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
-    """The label map of the regions of an image, (rows, columns), if a stage of this process read any."""
-    return getattr(image, "labels", None)
-
-
-def drawn_labels_of(image: ismrmrd.Image) -> NDArray[np.int64] | None:
-    """The label map as it was drawn, (rows, columns), if a pose has moved it since."""
-    return getattr(image, "drawn_labels", None)
-
-
-def put_regions(image: ismrmrd.Image, regions: Regions) -> None:
-    """Let the outlines of the regions that were read in an image ride on it within this process."""
-    image.regions = regions
-
-
-def regions_of(image: ismrmrd.Image) -> Regions | None:
-    """The outlines of the regions of an image, if a stage of this process read any."""
-    return getattr(image, "regions", None)
-
-
-def keep_readouts(image: ismrmrd.Image, readouts: AveragedReadouts, off_resonance: NDArray[np.floating] | None) -> None:
-    """Let the next stages of this process take the k-space of an image, and the off-resonance (Hz) it was made with."""
-    image.readouts = readouts, off_resonance
-
-
-def kept_readouts(image: ismrmrd.Image) -> tuple[AveragedReadouts, NDArray[np.floating] | None] | None:
-    """The k-space of an image, if a stage of this process left it there."""
-    kept: tuple[AveragedReadouts, NDArray[np.floating] | None] | None = getattr(image, "readouts", None)
-    return kept
-
-
 def as_integers(image: ismrmrd.Image, scale: float, offset: float, largest: int) -> ismrmrd.Image:
     """The image as whole numbers, as a Siemens console takes them; FIRE's meta tells their scale.
 
@@ -220,9 +166,7 @@ def without_surroundings(image: ismrmrd.Image) -> ismrmrd.Image:
     if not facts.surroundings:
         return image
     bare = image_beside(image, pixels_of(image), replace(facts, surroundings=0), replicas_of(image))
-    for rider in _RIDERS:
-        if hasattr(image, rider):
-            setattr(bare, rider, getattr(image, rider))
+    bare.attachments = attachments_of(image)
     return bare
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import CalibrationError
+from nadenoise_core.mrd.attachments import attach
 from nadenoise_core.mrd.facts import AtscFacts, Corrections, ImageFacts, Kind, known
 from nadenoise_core.mrd.geometry import plane_of
 from nadenoise_core.mrd.image import (
@@ -18,8 +19,6 @@ from nadenoise_core.mrd.image import (
     known_facts,
     pixel_size,
     pixels_of,
-    put_labels,
-    put_regions,
     replicas_of,
 )
 from nadenoise_core.mrd.placement import Placement
@@ -99,8 +98,7 @@ class Quantification:
         if self.regions is not None:
             plane, outlined = plane_of(image), self.regions.outlined(image, read.pose)
             drawn = self.regions.outlined(image, None).labels_on_pixels(plane) if read.pose is not None else None
-            put_labels(made, outlined.labels_on_pixels(plane), drawn)
-            put_regions(made, outlined)
+            attach(made, labels=outlined.labels_on_pixels(plane), drawn_labels=drawn, regions=outlined)
         if errors is None:
             return (made,)
         of_errors = replace(facts, kind=Kind.ERROR, replicas=(), comments=()).after(*stage)

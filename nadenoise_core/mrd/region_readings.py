@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.errors import CalibrationError, RegionError
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.facts import Kind, known
 from nadenoise_core.mrd.geometry import plane_of
-from nadenoise_core.mrd.image import kept_readouts, known_facts, pixel_size, pixels_of
+from nadenoise_core.mrd.image import known_facts, pixel_size, pixels_of
 from nadenoise_core.quantify.atsc import ConcentrationMap
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.image_readouts import readouts_of_image
@@ -153,20 +154,27 @@ class RegionsOfImages:
     ) -> tuple[Readouts, FitSettings, tuple[Remark, ...]]:
         """What is fitted to: k-space, or the image where there is none here."""
         facts, pixel = known_facts(plain), pixel_size(plain)
-        kept = kept_readouts(plain) if method is RegionMethod.FIT else None
+        attached = attachments_of(plain)
+        averaged = attached.readouts if method is RegionMethod.FIT else None
         gain = None if correction.tissue.size == 1 else correction.tissue
-        if kept is None:
+        if averaged is None:
             scan = readouts_of_image(pixels_of(plain), pixel, known(facts.k_max), facts.noise_std, gain)
             why = (
                 "the averaged k-space is not in this node: regions are fitted to the image (GTM); their errors take "
                 "its noise as white"
             )
             return scan, self.settings, (Remark(why),) if method is RegionMethod.FIT else ()
-        averaged, off_resonance = kept
         rows, columns = pixels_of(plain).shape
         times = averaged.sample_times
         scan = readouts(
-            averaged.kspace, averaged.trajectory, averaged.noise_std, (rows, columns), pixel, gain, off_resonance, times
+            averaged.kspace,
+            averaged.trajectory,
+            averaged.noise_std,
+            (rows, columns),
+            pixel,
+            gain,
+            attached.off_resonance,
+            times,
         )
         if self.decay is None or not times.any():
             return scan, self.settings, ()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.facts import Kind
-from nadenoise_core.mrd.image import drawn_labels_of, known_facts, labels_of, pixel_size, pixels_of
+from nadenoise_core.mrd.image import known_facts, pixel_size, pixels_of
 from nadenoise_core.quantify.phase import in_phase
 from nadenoise_core.replay.places import Place
 
@@ -75,7 +76,8 @@ def _panels(place: Place) -> Iterator[Panel]:
         atsc = known_facts(image).atsc
         tubes = () if atsc is None else tuple((*tube.centre, tube.diameter) for tube in atsc.tubes)
         values = np.asarray(pixels_of(image), np.float32)
-        labels = labels_of(image), drawn_labels_of(image)
+        attached = attachments_of(image)
+        labels = attached.labels, attached.drawn_labels
         yield Panel("aTSC", values, 0.0, LARGEST_CONCENTRATION, "viridis", "mmol/L", *_geometry(image), tubes, *labels)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.files import make_folder
+from nadenoise_core.mrd.attachments import attachments_of
 from nadenoise_core.mrd.geometry import affine_of
-from nadenoise_core.mrd.image import facts_of, known_facts, labels_of, pixels_of
+from nadenoise_core.mrd.image import facts_of, known_facts, pixels_of
 from nadenoise_core.quantify.nifti import write_nifti
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_volumes(images: Iterable[ismrmrd.Image], folder: Path) -> None:
             unit = "mmol/L" if facts.kind.is_concentration else "magnitude, arbitrary unit"
             values = np.stack([np.abs(p) if np.iscomplexobj(p) else p for p in map(pixels_of, stack)])
             write_nifti(folder / f"{name}{suffix}.nii.gz", values.astype(np.float32), affine, unit)
-            labels = [drawn for image in stack if (drawn := labels_of(image)) is not None]
+            labels = [drawn for image in stack if (drawn := attachments_of(image).labels) is not None]
             if len(labels) == len(stack):
                 path = folder / f"regions_{name}{suffix}.nii.gz"
                 write_nifti(path, np.stack(labels).astype(np.int16), affine, "regions")

@@ -29,7 +29,7 @@ def maps_of(run_chain, measured, label_file, names_file):
         if staged:
             items = list(run_chain(HEAD, measurement.header_xml(), items))
             for image in items:
-                del image.readouts  # as over a wire
+                image.attachments = None  # as over a wire
             images = list(Quantify(Quantify.Parameters(**given), read_scan(measurement.header_xml())).process(items))
         else:
             images = run_chain([*HEAD, *stages, ("quantify", given)], measurement.header_xml(), items)

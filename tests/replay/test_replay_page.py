@@ -13,8 +13,9 @@ import pytest
 
 from nadenoise_core.chain.files import read_chain
 from nadenoise_core.denoise.guard import Residual
+from nadenoise_core.mrd.attachments import attach
 from nadenoise_core.mrd.facts import AtscFacts, ImageFacts, Kind, Network
-from nadenoise_core.mrd.image import image_beside, known_facts, new_image, put_labels
+from nadenoise_core.mrd.image import image_beside, known_facts, new_image
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.quantify.precision import Progress
@@ -105,7 +106,7 @@ class TestPanels:
         labels = np.zeros((4, 6), np.int64)
         labels[1:3, 2:5] = 4
         atsc = image(replace(PLAIN, kind=Kind.ATSC, atsc=MAP), np.ones((4, 6), np.float32))
-        put_labels(atsc, labels)
+        attach(atsc, labels=labels)
         (panel,) = panels_of(Place("", 30, {Kind.ATSC: atsc}, [MAP]))
         drawn = drawing(panel)
         ((path, _),) = drawn.outlines
