@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import BadInputError, OutputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
-from nadenoise_core.mrd.header_words import HeaderWords, Sequence
 from nadenoise_core.mrd.image import new_image
 from nadenoise_core.mrd.scan import Scan
+from nadenoise_core.mrd.study_header import Sequence, StudyHeader
 from nadenoise_core.sampling.spiral import SODIUM_GAMMA
 from nadenoise_core.sampling.trajectory import Encoding
 
@@ -33,7 +33,7 @@ def scan_of_array(shape: tuple[int, ...], pixel: tuple[float, float], thickness:
         says_spiral=True,
         limits={},
         sequence=Sequence(),
-        words=HeaderWords(),
+        study=StudyHeader(),
         patient_position="",
         noise_bandwidth=1.0,
         measurement_id="array",

@@ -42,7 +42,7 @@ class Measurement:
             measurement_id=f"{scan.measurement_id} {scan.fingerprint}",
             laterality=laterality,
             series_number_offset=series_number_offset,
-            **vars(scan.words),
+            **vars(scan.study),
         )
 
     def dataset(self, image: ismrmrd.Image) -> tuple[str, FileDataset]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nadenoise_core import __version__
 from nadenoise_core.errors import BadInputError
 from nadenoise_core.mrd.facts import ImageFacts, Kind
-from nadenoise_core.mrd.header_words import HeaderWords
+from nadenoise_core.mrd.study_header import StudyHeader
 from nadenoise_core.recon.settings import Method
 
 Vector = Sequence[float] | npt.NDArray[Any]
@@ -90,7 +90,7 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Study(HeaderWords):
+class Study(StudyHeader):
     """Patient, study, scanner and sequence: what the header says, and what the objects of a measurement need besides.
 
     Dates and times are text, in ISO 8601 ("2024-01-31", "12:34:56") or DICOM form ("20240131", "123456"). What would

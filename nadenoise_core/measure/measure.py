@@ -149,7 +149,7 @@ def measure_with_tubes(
     tubes: list[TubeQuality] = []
     with RawFile(raw, group) as file, named_in_errors(raw):
         scan = read_scan(file.header_xml)
-        date = f"{scan.words.study_date} {scan.words.study_time}".strip()
+        date = f"{scan.study.study_date} {scan.study.study_time}".strip()
         gadgets = build(chain, scan)
         for item in run(gadgets, counted(file.acquisitions(), len(file), progress)):
             facts = facts_of(item)

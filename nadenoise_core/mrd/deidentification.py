@@ -15,10 +15,10 @@ import ismrmrd
 from lxml import etree
 
 from nadenoise_core.mrd.header import number_of, parse_root
-from nadenoise_core.mrd.header_words import POSITIONS
 from nadenoise_core.mrd.image import facts_of, put_facts
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.scan import VIRTUAL_SYSTEM
+from nadenoise_core.mrd.study_header import POSITIONS
 
 EDITION = "2026c"
 """Of DICOM PS3.15, whose Basic Application Confidentiality Profile is followed."""

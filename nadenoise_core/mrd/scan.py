@@ -13,13 +13,13 @@ from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.budget import USUAL, Budget
 from nadenoise_core.mrd.counters import Counter
 from nadenoise_core.mrd.header import Section, parse_header
-from nadenoise_core.mrd.header_words import (
-    HeaderWords,
+from nadenoise_core.mrd.study_header import (
     Sequence,
+    StudyHeader,
     doubt_of_nucleus,
     read_patient_position,
     read_sequence,
-    read_words,
+    read_study,
 )
 from nadenoise_core.sampling.trajectory import Encoding
 
@@ -48,7 +48,7 @@ class Scan:
         says_spiral: whether the header says so; else the trajectory itself must be one.
         limits: the values of a counter (`idx` field) that the header announces; without those of which it says nothing.
         sequence: timing.
-        words: of patient, study and scanner.
+        study: patient, study, scanner and sequence, in DICOM's terms.
         patient_position: how the patient lies, such as "HFS"; empty where the header does not say.
         noise_bandwidth: of the receiver against its sampling bandwidth (relativeReceiverNoiseBandwidth).
         measurement_id: that of the header, which need not be unique.
@@ -64,7 +64,7 @@ class Scan:
     says_spiral: bool
     limits: Mapping[str, range]
     sequence: Sequence
-    words: HeaderWords
+    study: StudyHeader
     patient_position: str
     noise_bandwidth: float
     measurement_id: str
@@ -87,7 +87,7 @@ class Scan:
     @property
     def is_virtual(self) -> bool:
         """Whether the scan is simulated."""
-        return self.words.model == VIRTUAL_SYSTEM
+        return self.study.model == VIRTUAL_SYSTEM
 
 
 def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
@@ -103,13 +103,13 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
     budget.check_matrix(encoding)
     limits = _read_limits(imaged.section("encodingLimits"))
     sequence = read_sequence(header.section("sequenceParameters"))
-    words, measurement = read_words(header, sequence), header.section("measurementInformation")
+    study, measurement = read_study(header, sequence), header.section("measurementInformation")
     identified = {"position": read_patient_position(measurement), "measurement": measurement.text("measurementID")}
     spans = {counter: (span.start, span.stop) for counter, span in limits.items()}
     doubt = doubt_of_nucleus(header)
     if doubt:
         _log.warning("%s", doubt)
-    parts = [asdict(encoding), slice_thickness, spans, asdict(sequence), asdict(words), identified]
+    parts = [asdict(encoding), slice_thickness, spans, asdict(sequence), asdict(study), identified]
     return Scan(
         encoding=encoding,
         slice_thickness=slice_thickness,
@@ -117,7 +117,7 @@ def read_scan(header_xml: bytes | str, budget: Budget = USUAL) -> Scan:
         says_spiral=imaged.text("trajectory").lower() == _SPIRAL,
         limits=limits,
         sequence=sequence,
-        words=words,
+        study=study,
         patient_position=identified["position"],
         noise_bandwidth=_above_0(header.section("acquisitionSystemInformation"), "relativeReceiverNoiseBandwidth", 1.0),
         measurement_id=identified["measurement"],

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import TrajectoryError
 from nadenoise_core.mrd.acquisitions import has_trajectory, kept_samples
-from nadenoise_core.mrd.places import FAR, Places
+from nadenoise_core.mrd.measured_trajectories import FAR, MeasuredTrajectories
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
-from nadenoise_core.mrd.whereabouts import Whereabouts
+from nadenoise_core.mrd.slice_check import SliceCheck
 from nadenoise_core.sampling.arms import is_continuous, is_spiral
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import SpiralDesign
@@ -56,11 +56,11 @@ class Trajectories:
         self._encoding = scan.encoding
         self._says_spiral = scan.says_spiral
         self._gradients = positions.gradients
-        self._arms: dict[tuple[int, int], Places] = {}  # by interleaf and half-pulse
+        self._arms: dict[tuple[int, int], MeasuredTrajectories] = {}  # by interleaf and half-pulse
         self._file = positions.file
         self._found: str | None = None  # unit
-        self._told_places = False
-        self._whereabouts = Whereabouts(scan.slice_thickness, scan.encoding.pixel)
+        self._has_warned_of_places = False
+        self._slice = SliceCheck(scan.slice_thickness, scan.encoding.pixel)
 
     @property
     def unit_is_given(self) -> bool:
@@ -91,29 +91,29 @@ class Trajectories:
         if interleaf not in self.headers:
             self.headers[interleaf] = _placed(acquisition.getHead())
         if interleaf == next(iter(self.headers)):
-            self._whereabouts.check(acquisition)
+            self._slice.check(acquisition)
         if self._settings.trajectory != "acquisition":
             return 0
         if not has_trajectory(acquisition):  # see `can_follow`
             return 0
         given = acquisition.traj[kept_samples(acquisition)]
-        places = self._arms.get((interleaf, half))
-        if places is None:
+        trajectories = self._arms.get((interleaf, half))
+        if trajectories is None:
             k = self._read(given, acquisition.getHead())
-            self._arms[interleaf, half] = Places(given, k, average, self._encoding.matrix)
+            self._arms[interleaf, half] = MeasuredTrajectories(given, k, average, self._encoding.matrix)
             return 0
-        number = places.repeated(given)
+        number = trajectories.repeated(given)
         if number is not None:
             return number
-        number, distance = places.place(given, self._read(given, acquisition.getHead()))
+        number, distance = trajectories.add(given, self._read(given, acquisition.getHead()))
         if distance > FAR:
             raise TrajectoryError(
                 f"its trajectory differs from that of the same interleaf before by {distance:.2g} cycles/FOV, and may "
                 f"by {FAR:g}; if another counter counts interleaves, set interleaf_counter; if none does, set it to "
                 "trajectory"
             )
-        if number and not self._told_places:
-            self._told_places = True
+        if number and not self._has_warned_of_places:
+            self._has_warned_of_places = True
             _log.warning(
                 "averages were taken at places of their own; all samples are gridded together, and their noise, which "
                 "is told by how they differ, may be less than what is said"
@@ -156,7 +156,7 @@ class Trajectories:
         return np.stack([self._mean(interleaf, place) for interleaf, place in arms])
 
     def _mean(self, interleaf: int, place: int) -> NDArray[np.float32]:
-        first, *others = [places for (number, _), places in self._arms.items() if number == interleaf]
+        first, *others = [trajectories for (number, _), trajectories in self._arms.items() if number == interleaf]
         for other in others:
             if len(first) > 1 or len(other) > 1:
                 raise TrajectoryError(
@@ -169,7 +169,7 @@ class Trajectories:
                     f"its trajectory differs from that of the other half-pulse of interleaf {interleaf} by "
                     f"{furthest:.2g} cycles/FOV, and may by {_LARGEST_OF_HALVES:g}"
                 )
-        return np.asarray(np.mean([places[place].mean for places in (first, *others)], axis=0), np.float32)
+        return np.asarray(np.mean([trajectories[place].mean for trajectories in (first, *others)], axis=0), np.float32)
 
     def stacked(self, arms: Sequence[tuple[int, int]], samples: int) -> NDArray[np.float32]:
         """(arms, samples, 2) in cycles/pixel.

@@ -204,12 +204,12 @@ def put_image(
 
 def sidecar_of(image: ismrmrd.Image, facts: ImageFacts, scan: Scan, unit: str) -> dict[str, Any]:
     """What is known of an image, under BIDS's names, and as `report.json` has it."""
-    sequence, words, echo = scan.sequence, scan.words, int(image.contrast)
+    sequence, study, echo = scan.sequence, scan.study, int(image.contrast)
     known = {
-        "MagneticFieldStrength": words.field_strength,
-        "Manufacturer": words.manufacturer,
-        "ManufacturersModelName": words.model,
-        "ImagingFrequency": words.imaging_frequency,
+        "MagneticFieldStrength": study.field_strength,
+        "Manufacturer": study.manufacturer,
+        "ManufacturersModelName": study.model,
+        "ImagingFrequency": study.imaging_frequency,
         "RepetitionTime": 1e-3 * sequence.repetition_times[0] if sequence.repetition_times else None,
         "EchoTime": 1e-3 * sequence.echo_times[echo] if echo < len(sequence.echo_times) else None,
         "FlipAngle": sequence.flip_angles[0] if sequence.flip_angles else None,

@@ -27,11 +27,11 @@ def described_scan(scan: Scan) -> ScanReport:
     """How was measured; nothing that tells who."""
     sequence, encoding = scan.sequence, scan.encoding
     return {
-        "date": scan.words.acquisition_date or scan.words.study_date or None,
+        "date": scan.study.acquisition_date or scan.study.study_date or None,
         "repetition_times_ms": list(sequence.repetition_times),
         "echo_times_ms": list(sequence.echo_times),
         "flip_angles_deg": list(sequence.flip_angles),
-        "field_strength_T": scan.words.field_strength,
+        "field_strength_T": scan.study.field_strength,
         "matrix": list(encoding.matrix),
         "field_of_view_mm": list(encoding.field_of_view),
         "slice_thickness_mm": scan.slice_thickness,

@@ -20,8 +20,8 @@ from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.stream.chain_folders import ChainFolders
 from nadenoise_core.stream.connection import Opening, ScanConnection
 from nadenoise_core.stream.observers import Watch, Watches
-from nadenoise_core.stream.places import Places
 from nadenoise_core.stream.session import ScanSettings, attended, serve_scan
+from nadenoise_core.stream.slots import Slots
 from nadenoise_core.stream.wire import LARGEST_MESSAGE, Wire
 from nadenoise_core.stream.worker import WorkerSettings
 from nadenoise_core.stream.workers import Workers
@@ -41,7 +41,7 @@ class Limits:
         scans: at once; one more is asked to come again.
         idle: seconds for which a peer may send nothing, or take nothing, and in which each message must have come.
         opening: seconds from connection to header.
-        stalled: seconds without a whole message after which a scan gives its place to another that waits for one.
+        stalled: seconds without a whole message after which a scan gives its slot to another that waits for one.
         longest: seconds that a whole scan may take.
         largest: bytes of one array of a message.
         budget: of each scan.
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(eq=False)
 class _Visit:
-    """One connection; `waiting` until it has a place, which the nodes of a `scan` share."""
+    """One connection; `waiting` until it has a slot, which the nodes of a `scan` share."""
 
     number: int
     link: socket.socket
@@ -96,7 +96,7 @@ class Server:
         self._scans = ScanSettings(folders, self._limits.budget, pseudonyms)
         self._watches = Watches(watches)
         self._workers: Workers | None = None
-        self._places = Places(self._limits.scans)
+        self._slots = Slots(self._limits.scans)
         self._lock = threading.Lock()
         self._visits: dict[int, _Visit] = {}  # by number, the oldest first
         self._threads: list[threading.Thread] = []
@@ -255,7 +255,7 @@ class Server:
         opening = connection.open()
         connection.socket.deadline = time.monotonic() + self._limits.longest
         if opening is not None:
-            with self._places.taken(opening, connection.peer, self._end_a_stalled_scan):
+            with self._slots.taken(opening, connection.peer, self._end_a_stalled_scan):
                 visit.scan = opening.header_xml if connection.peer == "gadgetron" else visit.number
                 visit.waiting = False
                 return self._run(visit, opening)

@@ -14,9 +14,9 @@ from lxml import etree
 
 from nadenoise_core.errors import BadInputError, RawDataError
 from nadenoise_core.mrd.deidentification import deidentified
-from nadenoise_core.mrd.header_words import HeaderWords
 from nadenoise_core.mrd.pseudonyms import Pseudonyms, read_pseudonyms
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.mrd.study_header import StudyHeader
 
 KEY = Pseudonyms(b"the secret of one study")
 NAMESPACE = "http://www.ismrm.org/ISMRMRD"
@@ -90,18 +90,18 @@ def test_nothing_is_left_that_tells_who_when_or_where(header):
 
 def test_what_is_measured_stays(header):
     before, after = read_scan(header), read_scan(deidentified(header, KEY).header_xml)
-    assert after.patient_position == "FFS" and after.words.body_part == "LEG" and after.words.manufacturer == "VENDOR"
+    assert after.patient_position == "FFS" and after.study.body_part == "LEG" and after.study.manufacturer == "VENDOR"
     same = dict.fromkeys(("words", "measurement_id", "fingerprint"))
     assert replace(before, **same) == replace(after, **same)
     timing = ("repetition_time", "echo_time", "flip_angle", "field_strength", "imaging_frequency", "model")
-    assert [getattr(before.words, name) for name in timing] == [getattr(after.words, name) for name in timing]
+    assert [getattr(before.study, name) for name in timing] == [getattr(after.study, name) for name in timing]
 
 
 def test_of_the_words_nothing_but_pseudonyms_is_left(header):
     done = deidentified(header, KEY)
-    words = read_scan(done.header_xml).words
+    words = read_scan(done.header_xml).study
     kept = ("body_part", "manufacturer", "model", "field_strength", "repetition_time", "echo_time", "flip_angle")
-    told = {name: value for name, value in vars(words).items() if value and value != getattr(HeaderWords(), name)}
+    told = {name: value for name, value in vars(words).items() if value and value != getattr(StudyHeader(), name)}
     assert words.patient_id == done.patient != "" and words.patient_name == f"{done.patient}^"
     assert set(told) - {*kept, "imaging_frequency"} == {
         *("patient_id", "patient_name", "study_instance_uid", "frame_of_reference_uid")
@@ -145,12 +145,12 @@ def test_a_header_that_names_nobody_gets_no_patient(measured):
             root.remove(section)
     done = deidentified(etree.tostring(root), KEY)
     scan = read_scan(done.header_xml)
-    assert done.patient == "" == scan.words.patient_id and done.name == done.measurement == scan.measurement_id
+    assert done.patient == "" == scan.study.patient_id and done.name == done.measurement == scan.measurement_id
 
 
 @pytest.mark.parametrize("text", ["Mustermann 3T", "x" * 200, "Charite"])
 def test_a_model_that_tells_who_or_where_is_taken_out(text, header):
-    left = read_scan(deidentified(header.replace(b"Scanner 3T", text.encode()), KEY).header_xml).words.model
+    left = read_scan(deidentified(header.replace(b"Scanner 3T", text.encode()), KEY).header_xml).study.model
     assert left == ("x" * 64 if text.startswith("x") else "")
 
 

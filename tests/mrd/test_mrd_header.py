@@ -222,7 +222,7 @@ def test_a_nucleus_that_may_be_another_is_told(frequency, field, sodium, doubt, 
     system = f"<acquisitionSystemInformation><systemFieldStrength_T>{field}</systemFieldStrength_T>"
     header = HEADER.replace("<experimentalC", f"{system}</acquisitionSystemInformation><experimentalC")
     scan = read_scan(header.replace("123200000", str(frequency)))
-    assert scan.words.imaging_frequency == (None if sodium is None else pytest.approx(sodium, rel=1e-6))
+    assert scan.study.imaging_frequency == (None if sodium is None else pytest.approx(sodium, rel=1e-6))
     assert doubt in scan.nucleus_doubt and bool(scan.nucleus_doubt) == bool(doubt)
     assert scan.nucleus_doubt in caplog.text
 

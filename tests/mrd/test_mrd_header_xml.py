@@ -38,7 +38,7 @@ def test_six_threads_leave_the_warnings_of_the_process_as_they_were():
 
 def test_numbers_are_those_that_gadgetron_writes_back():
     scan, rewritten = read_scan(with_te("0.23")), read_scan(with_te("0.230000004"))
-    assert scan.words.echo_time == rewritten.words.echo_time == 0.23
+    assert scan.study.echo_time == rewritten.study.echo_time == 0.23
     assert scan == rewritten and scan.fingerprint != read_scan(with_te("0.2301")).fingerprint
 
 
@@ -59,7 +59,7 @@ def test_what_does_not_matter_is_passed_over(old, new):
 def test_conditions_may_be_missing():
     start, end = HEADER.index("<experimentalConditions>"), HEADER.index("</experimentalConditions>")
     scan = read_scan(HEADER[:start] + HEADER[end + len("</experimentalConditions>") :])
-    assert scan.words.imaging_frequency is None and scan.encoding.matrix == (80, 80)
+    assert scan.study.imaging_frequency is None and scan.encoding.matrix == (80, 80)
 
 
 def test_nothing_is_expanded_or_opened(tmp_path):
@@ -77,10 +77,10 @@ def test_another_document_is_refused_by_its_name():
 
 def test_the_words_of_patient_and_scanner_are_read_as_they_stand():
     scan = read_scan(HEADER)
-    words = scan.words
+    words = scan.study
     assert (words.patient_name, words.patient_id) == ("Virtual^Calf", "calf-5")
     assert (words.repetition_time, words.flip_angle, words.field_strength) == (100.0, 90.0, 3.0)
     assert words.imaging_frequency == pytest.approx(33.785916) and scan.patient_position == "HFS"
     assert "Virtual" not in repr(scan) and "calf-5" not in repr(words)
     proton = read_scan(HEADER.replace("33785916", "127732437"))  # 3 T x 42.577479 MHz/T
-    assert proton.words.imaging_frequency == pytest.approx(33.785916, rel=1e-6)
+    assert proton.study.imaging_frequency == pytest.approx(33.785916, rel=1e-6)

@@ -204,7 +204,7 @@ def test_a_header_keeps_its_bytes(encoding, declared, name, items, tmp_path, cap
     text = XML.replace('encoding="utf-8"', f'encoding="{declared}"').replace("Virtual^Calf", name or "Müller^Jürgen")
     given = text.encode(encoding)
     scan = read_scan(given)
-    assert scan.words.patient_name == name and scan.words.patient_id == "calf-1"
+    assert scan.study.patient_name == name and scan.study.patient_id == "calf-1"
     assert ("patientName is in another encoding" in caplog.text) == (not name)
     assert "ller" not in caplog.text
     if encoding != "utf-16":  # HDF5 ends text at a NUL
@@ -216,7 +216,7 @@ def test_a_header_keeps_its_bytes(encoding, declared, name, items, tmp_path, cap
 @pytest.mark.parametrize("name", ["Doe & Sons^John", "M&uuml;ller^J", "Doe\x01^John"])
 def test_text_that_is_no_xml_costs_no_more_than_itself(name, caplog):
     scan = read_scan(XML.replace("Virtual^Calf", name).encode())
-    assert scan.words.patient_name == "" and scan.words.patient_id == "calf-1"
+    assert scan.study.patient_name == "" and scan.study.patient_id == "calf-1"
     assert "patientName is in another encoding than the header declares, or no XML" in caplog.text
     assert scan.encoding == read_scan(XML).encoding and scan.limits == read_scan(XML).limits
 

@@ -1,4 +1,4 @@
-"""Where the averages of one interleaf were taken, as a field camera measures it for each of them."""
+"""The trajectories of the averages of one interleaf, as a field camera measures one for each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ROUNDING = 1e-4  # of its reach: what rounding may change between averages
 
 
 @dataclass
-class Place:
+class MeasuredTrajectory:
     """A trajectory as it came first, and the sum of all that are near to it if they differ.
 
     Attributes:
@@ -46,8 +46,8 @@ class Place:
             self.total += self.k
 
 
-class Places:
-    """The places of one interleaf and half-pulse: one where all averages are near to one another, else several.
+class MeasuredTrajectories:
+    """The trajectories of one interleaf and half-pulse: one where all averages are near to one another, else several.
 
     Args:
         given: the first trajectory, as it was written.
@@ -61,37 +61,37 @@ class Places:
     ) -> None:
         self.average = average
         self._to_field_of_view = np.array(matrix[::-1], np.float32)
-        self._places = [Place(given, k)]
+        self._all = [MeasuredTrajectory(given, k)]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._all)
 
-    def __getitem__(self, number: int) -> Place:
-        return self._places[number]
+    def __getitem__(self, number: int) -> MeasuredTrajectory:
+        return self._all[number]
 
     def repeated(self, given: NDArray[np.float32]) -> int | None:
-        """The place of a trajectory that is written as one before, the first or the last; None: it is another."""
-        for number in {0, len(self._places) - 1}:
-            if _is_same(given, self._places[number].given):
-                self._places[number].repeat()
+        """The number of a trajectory that is written as one before, the first or the last; None: it is another."""
+        for number in {0, len(self._all) - 1}:
+            if _is_same(given, self._all[number].given):
+                self._all[number].repeat()
                 return number
         return None
 
-    def place(self, given: NDArray[np.float32], k: NDArray[np.float32]) -> tuple[int, float]:
-        """The place of another trajectory, and how far it is from the first, cycles/FOV; beyond `FAR` it has none."""
+    def add(self, given: NDArray[np.float32], k: NDArray[np.float32]) -> tuple[int, float]:
+        """The number of another trajectory, and how far it is from the first, cycles/FOV; beyond `FAR` it has none."""
         distance = self.distance(k, 0)
         if distance > FAR:
             return 0, distance
-        for number in {0, len(self._places) - 1}:
+        for number in {0, len(self._all) - 1}:
             if self.distance(k, number) <= NEAR:
-                self._places[number].add(k)
+                self._all[number].add(k)
                 return number, distance
-        self._places.append(Place(given, k))
-        return len(self._places) - 1, distance
+        self._all.append(MeasuredTrajectory(given, k))
+        return len(self._all) - 1, distance
 
     def distance(self, k: NDArray[np.floating], number: int) -> float:
-        """How far a trajectory is from that of a place, at most, cycles/FOV."""
-        return float(np.abs((k - self._places[number].k) * self._to_field_of_view).max())
+        """How far a trajectory is from that of a number, at most, cycles/FOV."""
+        return float(np.abs((k - self._all[number].k) * self._to_field_of_view).max())
 
 
 class ArmNumbers:

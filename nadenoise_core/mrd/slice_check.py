@@ -12,10 +12,10 @@ from nadenoise_core.errors import RawDataError
 
 _log = logging.getLogger("nadenoise.accumulate")
 _LARGEST_TURN = 5.0  # degrees, as motion is followed; another slice is turned by more
-_SMALLEST_TURN = 0.5  # degrees, that are told
+_SMALLEST_TURN = 0.5  # degrees, that are warned of
 
 
-class Whereabouts:
+class SliceCheck:
     """Compares where the readouts of an image were taken with where the first was.
 
     Args:
@@ -26,10 +26,10 @@ class Whereabouts:
     def __init__(self, slice_thickness: float, pixel: tuple[float, float]) -> None:
         self._apart, self._moved = slice_thickness / 2, min(pixel) / 2
         self._first: tuple[float, ...] | None = None
-        self._told = False
+        self._has_warned = False
 
     def check(self, acquisition: ismrmrd.Acquisition) -> None:
-        """Check a readout; a slice that follows motion is told.
+        """Check a readout; one of a slice that follows motion warns, once.
 
         Raises:
             RawDataError: it is of another slice.
@@ -50,8 +50,8 @@ class Whereabouts:
                 "counts slices, set half_pulse_counter, average_counter or interleaf_counter to others"
             )
         distance = float(np.linalg.norm(shift))
-        if not self._told and (distance > self._moved or turn > _SMALLEST_TURN):
-            self._told = True
+        if not self._has_warned and (distance > self._moved or turn > _SMALLEST_TURN):
+            self._has_warned = True
             _log.warning(
                 "the slice moves by %.3g mm and %.3g degrees during the scan; the image is put where it was first",
                 distance, turn,

@@ -19,7 +19,7 @@ _SAME_NUCLEUS = 0.05  # of the gyromagnetic ratio: fields are rounded to 3 T whe
 
 
 @dataclass(frozen=True)
-class HeaderWords:
+class StudyHeader:
     """What the header says of patient, study, scanner and sequence, in DICOM's terms; empty or None: it does not say.
 
     Attributes:
@@ -116,11 +116,11 @@ def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(float(f"{1000 * value:.9g}") for value in seconds)
 
 
-def read_words(header: Section, sequence: Sequence) -> HeaderWords:
-    """The words of a whole header."""
+def read_study(header: Section, sequence: Sequence) -> StudyHeader:
+    """What a whole header says."""
     subject, study = header.section("subjectInformation"), header.section("studyInformation")
     measurement, system = header.section("measurementInformation"), header.section("acquisitionSystemInformation")
-    return HeaderWords(
+    return StudyHeader(
         patient_name=subject.text("patientName"),
         patient_id=subject.text("patientID"),
         patient_birth_date=subject.text("patientBirthdate"),

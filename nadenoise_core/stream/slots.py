@@ -23,8 +23,8 @@ class _Scan:
     nodes: set[str] = field(default_factory=set)
 
 
-class Places:
-    """Places for scans; the nodes that Gadgetron connects for one scan, each with a connection, share one.
+class Slots:
+    """Slots for scans; the nodes that Gadgetron connects for one scan, each with a connection, share one.
 
     Args:
         count: scans at once.
@@ -37,15 +37,15 @@ class Places:
 
     @contextmanager
     def taken(self, opening: Opening, peer: Peer, make_room: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Within it a scan, or a node of one, has its place.
+        """Within it a scan, or a node of one, has its slot.
 
         Args:
             opening: what the peer said before its data.
             peer: who it is.
-            make_room: ends a scan, where all places are taken, and says whether there was one to end.
+            make_room: ends a scan, where all slots are taken, and says whether there was one to end.
 
         Raises:
-            ConnectionFailed: all places are taken.
+            ConnectionFailed: all slots are taken.
         """
         node = _digest(opening.configuration.encode())
         header = _digest(opening.header_xml) if peer == "gadgetron" else ""
