@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -77,17 +78,22 @@ def choose_device(name: str = "auto") -> Device:
     Raises:
         BadInputError: an unknown name, or a GPU was asked for where cupy, cufinufft or the GPU is missing.
     """
+    if not re.fullmatch(NAMES, name):
+        raise BadInputError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
     if name == "cpu":
         return Device()
+    index = gpu_index(name)
+    missing = _missing_for_gpu(index)
+    if missing is None:
+        return Device(index)
     if name == "auto":
-        return Device(0) if _missing_for_gpu(0) is None else Device()
-    kind, _, index = name.partition(":")
-    if kind != "cuda" or not (index.isdigit() or index == ""):
-        raise BadInputError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
-    missing = _missing_for_gpu(int(index or 0))
-    if missing is not None:
-        raise BadInputError(f"device '{name}' cannot be used: {missing}; use auto or cpu")
-    return Device(int(index or 0))
+        return Device()
+    raise BadInputError(f"device '{name}' cannot be used: {missing}; use auto or cpu")
+
+
+def gpu_index(name: str) -> int:
+    """The index of the GPU that a name asks for, 0 where it names none."""
+    return int(name.partition(":")[2] or 0)
 
 
 def to_host(array: DeviceArray) -> NDArray[Any]:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ROOT = "nadenoise"
+
+
+def log_on_stderr(level: int, debug: bool = False) -> None:
+    """Show log messages from a level on, all of them for who debugs; warnings reach who collects them in any case."""
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.DEBUG if debug else level)
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        handlers=[console],
+    )
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AVERAGES = (50, 40, 30, 20, 10)
-REFERENCE_AVERAGES = 150
-VOLUNTEERS = 10
 
 
 @dataclass(frozen=True)

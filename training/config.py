@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nadenoise_core.configuration import Document, Section, checked, find_shipped, parse_document, read_document
 from nadenoise_core.configuration.fields import Unit
+from nadenoise_core.device import NAMES as DEVICE_NAMES
 from nadenoise_core.sampling import SpiralDesign
 
 Number = TypeVar("Number", int, float)
@@ -295,9 +296,7 @@ class FitSettings(Section):
     )
     validation_images: int | None = Field(None, ge=1, description="How many to validate on; null: all.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the network; the loss is float32.")
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = Field(
-        "auto", description="auto, cpu, cuda or cuda:N."
-    )
+    device: Annotated[str, Field(pattern=DEVICE_NAMES)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     threads: int = Field(0, ge=0, le=4096, description="Of torch on the CPU; 0: torch's choice.")
     workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs; the pairs do not depend on it.")
     seed: int = Field(7, ge=0, lt=2**63, description="Of initial weights, order, noise and everything random.")

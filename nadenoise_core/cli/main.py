@@ -11,6 +11,7 @@ import typer
 
 from nadenoise_core.commands import Commands, DebugFlag, Group, VersionFlag, new_app, whole_program
 from nadenoise_core.console import show_error
+from nadenoise_core.log import log_on_stderr
 
 COMMANDS: Commands = {
     "simulate": "Simulate a scan of the virtual calf: k-space in closed form, half-pulses, averages, noise.",
@@ -68,13 +69,7 @@ app = new_app("Rapid 2D 23Na MRI with a denoising network: from raw data to aTSC
 @app.callback()
 def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
     """Settings of all commands."""
-    console = logging.StreamHandler(sys.stderr)
-    console.setLevel(logging.DEBUG if debug else logging.ERROR)  # of the handler: reports collect the warnings, too
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-        handlers=[console],
-    )
+    log_on_stderr(logging.ERROR, debug)  # warnings are in the reports
     # Some libraries turn Python's own warnings on for the whole process: they are for developers.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.DEBUG if debug else logging.ERROR)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from nadenoise_core.errors import NadenoiseError, as_ours
 from nadenoise_core.jobs.job import Job, Outcome, attempt
+from nadenoise_core.log import log_on_stderr
 
 _LEAVING = 10.0  # s in which a worker clears up after itself
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -91,7 +92,8 @@ def _work(connection: Connection) -> None:
     # Ctrl-C reaches all processes of a terminal; the first tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    _log_as_a_command()
+    log_on_stderr(logging.ERROR)  # warnings are in the reports
+    logging.captureWarnings(True)
     try:
         while True:
             connection.send_bytes(_answer(connection.recv_bytes()))
@@ -100,7 +102,7 @@ def _work(connection: Connection) -> None:
 
 
 def _answer(content: bytes) -> bytes:
-    """The outcome of a job, both as bytes; a job or a result that does not travel is told as any other fault."""
+    """The outcome of a job, both as bytes; a job or a result that cannot be pickled is a fault like any other."""
     name = ""
     try:
         job: Job[Any] = pickle.loads(content)
@@ -112,14 +114,6 @@ def _answer(content: bytes) -> bytes:
 
 def _leave(*_: object) -> NoReturn:
     sys.exit(0)  # through every `finally`, so that nothing is left half-written
-
-
-def _log_as_a_command() -> None:
-    """Errors on stderr, and nothing else: warnings are in the reports."""
-    console = logging.StreamHandler(sys.stderr)
-    console.setLevel(logging.ERROR)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[console])
-    logging.captureWarnings(True)
 
 
 @contextmanager

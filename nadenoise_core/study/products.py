@@ -97,7 +97,7 @@ class Products:
         return affine_of(self.reference.image)
 
 
-def find_bundles(methods: MethodSettings) -> tuple[Bundle, ...]:
+def bundles_of(methods: MethodSettings) -> tuple[Bundle, ...]:
     """The bundles of which `denoise` takes one for each image; each once.
 
     Raises:

@@ -21,7 +21,7 @@ from nadenoise_core.study.config import StudyConfig
 from nadenoise_core.study.measures import FIT, METHODS, REFERENCE_FIT
 from nadenoise_core.study.merge import StudyRun
 from nadenoise_core.study.other_tables import METRICS, NetworkRow, Ranking, table_1, table_3
-from nadenoise_core.study.products import find_bundles
+from nadenoise_core.study.products import bundles_of
 from nadenoise_core.study.prose import headline, methods_text, subjects_line, warnings_of
 from nadenoise_core.study.shown import figures_of
 from nadenoise_core.study.tables import QUALITIES, ErrorRow, Tables, compute_tables
@@ -63,7 +63,7 @@ def make_report(config: StudyConfig, run: StudyRun) -> Report:
     """
     tables = compute_tables(run.measures)
     used = {bundle["sha256"] for record in run.records for bundle in record["bundles"]}
-    networks = tuple(bundle for bundle in find_bundles(config.methods) if bundle.sha256 in used)
+    networks = tuple(bundle for bundle in bundles_of(config.methods) if bundle.sha256 in used)
     return Report(
         config=config,
         run=run,

@@ -15,7 +15,7 @@ from nadenoise_core.progress import ProgressCallback
 from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import MethodSettings, StudyConfig
 from nadenoise_core.study.merge import CLAIMS, StudyRun, put_together, volunteer_folder
-from nadenoise_core.study.products import find_bundles
+from nadenoise_core.study.products import bundles_of
 from nadenoise_core.study.subjects import Subject, list_subjects
 from nadenoise_core.study.volunteer import Volunteer
 
@@ -134,7 +134,7 @@ def _evaluate(
     claims: Claims | None = None,
 ) -> Evaluated:
     read_chains(methods)  # what is wrong with all volunteers is told once
-    find_bundles(methods)
+    bundles_of(methods)
     try:
         make_folder(out)
     except OSError as error:

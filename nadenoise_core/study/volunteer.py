@@ -27,7 +27,7 @@ from nadenoise_core.study.config import MethodSettings
 from nadenoise_core.study.fits import chains_with_fit, fit_rows, outlines_of
 from nadenoise_core.study.measures import Row, write_measures
 from nadenoise_core.study.nifti import LABEL_NAMES, export_nifti
-from nadenoise_core.study.products import Product, Products, find_bundles, make_products, make_reference
+from nadenoise_core.study.products import Product, Products, bundles_of, make_products, make_reference
 from nadenoise_core.study.regions import Regions, drawn_regions, true_regions
 from nadenoise_core.study.subjects import Subject
 
@@ -50,7 +50,7 @@ def fingerprint(subject: Subject, methods: MethodSettings) -> str:
         "subject": subject.described(),
         "methods": methods.model_dump(mode="json"),
         "chains": read_chains(methods).described(),
-        "bundles": [bundle.sha256 for bundle in find_bundles(methods)],
+        "bundles": [bundle.sha256 for bundle in bundles_of(methods)],
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

@@ -27,7 +27,7 @@ from nadenoise_core.study.chains import read_chains
 from nadenoise_core.study.config import FileSubjects, MethodSettings, StudyConfig, VirtualSubjects
 from nadenoise_core.study.export import export_scan
 from nadenoise_core.study.measures import Measures
-from nadenoise_core.study.products import find_bundles, make_products
+from nadenoise_core.study.products import bundles_of, make_products
 from nadenoise_core.study.regions import true_regions
 from nadenoise_core.study.run import run_study
 from nadenoise_core.study.subjects import Subject, list_subjects
@@ -308,8 +308,8 @@ def test_chains_that_do_not_fit_a_study_are_refused(chain_file) -> None:
 
 
 def test_a_study_asks_for_the_bundles_that_the_gadget_has() -> None:
-    assert [b.sha256 for b in find_bundles(MethodSettings())] == [b.sha256 for b in noise_aware_bundles()]
-    names = [bundle.name for bundle in find_bundles(MethodSettings(averages=(30, 10), bundle="paper_{averages}"))]
+    assert [b.sha256 for b in bundles_of(MethodSettings())] == [b.sha256 for b in noise_aware_bundles()]
+    names = [bundle.name for bundle in bundles_of(MethodSettings(averages=(30, 10), bundle="paper_{averages}"))]
     assert names == ["paper_30", "paper_10"]
 
 
@@ -319,7 +319,7 @@ def test_each_number_of_averages_may_have_its_network(bundle_file, tmp_path: Pat
     for averages in (3, 2):
         (tmp_path / f"single_{averages}.pt").write_bytes(path.read_bytes())
     methods = MethodSettings(averages=(3, 2), bundle=f"{tmp_path}/single_{{averages}}.pt", bundle_sha256=sha256)
-    assert [bundle.sha256 for bundle in find_bundles(methods)] == [sha256]
+    assert [bundle.sha256 for bundle in bundles_of(methods)] == [sha256]
     with Subject("calf", VirtualMeasurement(averages=4, noise=5.0)).open() as source:
         products = make_products(source, methods, read_chains(methods))
     for averages in (3, 2):
@@ -327,4 +327,4 @@ def test_each_number_of_averages_may_have_its_network(bundle_file, tmp_path: Pat
         np.testing.assert_allclose(halved, 0.5 * products.images["NUFFT", averages].magnitude, rtol=1e-5)
     assert [bundle["name"] for bundle in products.bundles] == ["tiny"]
     with pytest.raises(BadInputError, match="single_5.pt: no such bundle"):
-        find_bundles(methods.model_copy(update={"averages": (5,)}))
+        bundles_of(methods.model_copy(update={"averages": (5,)}))

@@ -9,6 +9,7 @@ import typer
 
 from nadenoise_core.commands import Commands, DebugFlag, VersionFlag, new_app, whole_program
 from nadenoise_core.console import show_error
+from nadenoise_core.log import log_on_stderr
 from training.errors import ConfigError
 
 COMMANDS: Commands = {
@@ -29,11 +30,7 @@ app = new_app("Make denoising networks from images: prepare, fit, evaluate, expo
 @app.callback()
 def settings(debug: DebugFlag = False, version: VersionFlag = False) -> None:
     """Settings of all commands."""
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-        handlers=[logging.StreamHandler(sys.stderr)],
-    )
+    log_on_stderr(logging.WARNING, debug)
 
 
 def program() -> typer.core.TyperGroup:

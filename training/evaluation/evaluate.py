@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 from skimage.metrics import structural_similarity
 
+from nadenoise_core.paper import TABLE_1
+from nadenoise_core.paper import Published as Cell
 from nadenoise_core.statistics import wilcoxon_signed_rank
 from training.config import PaperPairSettings, QuantitativePairSettings
 from training.data.cache import Images
@@ -24,23 +26,8 @@ from training.data.pairs import Complex, PaperPair, PaperPairs, QuantitativePair
 from training.evaluation.calves import CALF_AVERAGES, SEED, calves, rms
 from training.network.model import Model
 
-# Medians of Table 1, Baker et al.: averages to MSE, SSIM and PSNR of the input, then of the denoised image.
-PAPER_TABLE_1 = {
-    50: ((1.3e-3, 0.77, 29.0), (0.4e-3, 0.92, 33.7)),
-    40: ((1.6e-3, 0.73, 28.0), (0.5e-3, 0.91, 33.1)),
-    30: ((2.1e-3, 0.68, 26.9), (0.6e-3, 0.90, 32.6)),
-    20: ((3.0e-3, 0.61, 25.2), (0.7e-3, 0.88, 31.6)),
-    10: ((5.7e-3, 0.48, 22.5), (0.9e-3, 0.84, 30.3)),
-}
-# The interquartile ranges, likewise.
-PAPER_TABLE_1_IQR = {
-    50: ((0.1e-3, 0.05, 0.5), (0.1e-3, 0.03, 1.0)),
-    40: ((0.2e-3, 0.05, 0.5), (0.1e-3, 0.03, 1.0)),
-    30: ((0.2e-3, 0.06, 0.5), (0.1e-3, 0.03, 0.9)),
-    20: ((0.4e-3, 0.06, 0.6), (0.2e-3, 0.04, 1.0)),
-    10: ((0.7e-3, 0.07, 0.6), (0.2e-3, 0.05, 1.1)),
-}
 METRICS = ("mse", "ssim", "psnr")
+_PAPER_SCALES = (1e3, 1.0, 1.0)  # times which the paper gives them
 PEAK_SNRS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
 TUBE_CENTRE = 0.7  # part of a tube's radius over which it is averaged
 
@@ -97,8 +84,7 @@ class Published:
 
     @classmethod
     def of(cls, averages: int) -> Published:
-        rows = zip(PAPER_TABLE_1[averages], PAPER_TABLE_1_IQR[averages], strict=True)
-        return cls(*(Quality(*map(Spread, medians, ranges)) for medians, ranges in rows))
+        return cls(*map(_published, TABLE_1[averages]))
 
 
 @dataclass(frozen=True)
@@ -146,7 +132,7 @@ def table_1(model: Model, images: Images, noise: SpiralNoise, averages: Sequence
                 Quality(*map(Spread.of, before)),
                 Quality(*map(Spread.of, after)),
                 PairedTests(*map(Paired.of, before, after)),
-                Published.of(count) if count in PAPER_TABLE_1 else None,
+                Published.of(count) if count in TABLE_1 else None,
             )
         )
     return rows
@@ -200,12 +186,18 @@ def regions(
 def evaluate(model: Model, images: Images, noise: SpiralNoise, calf_seeds: Sequence[int]) -> dict[str, Any]:
     """All three tests, as plain values for JSON."""
     results: dict[str, list[Any]] = {
-        "table_1": table_1(model, images, noise, tuple(PAPER_TABLE_1)),
+        "table_1": table_1(model, images, noise, tuple(TABLE_1)),
         "regions": regions(model, images, noise, PEAK_SNRS) if model.channels == "complex" else [],
         "calves": calves(model, noise, calf_seeds, CALF_AVERAGES),
     }
     counts = {"test_images": len(images), "test_calves": len(calf_seeds), "seed": SEED}
     return counts | {name: [rounded(asdict(row)) for row in rows] for name, rows in results.items()}
+
+
+def _published(cells: Sequence[Cell]) -> Quality:
+    """One image of the paper's row, in our units."""
+    scaled = zip(cells, _PAPER_SCALES, strict=True)
+    return Quality(*(Spread(cell.middle / scale, cell.spread / scale) for cell, scale in scaled))
 
 
 def _quality(image: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from training.evaluation.evaluate import METRICS, PAPER_TABLE_1
+from nadenoise_core.paper import TABLE_1
+from training.evaluation.evaluate import METRICS
 
 SMALLEST_P = 1e-6  # what is smaller is written as smaller than this
 
@@ -59,9 +60,9 @@ def _table_1_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        for name, medians in zip(("noisy", "denoised"), PAPER_TABLE_1[row["averages"]], strict=True):
+        for name, cells in zip(("noisy", "denoised"), TABLE_1[row["averages"]], strict=True):
             mse, ssim, psnr = (row[name][key] for key in METRICS)
-            paper = [f"{1e3 * medians[0]:.1f}", f"{medians[1]:.2f}", f"{medians[2]:.1f}"]
+            paper = [f"{cell.middle:.{digits}f}" for cell, digits in zip(cells, (1, 2, 1), strict=True)]
             if row.get("paper"):
                 said = row["paper"][name]
                 ranges = f"{1e3 * said['mse']['iqr']:.1f}", f"{said['ssim']['iqr']:.2f}", f"{said['psnr']['iqr']:.1f}"

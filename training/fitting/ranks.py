@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from nadenoise_core.device import gpu_index
 from training.errors import ConfigError
 
 
@@ -72,7 +73,7 @@ def distributed(device: str) -> Iterator[Rank]:
         ConfigError: no such device.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")) if size > 1 else None)
+    chosen = torch_device(device, int(os.environ.get("LOCAL_RANK", "0")) if size > 1 else None)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if size == 1:
@@ -91,8 +92,12 @@ def distributed(device: str) -> Iterator[Rank]:
     gc.collect()  # what still holds tensors in threads of the group would abort the process at its end
 
 
-def choose_device(name: str, local_rank: int | None = None) -> torch.device:
-    """The device of a name.
+def torch_device(name: str, local_rank: int | None = None) -> torch.device:
+    """The device of a name, as torch has it, which needs no cupy.
+
+    Args:
+        name: as of `nadenoise_core.device`.
+        local_rank: number of this process on its machine, whose GPU it takes; None: the one that is named.
 
     Raises:
         ConfigError: there is no such GPU.
@@ -100,8 +105,7 @@ def choose_device(name: str, local_rank: int | None = None) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cpu" or (name == "auto" and not count):
         return torch.device("cpu")
-    number = int(name[5:]) if name.startswith("cuda:") else 0
-    number = local_rank if local_rank is not None else number
+    number = gpu_index(name) if local_rank is None else local_rank
     if number >= count:
         raise ConfigError(f"fit.device is {name}, and there is no GPU {number} here; set fit.device to cpu")
     return torch.device("cuda", number)

@@ -19,8 +19,8 @@ def command(
     """What a bundle was trained for, how, and how well it did: its card (a .md file beside it), or its main facts."""
     bundle = find_bundle(name, sha256)
     if as_json:
-        said = bundle.metadata.model_dump(mode="json")
-        show_json({"file": str(bundle.path), "sha256": bundle.sha256, "metadata": said})
+        metadata = bundle.metadata.model_dump(mode="json")
+        show_json({"file": str(bundle.path), "sha256": bundle.sha256, "metadata": metadata})
         return
     say(str(bundle.path))
     say(f"sha256 {bundle.sha256}")
@@ -34,13 +34,13 @@ def command(
 
 
 def _main_facts(bundle: Bundle) -> list[tuple[str, str]]:
-    said = bundle.metadata
-    snr = f"{said.peak_snr[0]:g} to {said.peak_snr[1]:g}" if said.peak_snr else ""
+    metadata = bundle.metadata
+    snr = f"{metadata.peak_snr[0]:g} to {metadata.peak_snr[1]:g}" if metadata.peak_snr else ""
     return [
-        ("name", f"{said.name} {said.version}"),
-        ("description", said.description),
-        ("input", f"{said.input.channels}, normalised by {said.input.normalisation}"),
-        ("matrix", f"{said.matrix[1]} x {said.matrix[0]}"),
-        ("averages", said.averages_in_words),
+        ("name", f"{metadata.name} {metadata.version}"),
+        ("description", metadata.description),
+        ("input", f"{metadata.input.channels}, normalised by {metadata.input.normalisation}"),
+        ("matrix", f"{metadata.matrix[1]} x {metadata.matrix[0]}"),
+        ("averages", metadata.averages_in_words),
         ("peak SNR", snr),
     ]

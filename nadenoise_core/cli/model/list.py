@@ -13,18 +13,18 @@ def command(as_json: AsJson = False) -> None:
     """The bundles that come with nadenoise, or with installed packages."""
     bundles = shipped_bundles() + offered_bundles()
     if as_json:
-        show_json([_said(bundle) for bundle in bundles])
+        show_json([_described(bundle) for bundle in bundles])
         return
     rows = []
     for bundle in bundles:
-        said = bundle.metadata
-        matrix, averages = f"{said.matrix[1]}x{said.matrix[0]}", said.averages_in_words
-        taken = f"{said.input.channels}, {said.input.normalisation}"
-        rows.append((said.name, matrix, averages, taken, said.description))
+        metadata = bundle.metadata
+        (height, width), taken = metadata.matrix, metadata.input
+        shown = (f"{width}x{height}", metadata.averages_in_words, f"{taken.channels}, {taken.normalisation}")
+        rows.append((metadata.name, *shown, metadata.description))
     show_table(("bundle", "matrix", "averages", "input", "description"), rows)
 
 
-def _said(bundle: Bundle) -> dict[str, Any]:
+def _described(bundle: Bundle) -> dict[str, Any]:
     """Name, file and what it is for; its training and figures are in its card."""
-    said = bundle.metadata.model_dump(mode="json", exclude={"training", "metrics"})
-    return {**said, "file": str(bundle.path), "sha256": bundle.sha256}
+    metadata = bundle.metadata.model_dump(mode="json", exclude={"training", "metrics"})
+    return {**metadata, "file": str(bundle.path), "sha256": bundle.sha256}

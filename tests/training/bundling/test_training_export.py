@@ -17,6 +17,7 @@ import torch
 from nadenoise_core.denoise.bundle import Bundle, find_bundle
 from nadenoise_core.denoise.network import Denoiser, load_network
 from nadenoise_core.errors import BundleError, OutputError
+from nadenoise_core.paper import TABLE_1
 from nadenoise_core.sampling import SpiralDesign
 from training.bundling import export
 from training.bundling.card import card
@@ -25,7 +26,7 @@ from training.config import parse_config
 from training.data.cache import Images, Provenance
 from training.data.kspace import SpiralNoise
 from training.evaluation.calves import CALF_AVERAGES, calves
-from training.evaluation.evaluate import PAPER_TABLE_1, PEAK_SNRS, evaluate, regions
+from training.evaluation.evaluate import PEAK_SNRS, evaluate, regions
 from training.evaluation.tables import report
 from training.network.model import Model, load_bundle
 from training.network.residual import ResidualDenoiser
@@ -257,7 +258,7 @@ def _numbers(value: Any) -> list[float]:
 def test_evaluation_of_the_identity_changes_nothing(limbs: Images, noise: SpiralNoise) -> None:
     metrics = evaluate(Model(lambda image: image), limbs.first(4), noise, range(2))
     json.dumps(metrics, allow_nan=False)
-    assert [row["averages"] for row in metrics["table_1"]] == list(PAPER_TABLE_1)
+    assert [row["averages"] for row in metrics["table_1"]] == list(TABLE_1)
     for row in metrics["table_1"] + metrics["calves"]:
         assert _numbers(row["denoised"]) == pytest.approx(_numbers(row["noisy"]), rel=1e-3, abs=1e-3)
     assert [row["rmse_ratio"] for row in metrics["regions"]] == [pytest.approx(1, abs=1e-4)] * len(PEAK_SNRS)

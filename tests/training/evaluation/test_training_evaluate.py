@@ -12,10 +12,11 @@ import torch
 from matplotlib.image import imread
 
 from nadenoise_core.errors import OutputError
+from nadenoise_core.paper import TABLE_1
 from training.data.cache import Images
 from training.data.kspace import SpiralNoise
 from training.evaluation.calves import CALF_NOISE, CALF_REPEATS, Scans, Subjects, calves
-from training.evaluation.evaluate import PAPER_TABLE_1, Paired, Published, Spread, evaluate, table_1
+from training.evaluation.evaluate import Paired, Published, Spread, evaluate, table_1
 from training.evaluation.figure import draw_examples
 from training.evaluation.tables import report
 from training.network.model import Model
@@ -68,7 +69,7 @@ def test_a_network_that_denoises_is_found_to(limbs: Images, noise: SpiralNoise) 
 def test_the_report_sets_tests_and_the_papers_ranges_beside_ours(limbs: Images, noise: SpiralNoise) -> None:
     metrics = evaluate(Model(smooth), limbs.first(6), noise, range(1))
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
-    row = metrics["table_1"][list(PAPER_TABLE_1).index(30)]
+    row = metrics["table_1"][list(TABLE_1).index(30)]
     assert row["paper"]["denoised"]["psnr"] == {"median": 32.6, "iqr": 0.9}
     assert row["tests"]["mse"]["p"] == pytest.approx(2 / 2**6)
     lines = report(metrics).splitlines()

@@ -30,7 +30,7 @@ from training.data.pairs import make_pairs
 from training.errors import ConfigError, DataError
 from training.fitting.ema import ema_of
 from training.fitting.fit import DivergedError, Fit
-from training.fitting.ranks import Rank, choose_device
+from training.fitting.ranks import Rank, torch_device
 from training.fitting.runlog import RunLog
 from training.fitting.schedule import learning_rate
 from training.fitting.statistics import MicroBatchStatistics
@@ -277,12 +277,12 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path, limbs: Ima
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto") == choose_device("cpu", 1) == torch.device("cpu")
+    assert torch_device("auto") == torch_device("cpu", 1) == torch.device("cpu")
     with pytest.raises(ConfigError, match="there is no GPU 1 here"):
-        choose_device("cuda:1")
+        torch_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [choose_device("auto"), choose_device("cuda", 1)] == [torch.device("cuda", 0), torch.device("cuda", 1)]
+    assert [torch_device("auto"), torch_device("cuda", 1)] == [torch.device("cuda", 0), torch.device("cuda", 1)]
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
