@@ -611,13 +611,13 @@ class TestObservers:
         def __init__(self, where: str) -> None:
             self.where, self.ended = where, threading.Event()
 
-        def observer(self, number, tell):
+        def observer(self, number, notify):
             return self
 
-        def told(self, number, what) -> None:
+        def notified(self, number, message) -> None:
             raise NotImplementedError
 
-        def over(self, number, words) -> None:
+        def over(self, number, failure) -> None:
             self._at("over")
 
         def _at(self, where: str) -> None:
