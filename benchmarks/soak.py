@@ -95,11 +95,11 @@ class Server:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
                 stderr=log,
             )
-        self.page = self._said(r"shown at (\S+)")
-        host, port = self._said(r"listening at (\S+)").rsplit(":", 1)
+        self.page = self._logged(r"shown at (\S+)")
+        host, port = self._logged(r"listening at (\S+)").rsplit(":", 1)
         self.address = (host, int(port))
 
-    def _said(self, words: str) -> str:
+    def _logged(self, words: str) -> str:
         while (found := re.search(words, self.log.read_text())) is None:
             if self.process.poll() is not None:
                 raise SystemExit(f"the server does not start:\n{self.log.read_text()}")

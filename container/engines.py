@@ -46,18 +46,18 @@ class Docker:
         run("docker", "build", "--target", TARGET, "--secret", f"id=pip.conf,src={secret}", "-t", image, ROOT)
 
     def size(self, image: str) -> int:
-        return int(told("docker", "image", "inspect", "--format", "{{.Size}}", image))
+        return int(output_of("docker", "image", "inspect", "--format", "{{.Size}}", image))
 
     @contextmanager
     def serving(self, image: str) -> Iterator[int]:
-        container = told("docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1::{PORT}", image)
+        container = output_of("docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1::{PORT}", image)
         try:
-            yield int(told("docker", "port", container, PORT).rpartition(":")[2])
+            yield int(output_of("docker", "port", container, PORT).rpartition(":")[2])
         finally:
             run("docker", "stop", container)
 
     def user(self, image: str) -> str:
-        return told("docker", "run", "--rm", image, "id", "-un")
+        return output_of("docker", "run", "--rm", image, "id", "-un")
 
 
 class Buildah:
@@ -71,7 +71,7 @@ class Buildah:
         os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
 
     def build(self, image: str, secret: Path, mounts: Sequence[Path], work: Path) -> None:
-        if not told("buildah", "images", "--quiet", "--filter", f"reference=localhost/{BASE}"):
+        if not output_of("buildah", "images", "--quiet", "--filter", f"reference=localhost/{BASE}"):
             self._make_base(work / "base.tar")
         volumes = [f"--volume={path}:{path}:ro" for path in mounts]
         options = ["--format=docker", f"--target={TARGET}", f"--build-arg=PYTHON_IMAGE=localhost/{BASE}"]
@@ -89,7 +89,7 @@ class Buildah:
             DEBIAN,
             archive,
         )
-        container = told("buildah", "from", "scratch")
+        container = output_of("buildah", "from", "scratch")
         run("buildah", "add", "--quiet", container, archive, "/")
         run("buildah", "commit", "--quiet", "--format=docker", "--rm", container, BASE)
 
@@ -116,14 +116,14 @@ class Buildah:
 
     def user(self, image: str) -> str:
         with self._container(image) as container:
-            return told("buildah", "run", container, "--", "id", "-un")
+            return output_of("buildah", "run", container, "--", "id", "-un")
 
     def _described(self, image: str) -> dict[str, Any]:
-        return cast(dict[str, Any], json.loads(told("buildah", "inspect", "--type=image", image)))
+        return cast(dict[str, Any], json.loads(output_of("buildah", "inspect", "--type=image", image)))
 
     @contextmanager
     def _container(self, image: str) -> Iterator[str]:
-        container = told("buildah", "from", "--pull-never", image)
+        container = output_of("buildah", "from", "--pull-never", image)
         try:
             yield container
         finally:
@@ -142,7 +142,7 @@ def run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True, stdout=sys.stderr)
 
 
-def told(*command: object) -> str:
+def output_of(*command: object) -> str:
     """What a command prints."""
     words = [str(word) for word in command]
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

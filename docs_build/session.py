@@ -91,8 +91,8 @@ def parse(words: list[str]) -> None:
     try:
         command.make_context(" ".join(path), rest)
     except Exception as error:  # of click, which typer may have within it
-        said = error.format_message() if hasattr(error, "format_message") else str(error)
-        raise BlockError(f"{' '.join(words)}: {said}") from None
+        reason = error.format_message() if hasattr(error, "format_message") else str(error)
+        raise BlockError(f"{' '.join(words)}: {reason}") from None
 
 
 def _python(block: Block, place: str, names: dict[str, Any]) -> str:

@@ -96,12 +96,12 @@ def whole_program(app: typer.Typer, commands: Commands, package: str) -> TyperGr
 def lazy_commands(commands: Commands, package: str) -> dict[str, Any]:
     """Commands by name; each one's module, or a group's package of modules, has its name in `package`."""
     made: dict[str, Any] = {}
-    for name, said in commands.items():
-        if isinstance(said, Group):
-            inner = lazy_commands(said.commands, f"{package}.{name}")
+    for name, entry in commands.items():
+        if isinstance(entry, Group):
+            inner = lazy_commands(entry.commands, f"{package}.{name}")
             made[name] = LazyGroup(
-                name=name, help=said.help, commands=inner, no_args_is_help=True, rich_markup_mode=None
+                name=name, help=entry.help, commands=inner, no_args_is_help=True, rich_markup_mode=None
             )
         else:
-            made[name] = LazyCommand(name, said, f"{package}.{name}")
+            made[name] = LazyCommand(name, entry, f"{package}.{name}")
     return made

@@ -42,8 +42,8 @@ Answer = tuple[str, bytes]
 class Refused(Exception):
     """A request that is answered with an error: its status, and a sentence."""
 
-    def __init__(self, status: HTTPStatus, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
@@ -166,8 +166,8 @@ class Page(BaseHTTPRequestHandler):
             status, (kind, content) = HTTPStatus.CONFLICT, as_json({"error": str(error)})
         except NadenoiseError as error:
             _log.error("%s", error)  # it may name a folder, which is no user's business
-            words = "the server cannot write the answer; ask who runs it"
-            status, (kind, content) = HTTPStatus.INTERNAL_SERVER_ERROR, as_json({"error": words})
+            message = "the server cannot write the answer; ask who runs it"
+            status, (kind, content) = HTTPStatus.INTERNAL_SERVER_ERROR, as_json({"error": message})
         if status != HTTPStatus.OK:
             self.close_connection = True  # what is left of the body is no request
         self._send(status, kind, content)

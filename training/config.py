@@ -136,8 +136,8 @@ class DataSettings(Section):
     def fingerprint(self) -> str:
         """Checksum of all that decides the content of the cache, but for the images themselves."""
         # Without objects, as before there were any.
-        said = self.model_dump(mode="json", exclude={"cache"} if self.objects else {"cache", "objects"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        decisive = self.model_dump(mode="json", exclude={"cache"} if self.objects else {"cache", "objects"})
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 class SpiralSettings(Section):

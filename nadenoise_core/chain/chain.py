@@ -84,7 +84,7 @@ class Chain:
         source: what messages call the document.
         stages: the gadgets of all our nodes, in order.
         nodes: how many nodes of ours they are spread over.
-        foreign: what only the Gadgetron server can run, as (line, words).
+        foreign: what only the Gadgetron server can run, as (line, element).
     """
 
     name: str
@@ -161,8 +161,8 @@ def check_runs_here(chain: Chain) -> None:
         ChainError: it has elements that only the server can run; they are named.
     """
     if chain.foreign:
-        line, words = chain.foreign[0]
-        raise ChainError(f"{chain.source}:{line}: {words} runs in the Gadgetron server only; send the scan there")
+        line, element = chain.foreign[0]
+        raise ChainError(f"{chain.source}:{line}: {element} runs in the Gadgetron server only; send the scan there")
 
 
 def build(chain: Chain, scan: Scan) -> list[Gadget]:

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from nadenoise_core import __version__
 from nadenoise_core.chain.chain import Chain, Stage
 from nadenoise_core.chain.openrecon import CONFIG_ID, parameter_id
-from nadenoise_core.configuration.fields import Console, is_list, limits, mark, shown, unit, words
+from nadenoise_core.configuration.fields import Console, choices, is_list, limits, mark, shown, unit
 from nadenoise_core.errors import ChainError
 
 LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
@@ -99,7 +99,7 @@ def _parameters(stage: Stage) -> Iterator[dict[str, Any]]:
 
 def _parameter(identifier: str, label: str, field: FieldInfo, value: Any) -> dict[str, Any]:
     information = field.description or ""
-    if allowed := words(field.annotation):
+    if allowed := choices(field.annotation):
         return _choice(identifier, label, information, str(value), allowed)
     label += f" ({unit(field)})" if unit(field) else ""
     known: dict[str, Any] = {"id": identifier, "label": _words(label), "information": _words(information)}

@@ -29,19 +29,19 @@ def command(
     The header, every file that the chain names, and every readout are read; no image is made, and nothing is written.
     """
     chosen = read_chain(find_chain(chain)).with_assignments(assignments or ())
-    told, worst = [], 0
+    checked, worst = [], 0
     for raw in raw_files(raws):
         try:
             found = check_raw(raw, chosen, group)
         except Exception as error:
             worst = max(worst, as_ours(error).exit_status if as_json else show_error(error))
-            told.append({"file": str(raw), "fits": False, "reason": str(as_ours(error))})
+            checked.append({"file": str(raw), "fits": False, "reason": str(as_ours(error))})
         else:
-            told.append({"file": str(raw), "fits": True, **asdict(found)})
+            checked.append({"file": str(raw), "fits": True, **asdict(found)})
             if not as_json:
                 _show(raw, chosen, found)
     if as_json:
-        show_json(told)
+        show_json(checked)
     if worst:
         raise typer.Exit(worst)
 

@@ -45,13 +45,13 @@ def command(
     show_table(("stage", "ms"), rows, title="time per stage")
     for warning in result.report["warnings"]:
         say(f"warning: {warning}")
-    for name, words in {
+    for name, label in {
         "dicom": "DICOM series",
         "images.h5": "ISMRMRD images",
         "report.html": "report",
         "overview.png": "picture",
     }.items():
-        say(f"{words + ':':16}{result.folder / name}")
+        say(f"{label + ':':16}{result.folder / name}")
     say(f"virtual calf, seed {seed}; {perf_counter() - start:.1f} s")
 
 

@@ -52,7 +52,7 @@ def run_all(engine: Engine, jobs: Iterable[Job[Result]], count: int, lines: Call
             for outcome in outcomes:
                 if outcome.result is not None:
                     tally.done += 1
-                    _tell(progress, *lines(outcome.result))
+                    _show(progress, *lines(outcome.result))
                 elif outcome.error is not None:
                     tally.failed[outcome.name] = outcome.error
                     _trace(outcome)
@@ -64,7 +64,7 @@ def run_all(engine: Engine, jobs: Iterable[Job[Result]], count: int, lines: Call
     return tally
 
 
-def _tell(progress: Progress, lines: Sequence[str], warnings: Sequence[str]) -> None:
+def _show(progress: Progress, lines: Sequence[str], warnings: Sequence[str]) -> None:
     """Lines on their console; in a terminal above the progress bar, which would draw over them."""
     for line in lines:
         if output.is_terminal and not progress.disable:

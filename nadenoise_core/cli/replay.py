@@ -117,9 +117,9 @@ def show_images(result: ReplayResult) -> None:
         line = image.get("calibration")
         known = image["kind"] == "plain" and image["noise_std"] is not None
         noise = f"{image['noise_std']:.3g}" if known else ""
-        words = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
+        calibration = f"{line['slope']:.4g} per mmol/L, R2 {line['r2']:.4f}" if line else ""
         where = (image["series"], place) if many else (image["series"],)
-        rows.append((*where, str(image["averages"]), noise, words))
+        rows.append((*where, str(image["averages"]), noise, calibration))
         regions += [
             (*where, region["name"], region["method"], *_numbers_of(region)) for region in image.get("regions", [])
         ]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nadenoise_core.configuration.fields import is_class, values, words
+from nadenoise_core.configuration.fields import choices, is_class, values
 
 Keys = tuple[str, ...]
 
@@ -71,7 +71,7 @@ def _sentence(detail: ErrorDetails, document: Source, model: type[BaseModel]) ->
             return f"{document.place(tuple(message.split()[0].split('.')))}: {message}"
         return f"{place}: {name}: {message}"
     reason = f"; {_plain(detail['msg'])}" if kind == "value_error" else ""
-    hint = _near(str(value), words(field.annotation))
+    hint = _near(str(value), choices(field.annotation))
     return f"{place}: {name} is {_shown(value)}; allowed is {_allowed(field)}{_meaning(field)}{reason}{hint}"
 
 
@@ -110,7 +110,7 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kind(section: type[BaseModel]) -> str:
-    kinds = words(section.model_fields["kind"].annotation) if "kind" in section.model_fields else []
+    kinds = choices(section.model_fields["kind"].annotation) if "kind" in section.model_fields else []
     return kinds[0] if kinds else ""
 
 

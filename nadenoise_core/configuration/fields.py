@@ -64,7 +64,7 @@ AnyMark = TypeVar("AnyMark", bound=Mark)
 
 def mark(field: FieldInfo, kind: type[AnyMark]) -> AnyMark | None:
     """The field's mark of a kind, None where it has none."""
-    return next((said for said in field.metadata if isinstance(said, kind)), None)
+    return next((one for one in field.metadata if isinstance(one, kind)), None)
 
 
 def unit(field: FieldInfo) -> str:
@@ -78,14 +78,14 @@ def is_class(annotation: Any) -> bool:
     return isinstance(annotation, type) and get_origin(annotation) is None
 
 
-def words(annotation: Any) -> list[str]:
-    """The words that a type allows, those of an enum or of a literal; empty where it takes other values, too."""
+def choices(annotation: Any) -> list[str]:
+    """The values that a type allows, those of an enum or of a literal; empty where it takes other values, too."""
     if is_class(annotation) and issubclass(annotation, Enum):
         return [str(member.value) for member in annotation]
     if get_origin(annotation) is Literal:
         return [str(word) for word in get_args(annotation)]
     if get_origin(annotation) in (Union, types.UnionType):
-        parts = [words(part) for part in get_args(annotation) if part is not type(None)]
+        parts = [choices(part) for part in get_args(annotation) if part is not type(None)]
         return [word for part in parts for word in part] if all(parts) else []
     return []
 
@@ -100,7 +100,7 @@ def limits(field: FieldInfo) -> tuple[float, float]:
 def values(field: FieldInfo) -> str:
     """The values that a field may have, in words, with their unit."""
     empty = " or null" if type(None) in get_args(field.annotation) else ""
-    if listed := words(field.annotation):
+    if listed := choices(field.annotation):
         return ", ".join(listed) + empty
     symbol = f" {unit(field)}" if unit(field) else ""
     return f"{_noun(field)}{_range(_number_rules(field))}{symbol}{empty}"
@@ -156,5 +156,7 @@ def _number_rules(field: FieldInfo) -> Iterator[Any]:
 
 def _range(rules: Iterator[Any]) -> str:
     known = list(rules)
-    said = [f"{sign} {getattr(rule, name):g}" for name, sign in _SIGNS.items() for rule in known if hasattr(rule, name)]
-    return "".join(f" {part}" for part in said)
+    bounds = [
+        f"{sign} {getattr(rule, name):g}" for name, sign in _SIGNS.items() for rule in known if hasattr(rule, name)
+    ]
+    return "".join(f" {part}" for part in bounds)

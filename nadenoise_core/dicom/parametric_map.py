@@ -25,10 +25,10 @@ def parametric_map(source: Dataset, values: NDArray[np.generic]) -> Dataset:
     import highdicom as hd
 
     real = np.asarray(values, np.float32)
-    said = source.RealWorldValueMappingSequence[0]
+    source_mapping = source.RealWorldValueMappingSequence[0]
     mapping = hd.pm.RealWorldValueMapping(
-        lut_label=said.LUTLabel,
-        lut_explanation=said.LUTExplanation,
+        lut_label=source_mapping.LUTLabel,
+        lut_explanation=source_mapping.LUTExplanation,
         unit=concept(MILLIMOLE_PER_LITRE),
         value_range=(float(real.min()), float(real.max())),
         slope=1.0,
@@ -49,7 +49,7 @@ def parametric_map(source: Dataset, values: NDArray[np.generic]) -> Dataset:
             window_center=float(source.WindowCenter),
             window_width=float(source.WindowWidth),
             content_label="SODIUM",
-            content_description=said.LUTExplanation,
+            content_description=source_mapping.LUTExplanation,
             series_description=f"{source.SeriesDescription} map"[:64],
         )
     made.Laterality = source.get("Laterality", "")

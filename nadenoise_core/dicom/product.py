@@ -199,16 +199,16 @@ class Product:
     def derivation(self) -> str:
         """How the image was made, in words."""
         facts = self.facts
-        said = [f"nadenoise {__version__}", f"{facts.averages} averages"]
+        parts = [f"nadenoise {__version__}", f"{facts.averages} averages"]
         if facts.network is not None:
-            said.append(f"network {facts.network.name} sha256 {facts.network.sha256}")
+            parts.append(f"network {facts.network.name} sha256 {facts.network.sha256}")
         if facts.atsc is not None:
             line = facts.atsc.line
-            said.append(
+            parts.append(
                 f"aTSC = (signal - intercept) / slope, slope {line.slope:.6g} per mmol/L, "
                 f"intercept {line.intercept:.6g}, R2 {line.r2:.5f}"
             )
-        return "; ".join(said)
+        return "; ".join(parts)
 
     @property
     def chain_sha256(self) -> str:

@@ -107,7 +107,8 @@ def write_table(path: Path, rows: Iterable[Measured]) -> Path:
     writer.writerows(as_row(row) for row in rows)
     sidecar = path.with_suffix(".json")
     described: dict[str, object] = {
-        name: {"Description": said} | ({"Units": unit} if unit else {}) for name, (said, unit) in COLUMNS.items()
+        name: {"Description": description} | ({"Units": unit} if unit else {})
+        for name, (description, unit) in COLUMNS.items()
     }
     described["GeneratedBy"] = {"Name": "nadenoise", "Version": __version__}
     write_whole(path, text.getvalue().encode())

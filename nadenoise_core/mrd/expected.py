@@ -38,7 +38,7 @@ class Expected:
         self._halves: set[int] = set(halves or ())
         self._came: set[int] = set()
         self._came_halves: set[int] = set()
-        self._told = False
+        self._has_warned = False
         self._trajectories = trajectories
         self._matrix = min(scan.encoding.matrix)
 
@@ -50,9 +50,9 @@ class Expected:
         if (
             self._announced is not None
             and readout.interleaf not in self._interleaves
-            and not (self._given or self._told)
+            and not (self._given or self._has_warned)
         ):
-            self._told = True
+            self._has_warned = True
             _log.warning("%s: the header announces interleaves %s only", readout.name, _named(self._announced or ()))
         self._interleaves.add(readout.interleaf)
         self._halves.add(readout.half)

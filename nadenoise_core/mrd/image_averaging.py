@@ -101,7 +101,7 @@ class ImageAverager:
         wanted = [level for level in self._levels if level < came or level == last]
         short = any(level > came for level in self._levels)
         unused = not self._settings.emit_at and last > max(self._averager.levels, default=0)
-        self._tell_of_few(came)
+        self._warn_of_few(came)
         far = came < _FAR * self._announced
         # The last image is there already, but for the mark that the scan was broken off.
         last_is_given = came == self._emitted and not far
@@ -121,7 +121,7 @@ class ImageAverager:
                         raise
                     _log.warning("no image of the first %d averages: %s", level, error)
 
-    def _tell_of_few(self, came: int) -> None:
+    def _warn_of_few(self, came: int) -> None:
         """Warn of averages that the header announces; levels beyond them are what a chain asks of longer scans."""
         if came < self._announced:
             expected = self._announced

@@ -109,8 +109,8 @@ class MetaReader:
             raise self._wrong(key) from None
 
     def _wrong(self, key: str) -> RawDataError:
-        said = " ".join(" ".join(self.shared(key)).split())[:100] or "nothing"
+        found = " ".join(" ".join(self.shared(key)).split())[:100] or "nothing"
         return RawDataError(
-            f"the meta of an image has {key} = {said}, which nadenoise does not understand; check the gadgets that it "
+            f"the meta of an image has {key} = {found}, which nadenoise does not understand; check the gadgets that it "
             "came through"
         )

@@ -104,8 +104,8 @@ class _Measurement:
         try:
             rows = self._rows[start : start + BLOCK]
         except Exception as error:  # of whatever type h5py chooses
-            words = f"acquisitions from {start} on cannot be read ({reason_of(error)})"
-            raise RawDataError(f"{self._path}: {words}; the file is damaged") from None
+            failure = f"acquisitions from {start} on cannot be read ({reason_of(error)})"
+            raise RawDataError(f"{self._path}: {failure}; the file is damaged") from None
         heads = by_name(rows["head"], acquisition_header_dtype)
         values = [
             self._values(head, row, number) for number, (head, row) in enumerate(zip(heads, rows, strict=True), start)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nadenoise_core.errors import RawDataError, TrajectoryError
 from nadenoise_core.mrd.acquisitions import has_trajectory, kept_samples
-from nadenoise_core.mrd.places import ArmNumbers
+from nadenoise_core.mrd.measured_trajectories import ArmNumbers
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, NONE, TRAJECTORY, AveragingSettings
 from nadenoise_core.mrd.trajectory import Positions, Trajectories
@@ -73,7 +73,7 @@ class ReadoutReader:
         self._arms = ArmNumbers() if settings.interleaf_counter == TRAJECTORY else None
         self.trajectories = Trajectories(settings, scan, positions)
         self._left_out: dict[str, int] = {}
-        self._told_followers = False
+        self._has_warned_of_followers = False
 
     @property
     def samples(self) -> int:
@@ -150,8 +150,8 @@ class ReadoutReader:
         like_first = self._arms is None and _NO_TRAJECTORY not in self._left_out and samples.shape == self._shape
         if not (like_first and self.trajectories.can_follow(interleaf, half, average)):
             return False
-        if not self._told_followers:
-            self._told_followers = True
+        if not self._has_warned_of_followers:
+            self._has_warned_of_followers = True
             _log.warning("later averages carry no trajectory, and are taken to have that of the first")
         return True
 

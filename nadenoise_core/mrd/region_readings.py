@@ -133,7 +133,7 @@ class RegionsOfImages:
     def _fitted(
         self, plain: ismrmrd.Image, result: ConcentrationMap, method: RegionMethod, correction: SignalCorrection
     ) -> ReadRegions:
-        scan, settings, said = self._readouts(plain, method, correction)
+        scan, settings, remarks = self._readouts(plain, method, correction)
         tubes = result.tubes
         at = [_nearest_pixel(plain, tube.centre) for tube in tubes]
         gains = np.broadcast_to(correction.tubes / correction.tissue, scan.matrix)
@@ -141,12 +141,14 @@ class RegionsOfImages:
         try:
             fitted = self.reader.fit(scan, plane_of(plain), tubes, settings)
         except (RegionError, CalibrationError) as error:
-            return ReadRegions(remarks=(*said, Remark(f"regions are not fitted, but are means: {error}", warns=True)))
+            return ReadRegions(
+                remarks=(*remarks, Remark(f"regions are not fitted, but are means: {error}", warns=True))
+            )
         return ReadRegions(
             fitted.values,
             fitted.pose if settings.pose is not PoseKind.OFF else None,
             fitted.slope,
-            (*said, *_remarks(fitted, settings)),
+            (*remarks, *_remarks(fitted, settings)),
         )
 
     def _readouts(

@@ -137,8 +137,8 @@ def _choose_encoding(encodings: list[Section]) -> tuple[int, Section]:
         raise RawDataError("the ISMRMRD header has no encoding; convert the raw data anew")
     likely = [kind for kind in kinds if kind == _SPIRAL] or [kind for kind in kinds if kind not in _NO_SPIRALS]
     if not likely:
-        said = ", ".join(f"'{kind}'" for kind in kinds[:4])
-        raise RawDataError(f"the header says trajectory {said}; nadenoise reconstructs 'spiral' scans")
+        named = ", ".join(f"'{kind}'" for kind in kinds[:4])
+        raise RawDataError(f"the header says trajectory {named}; nadenoise reconstructs 'spiral' scans")
     number = kinds.index(likely[0])
     if number or len(likely) > 1:
         _log.warning(

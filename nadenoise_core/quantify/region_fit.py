@@ -195,7 +195,7 @@ def _residual_noise(readouts: Readouts, fit: AmplitudeFit) -> Floats:
 
 def _sentences(values: Sequence[RegionReading], alone: int, check: ResidualCheck, fit: AmplitudeFit) -> list[str]:
     """What is to be said of the model's failures; the first `alone` of the values are of single regions."""
-    said = [
+    remarks = [
         f"{value.name}: what the model leaves is {value.residual:.1f} times the noise (at most "
         f"{value.residual_limit:.1f} by chance): the region is inhomogeneous, has moved, or is wrongly outlined"
         for value in values[:alone]
@@ -203,10 +203,10 @@ def _sentences(values: Sequence[RegionReading], alone: int, check: ResidualCheck
     ]
     if check.outside is not None:
         x, y, strength = check.outside
-        said.append(
+        remarks.append(
             f"there is signal outside of all labels and tubes, at ({x:.0f}, {y:.0f}) mm, {strength:.0f} times the "
             "noise: outline all of the leg"
         )
     if not fit.noise_is_known:
-        said.append("the averages do not tell the noise; it was taken from what the model leaves")
-    return said
+        remarks.append("the averages do not tell the noise; it was taken from what the model leaves")
+    return remarks

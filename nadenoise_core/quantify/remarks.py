@@ -65,8 +65,10 @@ def on_corrections(result: ConcentrationMap, factors: Mapping[str, float], maps:
 def on_precision(progress: Sequence[Progress], averages: int) -> Iterator[Remark]:
     """How near regions are to their target, of so many averages."""
     for part in progress:
-        words = f"{part.name}: 95 % interval +- {part.reach:.2f} mmol/L, {part.target:g} wanted: "
-        yield Remark(words + ("reached" if part.reached else f"{part.averages} averages needed, {averages} are there"))
+        interval = f"{part.name}: 95 % interval +- {part.reach:.2f} mmol/L, {part.target:g} wanted: "
+        yield Remark(
+            interval + ("reached" if part.reached else f"{part.averages} averages needed, {averages} are there")
+        )
 
 
 def _listed(concentrations: Sequence[float]) -> str:

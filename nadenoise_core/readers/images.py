@@ -106,8 +106,8 @@ def _read_dicom(path: Path) -> Picture:
 
 
 def _dicom_geometry(dataset: Any) -> tuple[float, ...]:
-    words = ("ImageOrientationPatient", "PixelSpacing")
-    return tuple(round(float(number), 3) for word in words for number in (dataset.get(word) or ()))
+    keywords = ("ImageOrientationPatient", "PixelSpacing")
+    return tuple(round(float(number), 3) for keyword in keywords for number in (dataset.get(keyword) or ()))
 
 
 def _first_line(error: BaseException) -> str:

@@ -177,8 +177,8 @@ def image_name(folder: Path, unit: str, entities: Mapping[str, str]) -> str:
         unit: `CONCENTRATION` or `SIGNAL`.
         entities: by name, without subject, session and nucleus.
     """
-    said = {**entities, "nuc": "23Na"}
-    parts = [f"{name}-{said[name]}" for name in _ENTITIES if name in said]
+    labels = {**entities, "nuc": "23Na"}
+    parts = [f"{name}-{labels[name]}" for name in _ENTITIES if name in labels]
     return "_".join([stem_of(folder), *parts, _SUFFIXES[unit]])
 
 

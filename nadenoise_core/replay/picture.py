@@ -85,9 +85,9 @@ class _Cell:
         centre = self._origin + (x, y)
         self._draw.ellipse((*(centre - radius), *(centre + radius)), fill, colour, _LINE)
 
-    def text(self, x: float, y: float, words: str, anchor: str, size: int = _SMALL, colour: str = _INK) -> None:
+    def text(self, x: float, y: float, label: str, anchor: str, size: int = _SMALL, colour: str = _INK) -> None:
         """Words; `anchor` as Pillow names it."""
-        self._draw.text(tuple(self._origin + (x, y)), words, colour, _font(size), anchor)
+        self._draw.text(tuple(self._origin + (x, y)), label, colour, _font(size), anchor)
 
 
 def _draw_panel(cell: _Cell, panel: Panel, title: str) -> None:

@@ -98,8 +98,8 @@ def _limit(count: int) -> Any:
 def _identity(measurement: VirtualMeasurement) -> str:
     """The same for equal measurements alone."""
     usual = {field.name: field.default for field in fields(measurement)}
-    said = {
+    decisive = {
         name: value for name, value in asdict(measurement).items() if name not in _MAY_BE_OFF or value != usual[name]
     }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     return f"calf-{measurement.seed}-{digest[:12]}"

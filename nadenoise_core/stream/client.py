@@ -58,9 +58,9 @@ def send_scan(
             if message == messages.ERROR:
                 failures.append(messages.read_text(wire, "<Q").rstrip("\n"))
             elif message == messages.TEXT:
-                words = messages.read_text(wire).rstrip("\n")
-                failures.extend([found[1]] if (found := _FAILURE.fullmatch(words)) else [])
-                yield words
+                text = messages.read_text(wire).rstrip("\n")
+                failures.extend([found[1]] if (found := _FAILURE.fullmatch(text)) else [])
+                yield text
             else:
                 yield messages.read_item(messages.ANSWER_READERS, message, wire)
     except ConnectionFailed as error:

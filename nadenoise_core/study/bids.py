@@ -52,8 +52,8 @@ def _put_volunteer(folder: Path, final: Path, nifti: Path, record: Mapping[str, 
             source = nifti / f"{nifti_stem(method, averages)}{end}.nii.gz"
             if method in _OF_METHOD and source.is_file():
                 entities = {"acq": f"{averages}avg", **_OF_METHOD[method]}
-                said = _sidecar(record, measures, method, averages, unit)
-                _copy(source, folder, bids.image_name(final, unit, entities), said)
+                content = _sidecar(record, measures, method, averages, unit)
+                _copy(source, folder, bids.image_name(final, unit, entities), content)
     _put_labels(nifti / "labels.nii.gz", folder, bids.stem_of(final))
 
 

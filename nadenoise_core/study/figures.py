@@ -148,8 +148,8 @@ def draw_calibration(measures: Measures, averages: int) -> bytes:
         ends = [0.0, max(concentrations, default=1.0)]
         axis.plot(ends, ends, color="0.6", linewidth=0.8)
         known = r2[np.isfinite(r2)]
-        words = f"\nR$^2$ {known.min():.4f} to {known.max():.4f}" if len(known) else ""
-        axis.set_title(f"{method}{'' if count is None else f', {count} avg'}{words}", fontsize=9)
+        fit = f"\nR$^2$ {known.min():.4f} to {known.max():.4f}" if len(known) else ""
+        axis.set_title(f"{method}{'' if count is None else f', {count} avg'}{fit}", fontsize=9)
         axis.set_xlabel("tube, mmol/L")
     axes[0].set_ylabel("calibrated reading, mmol/L")
     return _saved(figure, "svg")

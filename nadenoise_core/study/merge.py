@@ -97,10 +97,10 @@ def put_together(
     records = tuple(
         json.loads((volunteer_folder(out, name) / "record.json").read_text(encoding="utf-8")) for name in names
     )
-    told = {name: str(error) for name, error in failures.items()}
+    reasons = {name: str(error) for name, error in failures.items()}
     declared = isinstance(config.subjects, FileSubjects) and config.subjects.virtual
     virtual = sum(declared or record["virtual"] for record in records)
-    return StudyRun(out, measures, records, told, tuple(skipped), virtual)
+    return StudyRun(out, measures, records, reasons, tuple(skipped), virtual)
 
 
 def _cases(measures: Measures) -> str:

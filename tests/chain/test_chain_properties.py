@@ -85,7 +85,7 @@ def test_units_are_in_schema_and_label():
 
 def test_words_are_those_of_the_science():
     fields = gadget_class("reconstruct").Parameters.model_fields
-    assert words(fields["method"].annotation) == ["gridding", "least_squares", "total_variation"]
+    assert choices(fields["method"].annotation) == ["gridding", "least_squares", "total_variation"]
     given = gadget_class("accumulate").Parameters(trajectory_unit="1/m")
     assert given.model_dump(mode="json")["trajectory_unit"] == f"{given.trajectory_unit}" == "1/m"
 

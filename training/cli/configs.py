@@ -26,4 +26,4 @@ def command(
     if as_json:
         show_json([{"name": name, "makes": makes, "file": file} for name, (makes, file) in found.items()])
         return
-    show_table(("configuration", "what it makes", "file"), [(name, *said) for name, said in found.items()])
+    show_table(("configuration", "what it makes", "file"), [(name, *described) for name, described in found.items()])

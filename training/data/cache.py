@@ -153,13 +153,13 @@ def read_provenance(path: Path) -> Provenance:
         raise DataError(f"{path}: no such cache; make it with `nadenoise-train prepare CONFIG`")
     try:
         with h5py.File(path, "r") as file:
-            said = json.loads(file.attrs["provenance"])
+            plain = json.loads(file.attrs["provenance"])
     except (OSError, RuntimeError):
         raise DataError(f"{path}: the cache is damaged or was cut short; {_AGAIN}") from None
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{path}: is no cache of nadenoise; give another data.cache") from None
     try:
-        provenance = Provenance.model_validate(said)
+        provenance = Provenance.model_validate(plain)
     except ValidationError:
         provenance = None
     if provenance is None or provenance.format != FORMAT:

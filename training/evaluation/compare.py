@@ -187,12 +187,12 @@ def comparison_report(compared: dict[str, Any]) -> str:
     for row in compared["rows"]:
         names = {"input": "input", "noise_aware": "noise-aware", "single": f"single, {row['single_averages']}"}
         for key, name in names.items():
-            said = row[key]
+            outcome = row[key]
             p = f"| {p_value(row['test']['p'])} |" if key == "noise_aware" else "| |"
             lines.append(
-                f"| {row['condition']} | {row['averages']} | {name} | {said['rmse']:.2f} "
-                f"| {bias_and_deviation(said['muscle'])} | {bias_and_deviation(said['skin'])} "
-                f"| {said['sharpness']:+.1f} {p}"
+                f"| {row['condition']} | {row['averages']} | {name} | {outcome['rmse']:.2f} "
+                f"| {bias_and_deviation(outcome['muscle'])} | {bias_and_deviation(outcome['skin'])} "
+                f"| {outcome['sharpness']:+.1f} {p}"
             )
     return "\n".join(lines)
 

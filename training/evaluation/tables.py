@@ -64,8 +64,12 @@ def _table_1_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
             mse, ssim, psnr = (row[name][key] for key in METRICS)
             paper = [f"{cell.middle:.{digits}f}" for cell, digits in zip(cells, (1, 2, 1), strict=True)]
             if row.get("paper"):
-                said = row["paper"][name]
-                ranges = f"{1e3 * said['mse']['iqr']:.1f}", f"{said['ssim']['iqr']:.2f}", f"{said['psnr']['iqr']:.1f}"
+                published = row["paper"][name]
+                ranges = (
+                    f"{1e3 * published['mse']['iqr']:.1f}",
+                    f"{published['ssim']['iqr']:.2f}",
+                    f"{published['psnr']['iqr']:.1f}",
+                )
                 paper = [f"{median} ({iqr})" for median, iqr in zip(paper, ranges, strict=True)]
             lines.append(
                 f"| {row['averages']} | {name} | {1e3 * mse['median']:.2f} ({1e3 * mse['iqr']:.2f}) "
@@ -79,8 +83,8 @@ def _table_1_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in tested:
         mse, ssim, psnr = (row["tests"][key] for key in METRICS)
         changes = f"{1e3 * mse['change']:+.2f}", f"{ssim['change']:+.3f}", f"{psnr['change']:+.1f}"
-        cells = (f"{change} | {p_value(test['p'])}" for change, test in zip(changes, (mse, ssim, psnr), strict=True))
-        lines.append(f"| {row['averages']} | {' | '.join(cells)} |")
+        entries = (f"{change} | {p_value(test['p'])}" for change, test in zip(changes, (mse, ssim, psnr), strict=True))
+        lines.append(f"| {row['averages']} | {' | '.join(entries)} |")
     return lines
 
 

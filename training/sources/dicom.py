@@ -60,7 +60,7 @@ class DicomSource:
     def series(self, journal: Journal) -> Iterator[Series]:
         groups = self._groups(find_files(self.settings.folder), journal)
         if not groups and journal.unchosen:
-            there = ", ".join(f"{said or 'none'} ({count})" for said, count in journal.unchosen.most_common(10))
+            there = ", ".join(f"{series or 'none'} ({count})" for series, count in journal.unchosen.most_common(10))
             raise DataError(
                 f"{self.settings.folder}: no series has a description with '{self.settings.description}'; there are "
                 f"{there}; set data.source.description"
@@ -87,9 +87,9 @@ class DicomSource:
                 self._names |= _words(str(header.get("PatientName", ""))) | _words(str(header.get("PatientID", "")))
                 if not uid:
                     raise DataError("it has no SeriesInstanceUID")
-                said = str(header.get("SeriesDescription", ""))
-                if not re.search(self.settings.description, said, re.IGNORECASE):
-                    journal.unchosen[said] += uid not in unchosen
+                series = str(header.get("SeriesDescription", ""))
+                if not re.search(self.settings.description, series, re.IGNORECASE):
+                    journal.unchosen[series] += uid not in unchosen
                     unchosen.add(uid)
                     continue
                 _check(header)

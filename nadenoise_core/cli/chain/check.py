@@ -30,8 +30,8 @@ def command(
             raise ChainError(f"{stage.place()}: {error}") from None
     needs = [_needed_bundles(stage, chain, matrix) for stage in chain.stages]
     if as_json:
-        stages = [{**said, "bundles": names} for said, names in zip(chain.describe(), needs, strict=True)]
-        foreign = [{"line": line, "element": words} for line, words in chain.foreign]
+        stages = [{**described, "bundles": names} for described, names in zip(chain.describe(), needs, strict=True)]
+        foreign = [{"line": line, "element": element} for line, element in chain.foreign]
         show_json({"name": chain.name, "nodes": chain.nodes, "stages": stages, "only_in_gadgetron": foreign})
         return
     rows = []
@@ -39,8 +39,8 @@ def command(
         gadget = stage.gadget()
         rows.append((stage.name, gadget.takes, gadget.gives, f"bundle {' or '.join(names)}" if names else ""))
     show_table(("stage", "takes", "gives", "needs"), rows)
-    for line, words in chain.foreign:
-        say(f"line {line}: {words} runs in the Gadgetron server only")
+    for line, element in chain.foreign:
+        say(f"line {line}: {element} runs in the Gadgetron server only")
     where = "in Gadgetron" if chain.foreign else "in this process and in Gadgetron"
     nodes = "one node" if chain.nodes == 1 else f"{chain.nodes} nodes"
     say(f"{file}: {len(chain.stages)} stages in {nodes}; runs {where}")
