@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from nadenoise_core.jobs.job import Job
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.measure.measure import Measured, MeasureSettings, measure_with_tubes
 from nadenoise_core.measure.tube_quality import TubeQuality
+from nadenoise_core.progress import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def measure_scan(
     chain: Chain,
     settings: MeasureSettings,
     group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> MeasuredScan:
     """Measure a scan; arguments and errors as of `measure_with_tubes`."""
     with recorded_warnings() as warnings:

@@ -14,7 +14,7 @@ from nadenoise_core.chain.gadget import GadgetParameters
 from nadenoise_core.chain.openrecon import with_parameters
 from nadenoise_core.chain.openrecon_label import describe_container
 from nadenoise_core.chain.registry import gadget_class, gadget_names
-from nadenoise_core.configuration.fields import CONSOLE, PATH, is_list, limits, unit, words
+from nadenoise_core.configuration.fields import CONSOLE, PATH, choices, is_list, limits, unit
 from nadenoise_core.errors import ChainError
 from nadenoise_core.stream.chain_folders import ChainFolders
 
