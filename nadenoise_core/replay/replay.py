@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import ismrmrd
+
 from nadenoise_core.chain.chain import Chain, build, check_runs_here
+from nadenoise_core.chain.gadget import Item
 from nadenoise_core.chain.runner import StageClock, run
 from nadenoise_core.errors import OutputError
 from nadenoise_core.files import write_whole
 from nadenoise_core.log import recorded_warnings
 from nadenoise_core.mrd.budget import USUAL, Budget
-from nadenoise_core.mrd.deidentification import Deidentification, deidentified
+from nadenoise_core.mrd.deidentification import deidentified
 from nadenoise_core.mrd.image import facts_of
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.mrd.rawfile import RawFile, named_in_errors
-from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.mrd.scan import Scan, read_scan
 from nadenoise_core.progress import ProgressCallback, counted
 from nadenoise_core.replay.fingerprint import Origin, origin_of
 from nadenoise_core.replay.job import ReplayResult
@@ -70,29 +74,37 @@ def replay(
         origin = origin_of(raw, chain, group, pseudonyms)
         if final.exists() and not overwrite:
             return _earlier(final, origin)
+        header_xml = file.header_xml if hidden is None else hidden.header_xml
+        scan = replace(read_scan(header_xml, budget), deidentification=hidden)
         with folder_in_progress(final) as folder:
-            report = _write_results(file, chain, folder, origin, hidden, budget, warnings, progress)
+            items = counted(file.acquisitions(), len(file), progress)
+            images, clock = _run_chain(chain, scan, items, header_xml, folder)
+            report = _report(file, chain, scan, origin, images, clock, warnings)
+            _write_report(report, images, folder)
     return ReplayResult(final, report)
 
 
-def _write_results(
+def _run_chain(
+    chain: Chain, scan: Scan, items: Iterable[Item], header_xml: bytes, folder: Path
+) -> tuple[list[ismrmrd.Image], StageClock]:
+    """The images of a scan, which `images.h5` gets as they come, and the time that each stage took."""
+    gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
+    clock, hidden = StageClock(), scan.deidentification
+    made = run(gadgets, items, clock)
+    with ImagesFile(folder / "images.h5", header_xml) as stored:
+        return stored.all_of(made if hidden is None else hidden.images(made)), clock
+
+
+def _report(
     file: RawFile,
     chain: Chain,
-    folder: Path,
+    scan: Scan,
     origin: Origin,
-    hidden: Deidentification | None,
-    budget: Budget,
+    images: Sequence[ismrmrd.Image],
+    clock: StageClock,
     warnings: list[str],
-    progress: ProgressCallback | None,
 ) -> Report:
-    """Run the chain, and write into the folder all that a replay leaves."""
-    header_xml = hidden.header_xml if hidden is not None else file.header_xml
-    scan = replace(read_scan(header_xml, budget), deidentification=hidden)
-    gadgets = build(chain.with_property("deliver", "folder", str(folder / "dicom")), scan)
-    clock = StageClock()
-    items = run(gadgets, counted(file.acquisitions(), len(file), progress), clock)
-    with ImagesFile(folder / "images.h5", header_xml) as stored:
-        images = stored.all_of(items if hidden is None else hidden.images(items))
+    """What `report.json` holds."""
     report: Report = {
         "raw": {
             "file": file.path.name,
@@ -108,16 +120,21 @@ def _write_results(
         "milliseconds": {stage: round(time, 3) for stage, time in clock.milliseconds().items()},
         "warnings": warnings,
     }
+    hidden = scan.deidentification
     if hidden is not None:
         report = hidden.cleaned(report)
         report["deidentification"] = described_deidentification(hidden)
+    return report
+
+
+def _write_report(report: Report, images: Sequence[ismrmrd.Image], folder: Path) -> None:
+    """Write what people look at: volumes, picture, `report.json` and the page, which lists all files."""
     places = places_of(images)
     write_volumes(images, folder / "nifti")
     draw_overview(images, folder / "overview.png")
     write_whole(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     write_whole(folder / "report.html", replay_page(report, places, files).encode())
-    return report
 
 
 def _earlier(final: Path, origin: Origin) -> ReplayResult:
