@@ -39,6 +39,14 @@ def gadget_class(name: str) -> type[Gadget]:
     return _loaded(_offered()[name])
 
 
+def package_of(name: str) -> str | None:
+    """Name and version of the installed package that offers a gadget; None for one of ours."""
+    point = _offered().get(name)
+    if point is None:
+        return None
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+
+
 @lru_cache(maxsize=1)
 def _ours() -> tuple[str, ...]:
     package = find_spec(_PACKAGE)

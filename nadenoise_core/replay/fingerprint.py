@@ -10,6 +10,7 @@ from typing import Any
 
 from nadenoise_core import __version__
 from nadenoise_core.chain.chain import Chain, Stage
+from nadenoise_core.chain.registry import package_of
 from nadenoise_core.denoise.bundle import installed_checksums
 from nadenoise_core.mrd.pseudonyms import Pseudonyms
 from nadenoise_core.replay.provenance import sha256_of
@@ -53,8 +54,10 @@ def origin_of(raw: Path, chain: Chain, group: str | None, pseudonyms: Pseudonyms
 
 
 def _described(stage: Stage) -> dict[str, Any]:
-    """All properties; of files that are read, what is in them instead of where they are."""
+    """All properties, and whose gadget it is; of files that are read, what is in them instead of where they are."""
     parameters = stage.parameters()
     read = {name: Path(path) for name, path in parameters.inputs().items()}
     contents = {name: sha256_of(path) for name, path in read.items() if path.is_file()}
-    return {"gadget": stage.name, **parameters.model_dump(mode="json"), **contents}
+    package = package_of(stage.name)
+    offered = {} if package is None else {"package": package}
+    return {"gadget": stage.name, **offered, **parameters.model_dump(mode="json"), **contents}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -54,6 +55,11 @@ class TestExamplePackage:
         expected = gaussian_filter(plain.array, 9 / 2.3548 / 2.25)
         np.testing.assert_allclose(smoothed.array, expected, atol=1e-5 * np.abs(expected).max())
         assert smoothed.facts.history[-1].startswith("smooth(") and np.isnan(smoothed.facts.noise_std)
+        (metadata,) = Path(installed["PYTHONPATH"].split(os.pathsep)[0]).glob("*.dist-info/METADATA")
+        metadata.write_text(re.sub(r"(?m)^Version: .*", "Version: 99.0", metadata.read_text()))
+        with pytest.raises(subprocess.CalledProcessError) as refused:  # of another version, they are not taken for it
+            nadenoise(installed, "replay", raw, "--chain", chain, "--out", tmp_path / "out")
+        assert "exists already, and not from this raw file, chain and version" in refused.value.stderr
 
 
 @pytest.mark.parametrize(
