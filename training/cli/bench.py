@@ -19,7 +19,9 @@ from training.evaluation.methods import BASELINES, baseline, network
 def command(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Run or bundle of your own; NAME=PATH names it in the tables.", metavar="MODEL"),
+        typer.Argument(
+            help="Run, bundle of your own, or name of one of ours; NAME=PATH names it in the tables.", metavar="MODEL"
+        ),
     ] = None,
     against: Annotated[
         list[str] | None,

@@ -14,12 +14,14 @@ from training.evaluation.compare import comparison_report, open_contest, results
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Run or bundle of your own, of the noise-aware network.")],
+    model: Annotated[
+        Path, typer.Argument(help="Run, bundle of your own, or name of one of ours, of the noise-aware network.")
+    ],
     against: Annotated[
         list[Path],
         typer.Option(
-            help="Run or bundle of your own, of a network for one number of averages; may be repeated, and the "
-            "nearest serves.",
+            help="Run, bundle of your own, or name of one of ours, of a network for one number of averages; may be "
+            "repeated, and the nearest serves.",
             metavar="MODEL",
         ),
     ],

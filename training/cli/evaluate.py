@@ -19,7 +19,7 @@ from training.network.model import open_model
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder of a run, or a bundle (.pt or .pt2) of your own.")],
+    model: Annotated[Path, typer.Argument(help="Run, bundle (.pt or .pt2) of your own, or name of one of ours.")],
     config: Annotated[
         str | None, typer.Option(help="Configuration whose test images to take; the model's own unless given.")
     ] = None,

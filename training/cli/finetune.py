@@ -22,7 +22,7 @@ def command(
         typer.Argument(help="ISMRMRD raw files with repeated averages; several scans are better.", metavar="RAW"),
     ],
     start: Annotated[
-        Path, typer.Option("--from", help="Folder of a run, or a bundle of your own, of a complex network.")
+        Path, typer.Option("--from", help="Run, bundle of your own, or name of one of ours, of a complex network.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the new run; what is there goes on.")],
     minutes: Annotated[float | None, typer.Option(min=0.01, help="How long; 20 unless given.")] = None,

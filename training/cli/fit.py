@@ -21,7 +21,10 @@ def command(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Begin with the network of this run or bundle of your own, not at random."),
+        typer.Option(
+            "--from",
+            help="Begin with the network of this run or bundle (yours, or the name of one of ours), not at random.",
+        ),
     ] = None,
     assignments: Assignments = None,
 ) -> None:

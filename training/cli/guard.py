@@ -16,7 +16,9 @@ from training.evaluation.methods import network
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Run or bundle of your own, of a network of complex images.")],
+    model: Annotated[
+        Path, typer.Argument(help="Run, bundle of your own, or name of one of ours, of a network of complex images.")
+    ],
     scans: Annotated[int, typer.Option(min=2, help="Half of independent legs, half of virtual calves.")] = 400,
     seed: Annotated[int, typer.Option(min=0, max=900_000, help="Of the first leg.")] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON.")] = False,

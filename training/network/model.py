@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.denoise.bundle import Bundle, find_bundle
 from nadenoise_core.denoise.network import load_network
 from nadenoise_core.errors import BundleError
 from training.data.pairs import Complex, channels, range_scale
@@ -86,17 +86,30 @@ def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
     return model, bundle.metadata.model_dump(mode="json")
 
 
-def open_model(path: Path) -> tuple[Model, dict[str, Any] | None]:
-    """The model of a run's folder or of a bundle, and the configuration it was made with, as plain values, if it says.
+def run_or_bundle(named: Path) -> Path:
+    """The folder of a run or the file of a bundle; by its name, the file of one that comes with nadenoise.
 
     Raises:
         DataError: neither.
     """
+    if named.exists():
+        return named
+    try:
+        return find_bundle(str(named)).path
+    except BundleError:
+        raise DataError(f"{named}: no such run or bundle; `nadenoise model list` says which can be named") from None
+
+
+def open_model(path: Path) -> tuple[Model, dict[str, Any] | None]:
+    """The model of a run or a bundle, see `run_or_bundle`, and the configuration it was made with, if it says.
+
+    Raises:
+        DataError: neither.
+    """
+    path = run_or_bundle(path)
     if path.is_dir():
         network, run = load_best(path)
         return Model.of_run(network, run), run.config.plain()
-    if not path.is_file():
-        raise DataError(f"{path}: no such run or bundle")
     model, metadata = load_bundle(path)
     plain: dict[str, Any] | None = metadata.get("training", {}).get("configuration")
     return model, plain

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.config import Config, config_from_plain
 from training.errors import ConfigError, DataError
-from training.network.model import load_bundle
+from training.network.model import load_bundle, run_or_bundle
 from training.network.residual import normalisation_layers
 from training.network.run import build_network, load_best
 
@@ -39,18 +39,17 @@ def open_start(path: Path, config: Config | None = None) -> Start:
     """The network of a run's folder, or of a bundle. Loading a bundle can run code: give only files of your own.
 
     Args:
-        path: of either.
+        path: of either, or the name of a bundle, see `run_or_bundle`.
         config: of a bundle that does not tell its own.
 
     Raises:
         ConfigError: a bundle that does not tell its configuration, and none is given.
         DataError: neither run nor bundle, or a network that is not of its configuration.
     """
+    path = run_or_bundle(path)
     if path.is_dir():
         network, run = load_best(path)
         return Start(network.state_dict(), run.config, run.data, run.plain())
-    if not path.is_file():
-        raise DataError(f"{path}: no such run or bundle")
     _, metadata = load_bundle(path)
     training = metadata.get("training", {})
     if config is None:
