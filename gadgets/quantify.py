@@ -35,6 +35,9 @@ Position = Annotated[float, Field(ge=-1000, le=1000)]
 RelaxationTime = Annotated[float, Field(gt=0, le=10000)]
 
 
+_LEAST_CONCENTRATION = 1.0  # mmol/L, of the strongest tube; what is below is in mol/L
+
+
 class Quantify(Gadget):
     """Put an aTSC map in mmol/L beside an image, calibrated by the reference tubes in the same image.
 
@@ -166,6 +169,8 @@ class Quantify(Gadget):
         def _fits(self) -> Self:
             if len(set(self.concentrations)) < 3:
                 raise ValueError("concentrations must be at least three different numbers")
+            if max(self.concentrations) < _LEAST_CONCENTRATION:
+                raise ValueError(f"concentrations are in mmol/L, the highest is {max(self.concentrations):g}")
             if self.tube_positions and len(self.tube_positions) != 2 * len(self.concentrations):
                 raise ValueError(
                     f"tube_positions has {len(self.tube_positions)} numbers; {len(self.concentrations)} tubes need "

@@ -30,6 +30,27 @@ def write_whole(
         unfinished.write_bytes(content)
 
 
+def no_file(path: Path) -> str:
+    """Why something is no file to be read."""
+    if not path.exists():
+        return "no such file"
+    what = "a folder" if path.is_dir() else "a pipe or device"
+    return f"{what}, no file; copy what is to be read into a file, and give its path"
+
+
+def check_name(path: Path) -> None:
+    """Check that a path is text, as reports and DICOM need it.
+
+    Raises:
+        OutputError: it has bytes that are not of the encoding of file names.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = ascii(str(path))[1:-1]
+        raise OutputError(f"{shown}: the name is not text in UTF-8; rename the file or folder") from None
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those that are missing on the way to it, for the owner alone; one that is there stays.
 

@@ -96,6 +96,16 @@ def parse_header(xml: bytes | str) -> Section:
     return Section(parse_root(xml))
 
 
+def storable_header(xml: bytes | str) -> bytes:
+    """A header as HDF5 can store it: as it came, or in UTF-8 where it has a NUL, as UTF-16 does.
+
+    Raises:
+        RawDataError: not an ISMRMRD header.
+    """
+    data = (xml.encode("utf-8") if isinstance(xml, str) else xml).rstrip(b"\0")
+    return etree.tostring(parse_root(xml), encoding="utf-8", xml_declaration=True) if b"\0" in data else data
+
+
 def parse_root(xml: bytes | str) -> Any:
     """The root element of an ISMRMRD header, as lxml has it.
 

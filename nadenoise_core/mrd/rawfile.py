@@ -18,8 +18,9 @@ import numpy as np
 from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from nadenoise_core.errors import OutputError, RawDataError, reason_of
-from nadenoise_core.files import whole_file
+from nadenoise_core.files import no_file, whole_file
 from nadenoise_core.helper import Helper, HelperFailed
+from nadenoise_core.mrd.header import storable_header
 from nadenoise_core.mrd.rawfile_reading import BLOCK, CHECKSUMS, Block, Opened, checksum, read_parts
 
 _PATIENCE = 30.0  # s for a block
@@ -46,7 +47,7 @@ class RawFile:
     def __init__(self, path: Path, group: str | None = None, *, seconds: float = _PATIENCE) -> None:
         self.path = path
         if not path.is_file():
-            raise RawDataError(f"{path}: no such file")
+            raise RawDataError(f"{path}: {no_file(path)}")
         self._read = lambda: read_parts(path, group)
         self._seconds = seconds
         self._opened, self._helper = self._open()
@@ -199,7 +200,7 @@ class _Disc(io.FileIO):
 
 
 def _fill(group: Any, header_xml: str | bytes, acquisitions: Iterator[ismrmrd.Acquisition]) -> None:
-    header = header_xml if isinstance(header_xml, bytes) else header_xml.encode("utf-8")
+    header = storable_header(header_xml)
     xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
     xml[0] = header
     growing = {"shape": (0,), "maxshape": (None,), "fletcher32": True}

@@ -150,6 +150,9 @@ class _Measurement:
 
     def _find_acquisitions(self) -> Any:
         rows = self._group["data"]
+        if not isinstance(rows, h5py.Dataset) or rows.dtype.names is None:
+            what = "an array of numbers" if isinstance(rows, h5py.Dataset) else "a group"
+            raise RawDataError(f"{self._path}: 'data' is {what}, where ISMRMRD has acquisitions; convert it anew")
         needed = missing_fields(rows.dtype) & NEEDED
         if needed:
             names = ", ".join(sorted(needed))
@@ -163,7 +166,11 @@ class _Measurement:
             )
         self._check_size(rows)
         # h5py gives what has a variable length in the byte order of the file, as if it were that of the machine.
-        self._kinds = {name: h5py.check_dtype(vlen=rows.dtype[name]) for name in ("data", "traj")}
+        kinds = {name: rows.dtype[name] for name in ("data", "traj")}
+        self._kinds = {name: np.dtype(h5py.check_vlen_dtype(kind) or kind.base) for name, kind in kinds.items()}
+        for name, kind in self._kinds.items():
+            if kind.names is None and kind.kind not in "fiu":
+                raise RawDataError(f"{self._path}: '{name}' of the acquisitions holds no numbers; convert it anew")
         return rows
 
     def _check_size(self, stored: Any) -> None:
@@ -177,6 +184,8 @@ class _Measurement:
     def _read_header(self) -> bytes:
         try:
             stored = self._group["xml"]
+            if not isinstance(stored, h5py.Dataset):
+                raise RawDataError(f"{self._path}: 'xml' is a group, where ISMRMRD has its header; convert it anew")
             value = stored[()].tobytes() if stored.dtype.itemsize == 1 else stored[(0,) * stored.ndim]
         except (OSError, ValueError, IndexError) as error:
             raise RawDataError(f"{self._path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
@@ -196,17 +205,17 @@ def checksum(head: bytes, trajectory: NDArray[np.float32], data: NDArray[np.floa
 
 def _find_group(path: Path, file: Any, name: str | None) -> Any:
     """The group of a measurement; links are not followed."""
-    found: list[str] = []
+    found: list[str] = [""] if {"xml", "data"} <= set(file) else []
 
     def collect(inside: str, item: Any) -> None:
         if isinstance(item, h5py.Group) and {"xml", "data"} <= set(item):
             found.append(inside)
 
     file.visititems(collect)
-    wanted = name.strip("/") if name is not None else None
+    wanted = name.strip("/") if name else None
     if wanted in found or (wanted is None and len(found) == 1):
-        return file[wanted or found[0]]
-    inside = ", ".join(found or file) or "nothing"
+        return file[wanted or found[0] or "/"]
+    inside = ", ".join(group or "/" for group in found or file) or "nothing"
     if name is None and found:
         raise RawDataError(f"{path}: holds several measurements ({inside}); choose one with --group")
     missing = f"no measurement '{name}'" if name else "no ISMRMRD measurement (a group with 'xml' and 'data')"

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.precision import Progress
 
 if TYPE_CHECKING:
     from nadenoise_core.quantify.atsc import ConcentrationMap
 
+_CERTAIN = 4.0  # standard errors by noise
+_LARGE = 0.1  # of the highest concentration, that a tube is off the line
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
 
@@ -25,10 +29,20 @@ class Remark:
 
 
 def on_tubes(result: ConcentrationMap, concentrations: Sequence[float]) -> Iterator[Remark]:
-    """Which tubes are missing, of those of `concentrations` in mmol/L."""
+    """Which tubes are missing, of those of `concentrations` in mmol/L, and which are far off the line."""
     lost = sorted(set(concentrations) - {tube.concentration for tube in result.tubes})
     if lost:
         yield Remark(f"the tubes of {_listed(lost)} mmol/L are hidden by noise and left out", warns=True)
+    line, largest = result.calibration, max(tube.concentration for tube in result.tubes)
+    for tube in result.tubes:
+        read = float(line.concentration(np.asarray(tube.signal)))
+        error = result.noise_std / line.slope / max(tube.pixels, 1.0) ** 0.5
+        if abs(read - tube.concentration) > max(_CERTAIN * error, _LARGE * largest):
+            yield Remark(
+                f"the tube of {tube.concentration:g} mmol/L reads {read:.3g}: check concentrations, their order, "
+                "and the tube itself",
+                warns=True,
+            )
 
 
 def on_line(line: Line) -> Remark:

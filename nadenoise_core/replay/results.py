@@ -15,10 +15,11 @@ import h5py
 import ismrmrd
 
 from nadenoise_core.errors import NadenoiseError, OutputError, RawDataError
-from nadenoise_core.files import make_folder, write_whole
+from nadenoise_core.files import check_name, make_folder, no_file, write_whole
 from nadenoise_core.hdf5 import is_elsewhere
 from nadenoise_core.helper import Helper
 from nadenoise_core.jobs.owner import has_died, owner_mark
+from nadenoise_core.mrd.header import storable_header
 
 _SERIES = "image_"
 _PATIENCE = 30.0  # s for an image
@@ -61,6 +62,7 @@ def folder_in_progress(final: Path, ours: Sequence[str] = RESULTS) -> Iterator[P
     Raises:
         OutputError: it cannot be written, or what is there is not of ours.
     """
+    check_name(final)
     check_replaceable(final, ours)
     room = final.with_name(f".{final.name}.part")
     folder = room / owner_mark()
@@ -123,7 +125,7 @@ class ImagesFile:
         self._path = path
         self._memory = BytesIO()
         self._dataset = ismrmrd.Dataset(self._memory, "dataset", create_if_needed=True)
-        self._dataset.write_xml_header(header_xml)
+        self._dataset.write_xml_header(storable_header(header_xml))
 
     def add(self, image: ismrmrd.Image) -> None:
         """Store an image with its words."""
@@ -173,7 +175,7 @@ def read_images_file(path: Path) -> tuple[bytes, list[ismrmrd.Image]]:
         RawDataError: the file is missing or cannot be read.
     """
     if not path.is_file():
-        raise RawDataError(f"{path}: no such file")
+        raise RawDataError(f"{path}: {no_file(path)}")
     try:
         with Helper(lambda: _parts(path), _PATIENCE) as parts:
             header, *images = parts

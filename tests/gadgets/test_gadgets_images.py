@@ -224,6 +224,7 @@ class TestQuantify:
         [
             {"concentrations": "10, nan, 50"},
             {"concentrations": "10, 20"},
+            {"concentrations": "0.01, 0.05, 0.1"},
             {"tube_positions": "0,0,1,1,2,2,3,3,4,4"},
             {"tube_diameter": "inf"},
         ],

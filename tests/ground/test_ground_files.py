@@ -9,7 +9,7 @@ import pytest
 
 from nadenoise_core import files
 from nadenoise_core.errors import NadenoiseError, OutputError, reason_of
-from nadenoise_core.files import whole_file, write_whole
+from nadenoise_core.files import check_name, whole_file, write_whole
 
 
 @pytest.fixture
@@ -102,6 +102,12 @@ def test_what_may_tell_of_a_patient_is_for_its_owner_alone(tmp_path, open_to_all
     (tmp_path / "shared").mkdir(mode=0o775)
     write_whole(tmp_path / "shared" / "here.txt", b"somebody")
     assert mode(tmp_path / "shared") == 0o775 and mode(tmp_path / "shared" / "here.txt") == 0o600
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    check_name(tmp_path / "Müller 山田 [a] %s")
+    with pytest.raises(OutputError, match=r"scan\\udcff: the name is not text in UTF-8"):
+        check_name(tmp_path / os.fsdecode(b"scan\xff"))
 
 
 def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):

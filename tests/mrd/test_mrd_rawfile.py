@@ -106,7 +106,7 @@ def refused(path: Path, *words: str) -> None:
 
 def test_what_is_no_raw_file_is_told(tmp_path):
     refused(tmp_path / "missing.h5", "no such file")
-    refused(tmp_path, "no such file")
+    refused(tmp_path, "a folder, no file")
     (tmp_path / "empty.h5").touch()
     refused(tmp_path / "empty.h5", "it is empty")
     (tmp_path / "text.h5").write_text("time,signal\n" * 1000)

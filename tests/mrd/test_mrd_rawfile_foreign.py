@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -149,6 +150,75 @@ def test_samples_may_be_stored_as_complex_numbers(items, tmp_path):
     with RawFile(tmp_path / "raw.h5") as file:
         for given, got in zip(items, file.acquisitions(), strict=True):
             np.testing.assert_array_equal(got.data, given.data)
+
+
+def test_samples_may_have_a_fixed_length(items, tmp_path):
+    def fixed(rows):
+        kinds = [("head", rows.dtype["head"]), ("traj", "<f4", (12,)), ("data", "<f4", (24,))]
+        other = np.empty(len(rows), np.dtype(kinds))
+        for name in ("head", "traj", "data"):
+            other[name] = rows[name] if name == "head" else np.stack(list(rows[name]))
+        return other
+
+    rewritten(tmp_path / "raw.h5", items, fixed)
+    with RawFile(tmp_path / "raw.h5") as file:
+        for given, got in zip(items, file.acquisitions(), strict=True):
+            np.testing.assert_array_equal(got.data, given.data)
+
+
+def texts(rows):
+    kinds = [("head", rows.dtype["head"]), ("traj", rows.dtype["traj"]), ("data", h5py.string_dtype())]
+    other = np.zeros(len(rows), np.dtype(kinds))
+    for row, given in zip(other, rows, strict=True):
+        row["traj"], row["data"] = given["traj"], "samples"
+    return other
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(texts, "'data' of the acquisitions holds no numbers"), (lambda _: np.ones((5, 6)), "'data' is an array of num")],
+)
+def test_what_is_no_acquisitions_is_told(change, words, items, tmp_path):
+    rewritten(tmp_path / "raw.h5", items, change)
+    with pytest.raises(RawDataError, match=words):
+        RawFile(tmp_path / "raw.h5")
+
+
+@pytest.mark.parametrize("name", ["xml", "data"])
+def test_a_group_in_the_place_of_values_is_told(name, items, tmp_path):
+    write_raw_file(tmp_path / "raw.h5", XML, items)
+    with h5py.File(tmp_path / "raw.h5", "r+") as file:
+        del file["dataset/data"].attrs["checksums"], file["dataset/checksums"], file[f"dataset/{name}"]
+        file.create_group(f"dataset/{name}")
+    with pytest.raises(RawDataError, match=f"'{name}' is a group"):
+        RawFile(tmp_path / "raw.h5")
+
+
+def test_a_measurement_may_be_the_whole_file(items, tmp_path):
+    write_raw_file(tmp_path / "raw.h5", XML, items)
+    with h5py.File(tmp_path / "raw.h5", "r+") as file:
+        for name in list(file["dataset"]):
+            file.move(f"dataset/{name}", name)
+        del file["dataset"]
+    for chosen in (None, "/"):
+        with RawFile(tmp_path / "raw.h5", chosen) as file:
+            assert len(file) == 5
+
+
+def test_a_header_with_nuls_is_written_as_one_without(items, tmp_path):
+    wide = XML.replace("utf-8", "utf-16").encode("utf-16")
+    write_raw_file(tmp_path / "raw.h5", wide, items)
+    with RawFile(tmp_path / "raw.h5") as file:
+        assert b"\0" not in file.header_xml
+        assert read_scan(file.header_xml) == read_scan(wide) == read_scan(XML)
+
+
+def test_what_is_no_file_is_told(tmp_path):
+    os.mkfifo(tmp_path / "raw.h5")
+    with pytest.raises(RawDataError, match="a pipe or device, no file; copy"):
+        RawFile(tmp_path / "raw.h5")
+    with pytest.raises(RawDataError, match="a folder, no file"):
+        RawFile(tmp_path)
 
 
 def test_acquisitions_in_several_rows_are_told(items, tmp_path):

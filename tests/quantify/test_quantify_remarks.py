@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nadenoise_core.quantify.atsc import ConcentrationMap
@@ -22,6 +24,15 @@ def test_a_lost_tube_warns() -> None:
     (remark,) = on_tubes(result(), (10, 25, 50, 75, 100))
     assert remark.warns and remark.text.startswith("the tubes of 25, 75 mmol/L are hidden")
     assert list(on_tubes(result(), (10, 50, 100))) == []
+
+
+def test_a_tube_that_is_not_what_it_is_said_to_be_warns() -> None:
+    """20 for 50 mmol/L, as in a list of concentrations that is that of other tubes; by noise it may be off."""
+    tubes = (*result().tubes[:1], Tube(50.0, (0.0, 0.0), 20.0, 20.0, 1.0, 40.0), *result().tubes[2:])
+    wrong = replace(result(), tubes=tubes)
+    (remark,) = on_tubes(wrong, (10, 50, 100))
+    assert remark.warns and remark.text.startswith("the tube of 50 mmol/L reads 20: check concentrations")
+    assert list(on_tubes(replace(wrong, noise_std=60.0), (10, 50, 100))) == []
 
 
 def test_the_line_is_written_out() -> None:
