@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 AVERAGES = (50, 40, 30, 20, 10)
 
+NOISE = 58.0
+"""Of the real part of the image of one average, mmol/L. With it, muscle has the estimated SNR of Table 2, 6.7 at 150
+averages and 3.6 at 30: mean of the magnitude over the standard deviation of the background's."""
+
 
 @dataclass(frozen=True)
 class Published:

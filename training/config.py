@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from nadenoise_core.configuration import Document, Section, checked, find_shipped, parse_document, read_document
 from nadenoise_core.configuration.fields import Unit
 from nadenoise_core.device import NAMES as DEVICE_NAMES
+from nadenoise_core.paper import NOISE
 from nadenoise_core.sampling import SpiralDesign
 
 Number = TypeVar("Number", int, float)
@@ -195,7 +196,7 @@ class ScenePairSettings(Section):
     drawn: Range = Field((4.0, 200.0), description="Averages that are drawn, log-uniform.")
     peak_snr: Range = Field((2.5, 80.0), description="Largest signal over noise that the bundle is offered for.")
     context: int = Field(12, ge=0, le=64, description="Pixels around the image that the network sees, on every side.")
-    noise: float = Field(58.0, gt=0, description="Of one average, mmol/L, of the real part.")
+    noise: float = Field(NOISE, gt=0, description="Of one average, mmol/L, of the real part.")
     noise_spread: float = Field(0.2, ge=0, description="Standard deviation of its logarithm.")
     kinds: tuple[float, float, float] = Field((0.5, 0.47, 0.03), description="Shares of calves, limbs and leaves.")
     bright: Share = Field(0.05, description="Of limbs that are two to seven times as strong, as cartilage is.")

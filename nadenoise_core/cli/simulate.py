@@ -10,10 +10,11 @@ import typer
 
 from nadenoise_core.console import counting_bar, say
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom import LoopOrder
 from nadenoise_core.simulate.files import write_measurement
 from nadenoise_core.simulate.header import ECHO_TIME, SLICE_THICKNESS
-from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 
 def command(
@@ -28,7 +29,7 @@ def command(
     ] = None,
     noise: Annotated[
         float, typer.Option(min=0, help="Noise of the image of one average, mmol/L (the paper's by default).")
-    ] = PAPER_NOISE,
+    ] = NOISE,
     coils: Annotated[int, typer.Option(min=1, max=64, help="Receive channels; several come with a noise scan.")] = 1,
     order: Annotated[LoopOrder, typer.Option(help="Where the loop of averages is.")] = LoopOrder.OUTERMOST,
     half_pulses: Annotated[bool, typer.Option(help="Two acquisitions an interleaf.")] = True,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from nadenoise_core.errors import BadInputError
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom import (
     GEL_TIMES,
     ILLUSTRATIVE_TIMES,
@@ -29,10 +30,6 @@ from nadenoise_core.phantom import (
 from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, TRAJECTORY_UNITS, sample_weights
 from nadenoise_core.simulate.header import ECHO_TIME, FLIP_ANGLE, REPETITION_TIME, SLICE_THICKNESS, header_of
-
-# Noise of the real part of the image of one average, mmol/L. With it, muscle has the paper's estimated SNR (Table 2),
-# 6.7 at 150 averages and 3.6 at 30: mean of the magnitude over the standard deviation of the background's.
-PAPER_NOISE = 58.0
 
 _NOISE_SAMPLES = 4096
 _LARGEST_DELAY = 100.0  # us
@@ -95,7 +92,7 @@ class VirtualMeasurement:
 
     seed: int = 1
     averages: int = 30
-    noise: float = PAPER_NOISE
+    noise: float = NOISE
     coils: int = 1
     half_pulses: bool = True
     half_pulse_phase: float = 0.0

@@ -12,7 +12,6 @@ from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.simulate.measurement import VirtualMeasurement
 from nadenoise_core.stream.chain_folders import ChainFolders
 
-_NOISE = 58.0  # of the scanner that networks were trained for, so that they run
 _log = logging.getLogger("nadenoise.warm")
 
 
@@ -21,7 +20,7 @@ def warm_up(folders: ChainFolders) -> None:
 
     Nothing of it is written anywhere. A chain that cannot run is logged with the reason: its scans would fail.
     """
-    measurement = VirtualMeasurement(seed=0, averages=5, noise=_NOISE)
+    measurement = VirtualMeasurement(seed=0, averages=5)
     scan = read_scan(measurement.header_xml())
     for name in folders.names:
         try:

@@ -14,10 +14,11 @@ from nadenoise_core.chain.files import find_chain, read_chain
 from nadenoise_core.chain.runner import run
 from nadenoise_core.mrd.image import known_facts, pixels_of, replicas_of
 from nadenoise_core.mrd.scan import read_scan
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom import Label, labels
 from nadenoise_core.quantify.geometry import nifti_affine
 from nadenoise_core.replay.replay import replay
-from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 
 AFFINE = nifti_affine((0.0, 0.0, 0.0), np.eye(3), (2.25, 2.25, 30.0), (80, 80))  # of the virtual scans
 
@@ -62,7 +63,7 @@ def read(measurement: VirtualMeasurement, acquisitions, path, groups: int) -> Re
 def scans(measured, changed, tmp_path_factory) -> list[Reading]:
     """One individual, scanned again and again for 40 seconds with the paper's noise."""
     measurement, noiseless = measured(seed=4, averages=AVERAGES, noise=0.0)
-    noisy = measured(seed=4, averages=AVERAGES, noise=PAPER_NOISE)[1]
+    noisy = measured(seed=4, averages=AVERAGES, noise=NOISE)[1]
     sigma = np.std([(a.data - b.data).real for a, b in zip(noisy, noiseless, strict=True)])
     path = tmp_path_factory.mktemp("regions") / "regions.nii"
     write_regions(path, measurement)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom import Calf, Label, Tube, kspace, labels, random_calf
 from nadenoise_core.quantify.quality import edge_sharpness
 from training.data.kspace import SpiralNoise
@@ -20,7 +21,6 @@ from training.network.model import Model
 
 CALF_AVERAGES = (10, 20, 30, 50, 150)
 CALF_REPEATS = 5  # scans of every calf
-CALF_NOISE = 58.0  # mmol/L, of the real part of the image of one average
 SEED = 11  # of every evaluation
 
 
@@ -172,7 +172,7 @@ class Scans:
     @classmethod
     def of(cls, subjects: Subjects, noise: SpiralNoise, averages: int, excess: float = 1.0) -> Scans:
         """After so many averages; `excess` multiplies the noise, whose pattern stays."""
-        std = float(excess * CALF_NOISE / np.sqrt(averages))
+        std = float(excess * NOISE / np.sqrt(averages))
         scans = [(number, repeat) for number in range(len(subjects.seeds)) for repeat in range(CALF_REPEATS)]
         generators = [
             np.random.default_rng((SEED, 4, averages, subjects.seeds[number], repeat)) for number, repeat in scans

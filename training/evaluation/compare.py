@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from nadenoise_core.paper import NOISE
 from nadenoise_core.sampling import SpiralDesign
 from training.config import config_from_plain
 from training.data.kspace import SpiralNoise
 from training.errors import ConfigError
-from training.evaluation.calves import CALF_NOISE, CALF_REPEATS, SEED, Figures, Scans, Subjects
+from training.evaluation.calves import CALF_REPEATS, SEED, Figures, Scans, Subjects
 from training.evaluation.evaluate import Paired, rounded
 from training.evaluation.tables import bias_and_deviation, p_value
 from training.network.model import Model, open_model
@@ -162,7 +163,7 @@ def results(rows: Sequence[Comparison], seeds: Sequence[int]) -> dict[str, Any]:
         "seed": SEED,
         "calf_seeds": list(seeds),
         "scans_of_each_calf": CALF_REPEATS,
-        "noise_of_one_average": CALF_NOISE,
+        "noise_of_one_average": NOISE,
         "other_noise": OTHER_NOISE,
         "other_tubes": dict(OTHER_TUBES),
         "rows": [rounded(asdict(row)) for row in rows],

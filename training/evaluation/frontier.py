@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom.shapes import Ellipse
 from nadenoise_core.quantify.quality import edge_sharpness
 from nadenoise_core.simulate.cohort import Cohort
@@ -21,7 +22,6 @@ from training.evaluation.phantom_legs import PhantomLeg, VolunteerLeg, phantom_l
 Images = NDArray[np.complex64]
 Denoise = Callable[[Images, float], Images]  # of (images, wide, wide) and the noise of their real part
 
-NOISE = 58.0  # mmol/L, of the real part of the image of one average
 FALSE = (0.25, 1.9)  # of the level of uniform muscle: a pixel below or above is false structure
 REPEATS = 2
 

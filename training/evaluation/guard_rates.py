@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.denoise.guard import residual
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom.shapes import Ellipse
 from nadenoise_core.recon.nufft import Nufft
 from training.data.kspace import SpiralNoise
 from training.evaluation.bench import CONTEXT, Entry
-from training.evaluation.frontier import NOISE, Images, independent_legs, phantom_legs
+from training.evaluation.frontier import Images, independent_legs, phantom_legs
 from training.evaluation.independent import transform
 
 AVERAGES = (5, 10, 20, 30, 50, 150)  # in turn

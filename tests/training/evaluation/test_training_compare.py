@@ -11,12 +11,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from nadenoise_core.paper import NOISE
 from nadenoise_core.sampling import PAPER_SPIRAL, SpiralDesign
 from training import cli
 from training.config import Config, parse_config
 from training.errors import ConfigError, DataError
 from training.evaluation import compare
-from training.evaluation.calves import CALF_NOISE, SEED
+from training.evaluation.calves import SEED
 from training.evaluation.compare import (
     AVERAGES,
     CONDITIONS,
@@ -106,7 +107,7 @@ def test_the_better_network_is_found_in_every_condition() -> None:
         assert row.test.p == pytest.approx(2 / 2**6) and row.single_averages == 20
         assert row.noise_aware.sharpness < row.input.sharpness - 10
     # The error of a magnitude is largely that of the noise, where there is signal and where there is none.
-    assert usual.input.rmse == pytest.approx(CALF_NOISE / 10**0.5 * 1.25, rel=0.1)
+    assert usual.input.rmse == pytest.approx(NOISE / 10**0.5 * 1.25, rel=0.1)
     assert noise.input.rmse == pytest.approx(1.25 * usual.input.rmse, rel=0.05)
     assert tubes.input.muscle != usual.input.muscle
     back = compare.compare(Contest(Model(identity), (single(20, smooth),), PAPER_SPIRAL), range(6), FEW[:1])[0]

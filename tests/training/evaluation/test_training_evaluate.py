@@ -12,10 +12,10 @@ import torch
 from matplotlib.image import imread
 
 from nadenoise_core.errors import OutputError
-from nadenoise_core.paper import TABLE_1
+from nadenoise_core.paper import NOISE, TABLE_1
 from training.data.cache import Images
 from training.data.kspace import SpiralNoise
-from training.evaluation.calves import CALF_NOISE, CALF_REPEATS, Scans, Subjects, calves
+from training.evaluation.calves import CALF_REPEATS, Scans, Subjects, calves
 from training.evaluation.evaluate import Paired, Published, Spread, evaluate, table_1
 from training.evaluation.figure import draw_examples
 from training.evaluation.tables import report
@@ -110,7 +110,7 @@ def test_errors_of_calves_are_of_magnitudes_and_in_mmol_per_litre(noise: SpiralN
     subjects = Subjects.of(noise, range(2))
     assert subjects is not None
     scans = Scans.of(subjects, noise, 150)
-    assert scans.noisy.shape == (2 * CALF_REPEATS, 80, 80) and scans.std == pytest.approx(CALF_NOISE / 150**0.5)
+    assert scans.noisy.shape == (2 * CALF_REPEATS, 80, 80) and scans.std == pytest.approx(NOISE / 150**0.5)
     assert (scans.noisy - scans.clean).real.std() == pytest.approx(scans.std, rel=0.02)
     turned = scans.figures(1j * scans.clean)
     assert turned.rmse == pytest.approx(0, abs=1e-4) and turned.sharpness == pytest.approx(0, abs=1e-3)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom.shapes import Ellipse
 from training.data.kspace import SpiralNoise
 from training.evaluation import baselines, others
-from training.evaluation.frontier import NOISE, Bench, Lesion, ObjectBench, independent_legs, phantom_legs
+from training.evaluation.frontier import Bench, Lesion, ObjectBench, independent_legs, phantom_legs
 from training.evaluation.independent import Box, draw_leg, pixel_points, transform
 from training.evaluation.methods import BASELINES, baseline
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 import nadenoise_core
 from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.paper import NOISE
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
-from nadenoise_core.simulate.measurement import PAPER_NOISE, VirtualMeasurement
+from nadenoise_core.simulate.measurement import VirtualMeasurement
 from training import cli
 from training.config import Config, load_config, parse_config, shipped_configs
 from training.errors import ConfigError, DataError
@@ -93,7 +94,7 @@ def true_error(run: Path, seed: int, averages: int) -> float:
     rng = np.random.default_rng(1)
     k = PAPER_SPIRAL.trajectory() * (PAPER_SPIRAL.field_of_view / PAPER_SPIRAL.matrix)
     weights = sample_weights(k, (80, 80)).reshape(-1)
-    std = PAPER_NOISE / np.sqrt(averages)
+    std = NOISE / np.sqrt(averages)
     white = rng.standard_normal((2, weights.size)) * std / np.sqrt(np.sum(weights.astype(float) ** 2))
     noisy = clean + Nufft(k, (80, 80)).adjoint((white[0] + 1j * white[1]) * weights)
     network, made = load_best(run)
@@ -104,10 +105,10 @@ def test_the_averages_of_a_raw_file_become_images_of_known_noise(scans: list[Pat
     single = read_averages(scans[0])
     assert single.kspace.shape == (AVERAGES, 1, 20, 510) and single.matrix == (80, 80)
     repeats = grid_repeats(single)
-    assert repeats.noise_std == pytest.approx(PAPER_NOISE, rel=0.02)
+    assert repeats.noise_std == pytest.approx(NOISE, rel=0.02)
     noise = repeats.images - clean_image(VirtualMeasurement(seed=1, averages=AVERAGES))
-    assert noise.real.std() == pytest.approx(PAPER_NOISE, rel=0.02)
-    assert np.abs(noise.mean(axis=0)).mean() < 1.5 * PAPER_NOISE / np.sqrt(AVERAGES)
+    assert noise.real.std() == pytest.approx(NOISE, rel=0.02)
+    assert np.abs(noise.mean(axis=0)).mean() < 1.5 * NOISE / np.sqrt(AVERAGES)
 
 
 def test_coils_are_combined_to_images_of_the_same_noise(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_disturbed_network_comes_nearer_to_the_truth_of_a_calf_it_has_not_seen
     scans: list[Path], disturbed: Path, tmp_path: Path
 ) -> None:
     before = true_error(disturbed, seed=9, averages=5)
-    assert before > 1.1 * PAPER_NOISE * np.sqrt(2 / 5)  # worse than no network
+    assert before > 1.1 * NOISE * np.sqrt(2 / 5)  # worse than no network
     fitted = tuned(scans, disturbed, tmp_path / "run")
     assert fitted.step == 3 * EPOCH_PAIRS // 8
     assert fitted.best.loss < fitted.start_loss and fitted.best.epoch > 0
