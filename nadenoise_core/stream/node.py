@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nadenoise_core.chain.files import read_node
+from nadenoise_core.denoise.apart import networks_apart
 from nadenoise_core.stream.connection import ScanConnection, failures_reported
 from nadenoise_core.stream.session import run_scan
 from nadenoise_core.stream.wire import Wire
@@ -23,4 +24,5 @@ def run_node(connection: Any) -> None:
     scan.peer = "gadgetron"
     with failures_reported(scan):
         chain = read_node(connection.raw_bytes.config or b"")
-        run_scan(scan, chain, connection.raw_bytes.header)
+        with networks_apart(chain.has("denoise")):
+            run_scan(scan, chain, connection.raw_bytes.header)
