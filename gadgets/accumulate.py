@@ -140,7 +140,7 @@ class Accumulate(Gadget):
     gives = ItemType.RECON_DATA
 
     def __init__(self, parameters: GadgetParameters, scan: Scan) -> None:
-        from nadenoise_core.mrd.averaging import ScanAverager
+        from nadenoise_core.mrd.scan_averaging import ScanAverager
         from nadenoise_core.mrd.settings import AveragingSettings
 
         super().__init__(parameters, scan)

@@ -13,10 +13,10 @@ from nadenoise_core.api.gadgets import gadgets_of, run_over
 from nadenoise_core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from nadenoise_core.mrd.averages import SingleAverages
     from nadenoise_core.mrd.buffer import AveragedReadouts
     from nadenoise_core.mrd.recon_data import ReconData
     from nadenoise_core.mrd.scan import Scan
+    from nadenoise_core.mrd.single_averages import SingleAverages
 
 
 def simulate(
@@ -99,7 +99,7 @@ class RawScan:
 
     @cached_property
     def _averages(self) -> SingleAverages:
-        from nadenoise_core.mrd.averages import read_averages
+        from nadenoise_core.mrd.single_averages import read_averages
 
         return read_averages(self.path, group=self.group)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.settings import AveragingSettings
+from nadenoise_core.mrd.single_averages import read_averages
 from training.config import Config
 from training.errors import ConfigError, DataError
 from training.fitting.fit import Fit, Tuning, run_logged

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from nadenoise_core.mrd.averages import SingleAverages
+from nadenoise_core.mrd.single_averages import SingleAverages
 from nadenoise_core.recon.coils import combine, sensitivities
 from nadenoise_core.recon.model import image_noise_std
 from nadenoise_core.recon.nufft import Nufft

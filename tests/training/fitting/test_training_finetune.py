@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import nadenoise_core
-from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.rawfile import write_raw_file
+from nadenoise_core.mrd.single_averages import read_averages
 from nadenoise_core.paper import NOISE
 from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.mrd.averages import read_averages
 from nadenoise_core.mrd.buffer import unpack
 from nadenoise_core.mrd.rawfile import write_raw_file
 from nadenoise_core.mrd.settings import AveragingSettings, averaging_settings
+from nadenoise_core.mrd.single_averages import read_averages
 
 RESPONSE = "frequency_Hz,x_re,x_im,y_re,y_im,z_re,z_im\n0,1,0,1,0,1,0\n40000,0.9,-0.2,0.8,-0.3,1,0\n"
 
