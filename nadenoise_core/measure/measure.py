@@ -21,7 +21,7 @@ from nadenoise_core.mrd.scan import read_scan
 from nadenoise_core.progress import ProgressCallback, counted
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.pose import Pose, PoseKind
-from nadenoise_core.quantify.readings import FITS, RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import BY_FIT, RegionMethod, RegionReading
 
 NEEDED = ("accumulate", "reconstruct", "quantify")
 """Stages without which a chain gives no concentration."""
@@ -164,7 +164,7 @@ def measure_with_tubes(
                         *place,
                         reading,
                         facts.atsc.pose,
-                        facts.atsc.fit_slope if reading.method in FITS else None,
+                        facts.atsc.fit_slope if reading.method in BY_FIT else None,
                     )
                     for reading in facts.atsc.regions
                 ]

@@ -18,7 +18,7 @@ from nadenoise_core.quantify.atsc import ConcentrationMap
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.image_readouts import readouts_of_image
 from nadenoise_core.quantify.pose import Pose, PoseKind
-from nadenoise_core.quantify.readings import FITS, RegionMethod, RegionReading
+from nadenoise_core.quantify.readings import BY_FIT, RegionMethod, RegionReading
 from nadenoise_core.quantify.readouts import Readouts, readouts
 from nadenoise_core.quantify.region_fit import FitSettings
 from nadenoise_core.quantify.region_means import region_means
@@ -115,7 +115,7 @@ class RegionsOfImages:
             plain_map: makes the map of the plain image.
             with_fit: whether the fit is told with this map.
         """
-        wanted = [method for method in self.methods if method in FITS and with_fit]
+        wanted = [method for method in self.methods if method in BY_FIT and with_fit]
         found = ReadRegions()
         for method in wanted:
             found = _together(found, self._fitted(plain, result, method, correction))

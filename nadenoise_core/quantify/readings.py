@@ -47,7 +47,7 @@ class RegionMethod(StrEnum):
     DENOISED_MEAN = "denoised mean"
 
 
-FITS = (RegionMethod.FIT, RegionMethod.GTM)
+BY_FIT = (RegionMethod.FIT, RegionMethod.GTM)
 """Free of partial volume."""
 
 

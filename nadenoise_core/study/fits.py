@@ -12,7 +12,7 @@ from nadenoise_core.mrd.facts import AtscFacts
 from nadenoise_core.mrd.image import facts_of, known_facts
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.quantify.calibration import Slope
-from nadenoise_core.quantify.readings import FITS as BY_FIT
+from nadenoise_core.quantify.readings import BY_FIT
 from nadenoise_core.simulate.files import write_label_map
 from nadenoise_core.study.chains import Chains, with_properties
 from nadenoise_core.study.config import MethodSettings
