@@ -34,7 +34,7 @@ def find_chain(name: str) -> Path:
     """
     if name.endswith(".xml") or "/" in name:
         if not Path(name).is_file():
-            raise ChainError(f"{name}: no such chain file")
+            raise ChainError(f"{name}: no such chain file; give the path of one, or a name of `nadenoise chain list`")
         return Path(name)
     known = {path.stem: path for path in chain_files()}
     if name not in known:
@@ -59,7 +59,7 @@ def read_chain(path: Path) -> Chain:
         with path.open("rb") as file:
             text = file.read(_LARGEST + 1)
     except OSError as error:
-        raise ChainError(f"{path}: cannot be read ({error.strerror})") from None
+        raise ChainError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     return _beside(parse_chain(text, path.stem, str(path)), path.parent)
 
 

@@ -39,11 +39,15 @@ def describe_container(chain: Chain, chains: list[str]) -> dict[str, Any]:
         ChainError: the chain cannot run in a container, or has more properties for the console than it takes.
     """
     if chain.foreign:
-        raise ChainError(f"{chain.source}: has gadgets of the Gadgetron server, which the container has not")
+        raise ChainError(
+            f"{chain.source}: has gadgets of the Gadgetron server, which the container has not; take them out"
+        )
     parameters = [_choice(CONFIG_ID, "Chain", "The chain of gadgets that runs.", chain.name, chains)]
     parameters += [parameter for stage in chain.stages for parameter in _parameters(stage)]
     if len(parameters) > _MOST_PARAMETERS:
-        raise ChainError(f"{chain.source}: {len(parameters)} parameters, OpenRecon takes {_MOST_PARAMETERS}")
+        raise ChainError(
+            f"{chain.source}: {len(parameters)} parameters, OpenRecon takes {_MOST_PARAMETERS}; use fewer gadgets"
+        )
     return {
         "general": {
             "id": "nadenoise",

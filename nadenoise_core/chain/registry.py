@@ -66,7 +66,7 @@ def _loaded(point: EntryPoint) -> type[Gadget]:
         found = point.load()
     except Exception as error:  # whatever the package raises as it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ChainError(f"{place} cannot be loaded ({reason})") from None
+        raise ChainError(f"{place} cannot be loaded ({reason}); install its package anew") from None
     if not (isinstance(found, type) and issubclass(found, Gadget) and found.name() == point.name):
         raise ChainError(f"{place} is no Gadget of this name; correct the package's entry point")
     return found

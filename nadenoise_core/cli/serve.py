@@ -111,5 +111,5 @@ def command(
 def _folders(chains: list[Path]) -> ChainFolders:
     for folder in chains:
         if not folder.is_dir():
-            raise BadInputError(f"{folder}: no such folder of chain files")
+            raise BadInputError(f"{folder}: no such folder of chain files; make it, or give another")
     return ChainFolders(chains)

@@ -47,5 +47,7 @@ def find_shipped(name: str, shipped: Mapping[str, Path]) -> Path:
     if name in shipped:
         return shipped[name]
     if "/" in name or name.endswith((".yaml", ".yml")):
-        raise ConfigError(f"{name}: no such file")
+        raise ConfigError(
+            f"{name}: no such file; give the path of one, or a shipped name: {', '.join(sorted(shipped))}"
+        )
     raise ConfigError(f"there is no file and no shipped configuration '{name}'{suggestion(name, shipped)}")

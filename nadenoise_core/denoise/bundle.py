@@ -262,7 +262,7 @@ def _content(path: Path) -> bytes:
             raise BundleError(f"{path}: is larger than {_LARGEST >> 20} MiB; that is no bundle")
         return path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror})") from None
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); check the file") from None
 
 
 def _read(path: Path, content: bytes) -> tuple[Metadata, Archive]:

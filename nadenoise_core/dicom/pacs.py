@@ -123,7 +123,9 @@ class Pacs:
                 tls_args=(self.tls, self.host) if self.tls is not None else None,
             )
         except OSError as error:  # a name that is not known
-            raise ConnectionFailed(f"{self} cannot be reached: {error.strerror or error}") from None
+            raise ConnectionFailed(
+                f"{self} cannot be reached: {error.strerror or error}; check its host and port"
+            ) from None
         if association.is_established or association.rejected_contexts:
             return association
         for rejection in rejections:

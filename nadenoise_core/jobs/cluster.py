@@ -73,7 +73,9 @@ def connected(address: str, patience: float = PATIENCE) -> Iterator[DaskEngine]:
     try:
         engine = DaskEngine(connect, patience)
     except OSError as error:
-        raise ConnectionFailed(f"the Dask scheduler {address} cannot be reached ({reason_of(error)})") from None
+        raise ConnectionFailed(
+            f"the Dask scheduler {address} cannot be reached ({reason_of(error)}); start it, or check the address"
+        ) from None
     try:
         yield engine
     finally:

@@ -53,7 +53,7 @@ class MeasureSettings:
         """
         path = Path(self.labels.replace("{name}", raw.stem))
         if not path.is_file():
-            raise BadInputError(f"{path}: no such label map")
+            raise BadInputError(f"{path}: no such label map; give one in NIfTI or NRRD")
         return path
 
 
@@ -90,10 +90,14 @@ def measuring_chain(chain: Chain, settings: MeasureSettings) -> Chain:
     names = [stage.name for stage in chain.stages]
     for needed in NEEDED:
         if needed not in names:
-            raise ChainError(f"{chain.source}: has no stage '{needed}', which a measurement needs")
+            raise ChainError(
+                f"{chain.source}: has no stage '{needed}', which a measurement needs; use a chain that has one"
+            )
     denoised = RegionMethod.DENOISED_MEAN in settings.methods
     if denoised and "denoise" not in names:
-        raise ChainError(f"{chain.source}: has no stage 'denoise', and method 'denoised mean' needs one")
+        raise ChainError(
+            f"{chain.source}: has no stage 'denoise', and method 'denoised mean' needs one; use a chain that has it"
+        )
     left_out = {"deliver"} | (set() if denoised else {"denoise"})
     chain = replace(chain, stages=tuple(stage for stage in chain.stages if stage.name not in left_out))
     chain = chain.with_property("accumulate", "emit_at", ", ".join(map(str, settings.averages)), "--averages")

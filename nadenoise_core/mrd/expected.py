@@ -98,7 +98,8 @@ class Expected:
         if len(self._came) != self._given:
             where = "" if self._trajectories.interleaves is None else " by the trajectory_file"
             raise RawDataError(
-                f"{len(self._came)} interleaves came, interleaves is {self._given} in 'accumulate'{where}"
+                f"{len(self._came)} interleaves came, interleaves is {self._given} in "
+                f"'accumulate'{where}; set their true number, or 0"
             )
         return tuple(sorted(self._came))
 

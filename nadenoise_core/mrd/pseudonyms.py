@@ -61,7 +61,7 @@ def read_pseudonyms(path: Path) -> Pseudonyms:
     try:
         key = path.read_bytes().strip()
     except OSError as error:
-        raise BadInputError(f"{path}: the key cannot be read ({reason_of(error)})") from None
+        raise BadInputError(f"{path}: the key cannot be read ({reason_of(error)}); check the file") from None
     try:
         return Pseudonyms(key)
     except BadInputError as error:

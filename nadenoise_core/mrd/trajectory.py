@@ -139,7 +139,9 @@ class Trajectories:
             if self._says_spiral and not is_spiral(k):
                 _log.warning("the header says that the trajectory is a spiral, and it is none")
         if not self._says_spiral and not is_spiral(k):
-            raise TrajectoryError("the header does not say that its trajectory is a spiral, and it is none")
+            raise TrajectoryError(
+                "the header does not say that its trajectory is a spiral, and it is none; give a scan of spirals"
+            )
         return self._correct(k, head)
 
     def given(self, arms: Sequence[tuple[int, int]]) -> NDArray[np.float32] | None:
@@ -202,11 +204,15 @@ class Trajectories:
         """The arms of a file, in the order of the interleaves; it may hold the samples that are discarded, too."""
         path, (arms, length, _) = self._settings.trajectory_file, file.k.shape
         if arms != len(interleaves):
-            raise TrajectoryError(f"{path}: has {arms} interleaves, the scan has {len(interleaves)}")
+            raise TrajectoryError(
+                f"{path}: has {arms} interleaves, the scan has {len(interleaves)}; give that of this scan"
+            )
         head = self.headers[interleaves[0]]
         kept = slice(head.discard_pre, head.discard_pre + samples) if length == head.number_of_samples else slice(None)
         if len(range(length)[kept]) != samples:
-            raise TrajectoryError(f"{path}: has {length} samples a readout, the acquisitions have {samples}")
+            raise TrajectoryError(
+                f"{path}: has {length} samples a readout, the acquisitions have {samples}; give that of this scan"
+            )
         try:
             k, found = normalise_trajectory(file.k[:, kept], self._encoding, file.unit or self._unit)
             corrected = [

@@ -101,7 +101,9 @@ def fit_calibration(
     c = np.asarray(concentrations, np.float64)
     s = np.asarray(signals, np.float64)
     if np.unique(c).size < 3:
-        raise CalibrationError(f"calibration needs at least three concentrations, there are {np.unique(c).size}")
+        raise CalibrationError(
+            f"calibration needs at least three concentrations, there are {np.unique(c).size}; name all tubes"
+        )
     design = c[:, None] if through_zero else np.stack([c, np.ones_like(c)], axis=1)
     line = np.linalg.lstsq(design, s, rcond=None)[0]
     slope, intercept = (*line, 0.0)[:2]

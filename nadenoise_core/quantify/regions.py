@@ -218,7 +218,9 @@ def _fractions(
         for label in range(count):
             total[label] += (found == label + 1).reshape(len(y), _SUBSAMPLES, len(x), _SUBSAMPLES).sum(axis=(1, 3))
     if not drawn:
-        raise BadInputError(f"{volume.path}: no label lies within the slice's {plane.thickness:g} mm")
+        raise BadInputError(
+            f"{volume.path}: no label lies within the slice's {plane.thickness:g} mm; draw it where the scan lies"
+        )
     return total / np.float32(drawn * _SUBSAMPLES**2), drawn / len(layers)
 
 
@@ -251,7 +253,9 @@ def _within_image(
         else:
             kept.append(index)
     if not kept:
-        raise BadInputError(f"{volume.path}: {remarks[0] if remarks else 'no label lies in the slice'}")
+        raise BadInputError(
+            f"{volume.path}: {remarks[0] if remarks else 'no label lies in the slice'}; draw it where the scan lies"
+        )
     return fractions[kept], [numbers[index] for index in kept], tuple(remarks)
 
 

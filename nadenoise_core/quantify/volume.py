@@ -61,7 +61,9 @@ def read_volume(path: Path) -> Volume:
     elif name.endswith(_NRRD):
         volume = _read_nrrd(path)
     else:
-        raise BadInputError(f"{path}: is neither NIfTI ({', '.join(_NIFTI)}) nor NRRD ({', '.join(_NRRD)})")
+        raise BadInputError(
+            f"{path}: is neither NIfTI ({', '.join(_NIFTI)}) nor NRRD ({', '.join(_NRRD)}); save it as one"
+        )
     if volume.values.dtype.kind not in "biuf":
         raise BadInputError(f"{path}: holds {volume.values.dtype} values; export one map of real numbers")
     if not np.isfinite(volume.affine).all() or abs(np.linalg.det(volume.affine[:3, :3])) < 1e-9:
@@ -97,7 +99,7 @@ def _read_nifti(path: Path) -> Volume:
         file = nibabel.load(path)
         values = np.asarray(file.dataobj)
     except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError) as error:
-        raise BadInputError(f"{path}: cannot be read as a NIfTI file ({error})") from None
+        raise BadInputError(f"{path}: cannot be read as a NIfTI file ({error}); save it anew") from None
     header = file.header
     if not (int(header.get("sform_code", 0)) or int(header.get("qform_code", 0))):
         raise BadInputError(f"{path}: does not say where it lies (sform and qform codes are 0); save it with both")
@@ -110,7 +112,7 @@ def _read_nrrd(path: Path) -> Volume:
     try:
         values, header = nrrd.read(str(path))
     except (OSError, EOFError, ValueError, KeyError, zlib.error, nrrd.NRRDError) as error:
-        raise BadInputError(f"{path}: cannot be read as a NRRD file ({error})") from None
+        raise BadInputError(f"{path}: cannot be read as a NRRD file ({error}); save it anew") from None
     signs = _TO_LPS.get(str(header.get("space", "")).lower())
     steps = np.asarray(header.get("space directions", np.empty((0, 0))), np.float64)
     origin = np.asarray(header.get("space origin", np.empty(0)), np.float64)

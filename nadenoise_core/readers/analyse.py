@@ -140,10 +140,12 @@ def unblind(key: Key, results: Results, source: str) -> list[Reading]:
         BadInputError: the results are of another study, rank what it does not show, or are incomplete.
     """
     if results.study != key.study:
-        raise BadInputError(f"{source}: belongs to study {results.study}, the key to {key.study}")
+        raise BadInputError(
+            f"{source}: belongs to study {results.study}, the key to {key.study}; give the key of that study"
+        )
     known = {showing.id for showing in key.showings}
     if unknown := sorted(set(results.answers) - known):
-        raise BadInputError(f"{source}: answers case {unknown[0]}, which the study does not have")
+        raise BadInputError(f"{source}: answers case {unknown[0]}, which the study does not have; take that file out")
     averages = {case.case: case.averages for case in key.cases}
     readings = []
     missing = []

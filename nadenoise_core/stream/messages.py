@@ -72,7 +72,9 @@ def read_text(wire: Wire, length: str = "<I") -> str:
 def _read_sized(wire: Wire, length: str) -> bytes:
     count = int(struct.unpack(length, wire.read(struct.calcsize(length)))[0])
     if count > LONGEST_TEXT:
-        raise ConnectionFailed(f"a text of {count} bytes was announced, the limit is {LONGEST_TEXT}")
+        raise ConnectionFailed(
+            f"a text of {count} bytes was announced, the limit is {LONGEST_TEXT}; check the peer's data"
+        )
     text = wire.read(count)
     wire.fire = wire.fire or text.endswith(b"\0")
     return text
@@ -99,14 +101,18 @@ def read_image(wire: Wire) -> ismrmrd.Image:
     """An image with its words."""
     head = ismrmrd.ImageHeader.from_buffer_copy(wire.read(_IMAGE_BYTES))
     if not DATATYPE_USHORT <= head.data_type <= DATATYPE_CXDOUBLE:
-        raise ConnectionFailed(f"an image came with the data type {head.data_type}, which does not exist")
+        raise ConnectionFailed(
+            f"an image came with the data type {head.data_type}, which does not exist; check the peer's data"
+        )
     shape = (head.channels, *head.matrix_size[::-1])
     dtype = get_dtype_from_data_type(head.data_type)
     size = dtype.itemsize * math.prod(shape)
     wire.check(size)
     words = _sized_text(wire)
     if "<!DOCTYPE" in words:
-        raise ConnectionFailed("an image came whose words have a <!DOCTYPE>, whose entities can change what they say")
+        raise ConnectionFailed(
+            "an image came whose meta has a <!DOCTYPE>, whose entities can change what it says; take it out"
+        )
     pixels = np.frombuffer(wire.read(size), dtype).reshape(shape)
     image = ismrmrd.Image(head, attribute_string=words) if words else ismrmrd.Image(head)
     image.data[:] = pixels

@@ -122,7 +122,7 @@ def _files(settings: FileSubjects) -> Iterator[Subject]:
         raise BadInputError(f"{settings.folder}: no such folder; set subjects.folder to where the raw files are")
     raws = sorted(path for path in settings.folder.glob(settings.pattern) if path.is_file())
     if not raws:
-        raise BadInputError(f"{settings.folder}: no file fits subjects.pattern '{settings.pattern}'")
+        raise BadInputError(f"{settings.folder}: no file fits subjects.pattern '{settings.pattern}'; set another")
     names = [raw.stem for raw in raws]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise BadInputError(f"{settings.folder}: several raw files are called {', '.join(twice)}; rename them")
