@@ -99,6 +99,8 @@ def _work(connection: Connection) -> None:
             connection.send_bytes(_answer(connection.recv_bytes()))
     except (EOFError, OSError):
         return
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it leaves; to be told so once more would break its clearing up
 
 
 def _answer(content: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -79,6 +80,14 @@ def test_a_process_that_dies_costs_its_job_alone_and_is_replaced() -> None:
     assert "killed: its process was ended by signal SIGKILL, most likely for want of memory" in str(errors["killed"])
     assert "SIGABRT" in str(errors["crashed"]) and "exit status 7" in str(errors["left"])
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_leaves_is_not_disturbed(capfd: pytest.CaptureFixture[str]) -> None:
+    """Libraries clear up as a process ends, and it may be asked to end at that very moment."""
+    asks_itself = f"__import__('atexit').register(__import__('os').kill, {PID}, {signal.SIGTERM:d}) is None"
+    (outcome,) = Processes(1).run([asked(asks_itself)])
+    assert outcome.error is None
+    assert capfd.readouterr().err == ""
 
 
 def test_jobs_are_asked_for_as_there_is_room() -> None:
