@@ -6,7 +6,7 @@ Lengths are mm from the centre of the field of view, (x, y) to the right and dow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +111,6 @@ class Leg:
             if clear and all(signed_distance(hole, at[None])[0][0] > radius for hole in self.holes):
                 found.append((float(at[0]), float(at[1])))
         return found
-
-    def with_shapes(self, *added: Shape) -> Leg:
-        """The same leg with more in it."""
-        return replace(self, shapes=(*self.shapes, *added))
 
 
 def draw_leg(seed: int) -> Leg:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nadenoise_core.paper import NOISE
-from nadenoise_core.phantom.shapes import Ellipse
 from training.data.kspace import SpiralNoise
 from training.evaluation import baselines, others
 from training.evaluation.frontier import Bench, Lesion, ObjectBench, independent_legs, phantom_legs
@@ -80,7 +79,6 @@ def test_a_leg_lies_within_the_field_and_off_its_tubes() -> None:
         points = pixel_points(80, 2.25)
         assert not (leg.leg_mask(80, 2.25) & np.any(leg.tube_masks(80, 2.25), axis=0)).any()
         assert np.hypot(*np.abs(points[leg.leg_mask(80, 2.25)]).T).max() < 66
-        assert isinstance(leg.with_shapes(Ellipse((0, 0), (1, 1))).shapes[-1], Ellipse)
 
 
 def test_the_virtual_calf_is_measured_as_a_leg(noise: SpiralNoise) -> None:
