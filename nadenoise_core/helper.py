@@ -64,7 +64,7 @@ class Helper(Generic[_T]):
             raise StopIteration
         try:
             item, error = self._answers.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the latter if it ended amid an item
             raise HelperFailed(self._reason(self._end())) from None
         if error is not None:
             self._end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import ismrmrd
 import nibabel
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nadenoise_core.chain.chain import build
 from nadenoise_core.chain.files import read_chain
@@ -41,6 +43,15 @@ METADATA: dict[str, Any] = {
     "averages": [1, 1000],
 }
 _bundle_numbers = itertools.count()
+
+# The same examples each time, however slow the machine is; `make fuzz` looks for others.
+settings.register_profile(
+    "every day",
+    deadline=None,
+    derandomize="NADENOISE_FUZZ" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("every day")
 
 
 def node_xml(stages: Iterable[Stage]) -> str:

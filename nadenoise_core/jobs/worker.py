@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from nadenoise_core.errors import NadenoiseError, as_ours
+from nadenoise_core.interrupts import begun_deaf
 from nadenoise_core.jobs.job import Job, Outcome, attempt
 from nadenoise_core.log import log_on_stderr
 
@@ -43,7 +44,7 @@ class Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _one_thread():
+        with _one_thread(), begun_deaf(signal.SIGINT):  # Ctrl-C is for the first process, which tells the others
             self._process.start()
         theirs.close()
         self.alive = True
@@ -89,7 +90,6 @@ class Worker:
 
 def _work(connection: Connection) -> None:
     """Do jobs as they come, until nobody is left who gives any."""
-    # Ctrl-C reaches all processes of a terminal; the first tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     log_on_stderr(logging.ERROR)  # warnings are in the reports

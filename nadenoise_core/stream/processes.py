@@ -15,6 +15,7 @@ from multiprocessing.reduction import send_handle
 from typing import Any
 
 from nadenoise_core.errors import ConnectionFailed, OutputError
+from nadenoise_core.interrupts import begun_deaf
 from nadenoise_core.stream.board import SIZE, Board
 from nadenoise_core.stream.worker import OpenedScan, Ready, WorkerSettings
 
@@ -88,7 +89,7 @@ class ForkServer:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, begun_deaf(signal.SIGINT, signal.SIGTERM):  # they are for the server, which ends it
             start = f"from nadenoise_core.stream.worker import main; main({theirs.fileno()})"
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {start}"],

@@ -35,15 +35,15 @@ def test_a_network_runs_on_one_core_and_others_keep_theirs(two_threads, monkeypa
 
     def slow(batch):
         inside.append(torch.get_num_threads())
-        all_inside.wait(20)
-        checked.wait(20)
+        all_inside.wait(120)
+        checked.wait(120)
         return batch
 
     monkeypatch.setattr(denoiser, "_network", slow)
     image = np.ones(denoiser.bundle.metadata.matrix, np.complex64)
     with ThreadPoolExecutor(3) as pool:
         runs = [pool.submit(denoiser, image, 1.0) for _ in range(3)]
-        all_inside.wait(20)
+        all_inside.wait(120)
         meanwhile = torch.get_num_threads(), seen_by_a_new_thread()
         checked.set()
         for run in runs:

@@ -23,6 +23,7 @@ import pytest
 
 from nadenoise_core.chain.gadget import DicomFile
 from nadenoise_core.errors import ConnectionFailed, OutputError, ScanFailed
+from nadenoise_core.monitor.scans import Scans
 from nadenoise_core.mrd.image import known_facts
 from nadenoise_core.mrd.rawfile import RawFile
 from nadenoise_core.mrd.scan import read_scan
@@ -87,13 +88,25 @@ def serve(chains) -> Iterator[Callable[..., tuple[str, int]]]:
     yield start
     for server, thread in running:
         server.stop()
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
 
 
 def images(address, scan, chain="all") -> list[ismrmrd.Image]:
     header, acquisitions = scan
     return [answer for answer in send_scan(address, chain, header, acquisitions) if isinstance(answer, ismrmrd.Image)]
+
+
+def images_once_there_is_room(address, scan) -> list[ismrmrd.Image]:
+    """The images of a scan that is offered until the server has a place for it."""
+    give_up = time.monotonic() + 120
+    while True:
+        try:
+            return images(address, scan)
+        except ScanFailed as error:
+            if "its limit" not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(0.05)
 
 
 def answer(address: tuple[str, int], *sent: bytes, vanish: bool = False) -> tuple[list[str], list[str], int]:
@@ -393,21 +406,34 @@ def test_a_gadget_that_fails_is_told_and_the_rest_of_the_scan_taken(serve, scan,
     assert len(images(address, scan)) == 3
 
 
-def test_a_peer_that_takes_nothing_is_given_up_after_one_wait(serve, scan, node_xml, caplog) -> None:
+def test_a_peer_that_takes_nothing_is_given_up_after_one_wait(serve, scan, node_xml, caplog, monkeypatch) -> None:
     header, acquisitions = scan
+    in_vain: list[str] = []
+
+    def counted(transfer):
+        def transfer_or_count(link, *arguments):
+            try:
+                return transfer(link, *arguments)
+            except TimeoutError:
+                in_vain.append(transfer.__name__)
+                raise
+
+        return transfer_or_count
+
+    for name in ("recv", "sendall"):
+        monkeypatch.setattr(socket.socket, name, counted(getattr(socket.socket, name)))
     xml = node_xml(["prewhiten"])  # gives back every acquisition: more than the network holds
     address = serve(Limits(idle=2))
     with socket.create_connection(address, timeout=60) as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        began = time.monotonic()
         with suppress(ConnectionError):  # once the server has given up
             link.sendall(text(CONFIG, xml) + text(HEADER, header) + 40 * bytes_of(acquisitions))
         wait_until(lambda: "the peer took no data for too long" in caplog.text)
-        assert time.monotonic() - began < 5  # s: the failure and the end are not waited for anew
+        assert in_vain == ["sendall"]  # the failure and the end are not waited for anew
     assert len(images(address, scan)) == 3
 
 
-def wait_until(happened: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(happened: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for an event."""
     give_up = time.monotonic() + seconds
     while not happened():
@@ -417,7 +443,7 @@ def wait_until(happened: Callable[[], object], seconds: float = 30.0) -> None:
 
 def test_eight_scans_at_once_give_what_one_gives(serve, measured) -> None:
     scans = [(measurement.header_xml(), items) for measurement, items in (measured(seed=seed) for seed in range(8))]
-    address = serve()
+    address = serve(Limits(scans=16))  # those before may still be giving their places back
     alone = [[image.to_bytes() for image in images(address, one)] for one in scans]
     found: dict[int, list[bytes]] = {}
     threads = [
@@ -439,13 +465,7 @@ def test_a_scan_too_many_is_told_to_come_again(serve, scan) -> None:
         with pytest.raises(ScanFailed, match="1 scans, its limit; try again"):
             while True:  # until the server has taken the first
                 images(address, scan)
-    for _ in range(100):
-        try:
-            assert len(images(address, scan)) == 3
-            return
-        except ScanFailed:
-            time.sleep(0.05)
-    raise AssertionError("the place was not given back")
+    assert len(images_once_there_is_room(address, scan)) == 3
 
 
 def opened(address, *sent: bytes) -> socket.socket:
@@ -475,40 +495,53 @@ def test_an_opening_has_a_deadline(serve) -> None:
                 link.sendall(struct.pack("<HI", TEXT, 1) + b" ")  # something comes all the time
             time.sleep(0.02)
         assert b"ERR the peer sent nothing for too long" in link.recv(4096)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50  # s, of the 60 that silence may take
 
 
 def test_a_scan_that_stalls_gives_its_place_to_one_that_waits(serve, scan, caplog) -> None:
     header, acquisitions = scan
-    address = serve(Limits(scans=2, stalled=0.5))
+    running = Scans()
+    address = serve(Limits(scans=2, stalled=0.5), watches=[running])
     begin = named("all.xml") + text(HEADER, header) + bytes_of(acquisitions[:1])
     with opened(address, begin), opened(address, begin):
-        time.sleep(1.0)
+        wait_until(lambda: len(running.state()) == 2)
         for _ in range(3):
-            assert len(images(address, scan)) == 3
+            assert len(images_once_there_is_room(address, scan)) == 3
     assert "its place goes to another" in caplog.text
 
 
 def test_a_node_that_waits_for_those_before_it_does_not_stall(serve, scan, node_xml) -> None:
     header, acquisitions = scan
-    address = serve(Limits(scans=1, stalled=1.0))
-    first, last = (text(CONFIG, node_xml([stage])) + text(HEADER, header) for stage in ("prewhiten", "accumulate"))
+    running, enough = Scans(), threading.Event()
+    address = serve(Limits(scans=1, stalled=2.0), watches=[running])
+    first, last = (text(CONFIG, node_xml([stage])) + text(HEADER, header) for stage in ("accumulate", "reconstruct"))
+
+    def send(link: socket.socket) -> None:
+        for acquisition in acquisitions[:-1]:
+            link.sendall(bytes_of([acquisition]))
+            if enough.wait(0.1):
+                return
+
     with opened(address, first) as hears, opened(address, last):
-        for acquisition in acquisitions[:20]:
-            hears.sendall(bytes_of([acquisition]))
-            time.sleep(0.1)
+        sending = threading.Thread(target=send, args=(hears,))
+        sending.start()
+        wait_until(lambda: len(running.state()) == 2)
+        time.sleep(2.5)
         with pytest.raises(ScanFailed, match="its limit"):
             images(address, scan)
-        time.sleep(1.5)
-        assert len(images(address, scan)) == 3
+        enough.set()
+        sending.join(60)
+        assert len(images_once_there_is_room(address, scan)) == 3  # both are silent now
 
 
 def test_nodes_of_one_scan_share_a_place(serve, scan, node_xml, peer) -> None:
     header, acquisitions = scan
-    address = serve(Limits(scans=1))
+    running = Scans()
+    address = serve(Limits(scans=1), watches=[running])
     stages = ("prewhiten", "accumulate", "reconstruct")
     links = [opened(address, text(CONFIG, node_xml([stage])), text(HEADER, header)) for stage in stages]
     try:
+        wait_until(lambda: len(running.state()) == 3)
         with socket.create_connection(address) as link:  # another scan, of which a node is here already
             refused = peer(link)
             assert refused.talk(node_xml(["prewhiten"]), header, acquisitions) == []
@@ -568,7 +601,7 @@ def test_a_scan_that_goes_on_after_the_end_is_cut(how, chains, scan) -> None:
             time.sleep(0.3)
             assert thread.is_alive()
             server.cut()
-        thread.join(10)
+        thread.join(120)
         assert ended == [False]
 
 
@@ -680,8 +713,8 @@ def test_many_scans_leave_nothing_behind(serve, measured) -> None:
         assert len(images(address, small)) == 3
         if number == 50:
             memory, descriptors = used()
-    after, still = used()
-    assert still <= descriptors + 2
+    wait_until(lambda: used()[1] <= descriptors + 2)  # the last may still be ending
+    after, _ = used()
     assert after - memory < 60e6  # 150 scans of 3 MB of samples and three images each: a leak would be larger
 
 
@@ -706,7 +739,7 @@ def test_stop_lets_a_running_scan_come_to_its_end(chains, scan) -> None:
 class TestCapture:
     @staticmethod
     def wait_for(path: Path) -> Path:
-        for _ in range(600):
+        for _ in range(2400):
             if found := list(path.glob("scan_*.h5")):
                 return found[0]
             time.sleep(0.05)
@@ -730,14 +763,14 @@ class TestCapture:
 
     def test_a_file_that_does_not_come_to_its_end_is_given_up(self, tmp_path, scan, caplog, monkeypatch) -> None:
         stuck = threading.Event()
-        monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(30))
+        monkeypatch.setattr("nadenoise_core.stream.capture.write_raw_file", lambda *_, **__: stuck.wait(120))
         kept = Captures(tmp_path)
         capture = kept.observer(1, partial(kept.notified, 1))
         capture.begin(read_scan(scan[0]), b"<a/>")
         capture.end(None)
         kept.over(1, "")
         began = time.monotonic()
-        assert not kept.finish(0.2) and time.monotonic() - began < 5
+        assert not kept.finish(0.2) and time.monotonic() - began < 60  # s, of the 120 that it takes
         stuck.set()
         assert kept.finish(30)
 
