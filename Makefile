@@ -5,6 +5,10 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
+APT_GET := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300
+# pip tries again to connect, but gives up a download that breaks off.
+install = $(PIP_INSTALL) $(1) || { sleep 10 && $(PIP_INSTALL) $(1); }
 
 .PHONY: help env demo paper test lint docs bench system coverage image kills soak fuzz clean
 
@@ -16,8 +20,8 @@ env: $(INSTALLED)  ## Make the environment in .venv.
 $(INSTALLED): setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nadenoise needs Python 3.10 or newer; run make with PYTHON=python3.x")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch setuptools
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
+	$(call install,-c $(CONSTRAINTS) torch setuptools)
+	$(call install,-c $(CONSTRAINTS) -e '.[test]')
 	mkdir -p $(VENV)/share/gadgetron/config && cp chains/*.xml $(VENV)/share/gadgetron/config/  # an editable install leaves them out
 	touch $@
 
@@ -45,18 +49,18 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && sh tests/install_system_packages.sh; } || \
 		echo "dicom3tools, dcmtk or orthanc is not installed: the tests that need them will be skipped"
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		$(APT_GET) update && $(APT_GET) install -y chromium >/dev/null; } || \
 		echo "chromium is not installed: the tests that read in a browser will be skipped"
 
 bench: $(VENV)/.bench  ## Time nadenoise and its peers side by side, and a whole exam.
 	@command -v bart >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bart >/dev/null; } || \
+		$(APT_GET) update && $(APT_GET) install -y bart >/dev/null; } || \
 		echo "bart is not installed: its lines of the table will say so"
 	$(BIN)/python -m benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.online
 
 $(VENV)/.bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@ || \
+	{ $(call install,-c constraints.txt -e '.[bench]'); } && touch $@ || \
 		echo "not all peers could be installed: the table will name them"
 
 coverage: env  ## Run all tests, and say which lines none of them reaches.
@@ -64,8 +68,8 @@ coverage: env  ## Run all tests, and say which lines none of them reaches.
 
 image: env  ## Build the container, send it a scan, compare the images with a replay; Docker, or as root buildah and mmdebstrap.
 	@command -v docker >/dev/null && docker info >/dev/null 2>&1 || { command -v buildah && command -v mmdebstrap; } >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap >/dev/null; }
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT_GET) update && \
+		$(APT_GET) install -y --no-install-recommends buildah mmdebstrap >/dev/null; }
 	$(BIN)/python container/image.py
 
 kills: env  ## Kill processes of a replay of many files at twenty random moments.

@@ -9,6 +9,7 @@ if test -z "$had_orthanc" && ! test -e $policy; then
     printf '#!/bin/sh\nexit 101\n' > $policy
     chmod 755 $policy
 fi
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dicom3tools dcmtk orthanc orthanc-dicomweb >/dev/null
+apt="apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300" # another apt may be at work, such as that of every day
+$apt update
+DEBIAN_FRONTEND=noninteractive $apt install -y dicom3tools dcmtk orthanc orthanc-dicomweb >/dev/null
 test -n "$had_orthanc" || update-rc.d orthanc disable

@@ -136,5 +136,6 @@ def _imported(package: str) -> Any:
     except ImportError as error:
         raise BadInputError(f"{error.name} is not installed; pip install 'nadenoise[cluster]'") from None
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):  # the latter has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     return module

@@ -84,7 +84,7 @@ def test_export_writes_what_itk_snap_opens(command, scan_file, tmp_path: Path) -
 
 
 def test_an_interrupt_leaves_whole_volunteers_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "my.yaml").write_text(CONFIG.replace("count: 3", "count: 16"))
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("count: 3", "count: 8"))
     volunteers = tmp_path / "out" / "volunteers"
     line = [sys.executable, "-m", "nadenoise_core.cli.main", "study", "run", str(tmp_path / "my.yaml")]
     line += ["--out", str(tmp_path / "out"), "--jobs", "2"]
@@ -96,10 +96,10 @@ def test_an_interrupt_leaves_whole_volunteers_and_the_same_command_goes_on(tmp_p
         while running.poll() is None and not (volunteers.is_dir() and any(volunteers.glob("[!.]*"))):
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGINT)
-        told, _ = running.communicate(timeout=120)
+        told, _ = running.communicate(timeout=300)
     assert running.returncode == 130 and "Traceback" not in told, told
     left = [path.name for path in volunteers.iterdir()]
-    assert 1 <= len(left) < 16 and not any(name.startswith(".") for name in left)
+    assert 1 <= len(left) < 8 and not any(name.startswith(".") for name in left)
     assert all((volunteers / name / "record.json").is_file() for name in left)
-    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
-    assert f"16 volunteers, {len(left)} done before" in again.stdout
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
+    assert f"8 volunteers, {len(left)} done before" in again.stdout

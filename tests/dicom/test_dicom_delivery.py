@@ -161,12 +161,12 @@ def test_a_pacs_that_does_not_answer_is_given_up(outbox, scp) -> None:
     over = threading.Event()
 
     def answer(event):
-        over.wait(30)
+        over.wait(120)
         return 0
 
-    _, done = run(outbox, replace(scp(answer), timeout=1))
+    _, done = run(outbox, replace(scp(answer), timeout=2))
     over.set()
-    assert (done.sent, done.refused, done.waiting) == (0, 0, 6) and "no answer in 1 s" in done.trouble
+    assert (done.sent, done.refused, done.waiting) == (0, 0, 6) and "no answer in 2 s" in done.trouble
 
 
 @pytest.mark.parametrize("position", [0, 3, 5])

@@ -41,7 +41,7 @@ def test_levels_are_given_and_what_is_below_is_not():
 
 
 OTHERS = {
-    ("cluster.py", "'distributed'"),  # Dask's own, which is kept quiet
+    ("cluster.py", "name"),  # Dask's own, which are kept quiet
     ("processes.py", "event.name"),  # a record of ours, of the name that it had in its process
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import struct
@@ -22,6 +23,7 @@ from gadgetron.types.recon_data import read_recon_data, write_recon_data
 from nadenoise_core.mrd.recon_data import ReconData
 
 CONFIG, HEADER, CLOSE, ERROR = 2, 3, 4, 8
+_PATIENCE = 120_000  # ms for a browser
 SENT = {ismrmrd.Acquisition: 1008, ismrmrd.Image: 1022, ismrmrd.Waveform: 1026}
 READERS: dict[int, Callable[[Callable[[int], bytes]], Any]] = {
     1008: ismrmrd.Acquisition.deserialize_from,
@@ -97,6 +99,23 @@ class Peer:
             pass
 
 
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A port for a program that must be told one.
+
+    It is below those that systems give to connections and to who asks for any: none takes it before the program does.
+    """
+    of_its_own = random.SystemRandom()
+
+    def find() -> int:
+        while True:
+            port = of_its_own.randrange(20_000, 32_000)
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
+
+    return find
+
+
 @pytest.fixture
 def run_node() -> Callable[[Callable[[socket.socket], None]], BaseException | None]:
     """Run a node in a thread, with Gadgetron's own client of the connection, against a script for the other end.
@@ -168,6 +187,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
         running = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        playwright.expect.set_options(timeout=_PATIENCE)
         yield running
         running.close()
 
@@ -176,6 +196,7 @@ def browser() -> Iterator[Any]:
 def page(browser) -> Iterator[Any]:
     """A page of its own; what it asks for, and what went wrong in it, is checked at the end."""
     context = browser.new_context()
+    context.set_default_timeout(_PATIENCE)
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))

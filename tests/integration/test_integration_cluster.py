@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,12 +21,9 @@ FILES = 20
 class Cluster:
     """Processes of Dask, each of which can be killed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.address = f"tcp://127.0.0.1:{port}"
         self.running: list[subprocess.Popen[bytes]] = []
 
     def scheduler(self) -> subprocess.Popen[bytes]:
@@ -37,6 +33,14 @@ class Cluster:
         folder = ["--local-directory", self.folder / "dask"]
         return self._start("worker", self.address, "--nthreads", 1, "--no-nanny", *folder, *options)
 
+    def wait_for_workers(self) -> None:
+        """Wait until all that were started so far are known to the scheduler."""
+        until = time.monotonic() + 240
+        for number in range(1, len(self.running)):
+            while "Registered to:" not in (self.folder / f"dask{number}.log").read_text():
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
     def _start(self, *arguments: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dask", *map(str, arguments), "--no-dashboard"]
         with (self.folder / f"dask{len(self.running)}.log").open("wb") as log:
@@ -45,8 +49,8 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
+def cluster(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Cluster]:
+    made = Cluster(tmp_path, free_port())
     yield made
     for process in made.running:
         process.kill()
@@ -71,6 +75,7 @@ def test_what_is_killed_costs_no_result(cluster: Cluster, scan_file, chain_file,
     cluster.scheduler()
     workers = [cluster.worker(), cluster.worker()]
     cluster.worker("--preload", other)
+    cluster.wait_for_workers()
     chain = chain_file(["accumulate", "reconstruct", "deliver"])
     command = [sys.executable, "-m", "nadenoise_core.cli.main", "replay", str(scans), "--chain", str(chain)]
     command += ["--out", str(out), "--scheduler", cluster.address]

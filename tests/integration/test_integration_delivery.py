@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -28,17 +28,12 @@ ROOT = Path(__file__).parents[2]
 ORTHANC = Path("/usr/sbin/Orthanc")
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 PATIENT = ("Virtual", "calf-3")  # of the virtual scan
-TIMEOUT = 60
+TIMEOUT = 240
 
 needs_orthanc = pytest.mark.skipif(
     not (ORTHANC.exists() and DICOMWEB.exists()), reason="orthanc and orthanc-dicomweb are not installed"
 )
 needs_storescp = pytest.mark.skipif(shutil.which("storescp") is None, reason="dcmtk's storescp is not installed")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:
@@ -85,8 +80,10 @@ class Program:
 class Orthanc(Program):
     """A PACS with a DICOMweb server, in a folder of its own."""
 
-    def __init__(self, folder: Path, ports: tuple[int, int] | None = None, **settings: Any) -> None:
-        self.port, self.http = self.ports = ports or (free_port(), free_port())
+    PORTS = 2
+
+    def __init__(self, folder: Path, *, ports: Sequence[int], **settings: Any) -> None:
+        self.port, self.http = self.ports = ports
         self.address, self.url = f"PACS@127.0.0.1:{self.port}", f"http://127.0.0.1:{self.http}/dicom-web"
         folder.mkdir(exist_ok=True)
         configuration = {
@@ -116,8 +113,11 @@ class Orthanc(Program):
 class Storescp(Program):
     """dcmtk's storage SCP, which writes what it gets to a folder."""
 
-    def __init__(self, folder: Path, *options: Any, port: int | None = None) -> None:
-        self.folder, self.port = folder, port or free_port()
+    PORTS = 1
+
+    def __init__(self, folder: Path, *options: Any, ports: Sequence[int]) -> None:
+        self.folder, (self.port,) = folder, ports
+        self.ports = ports
         self.address = f"STORESCP@127.0.0.1:{self.port}"
         folder.mkdir(exist_ok=True)
         super().__init__(["storescp", "-od", folder, *options, self.port])
@@ -130,12 +130,15 @@ class Storescp(Program):
 
 
 @pytest.fixture
-def start(tmp_path) -> Iterator[Callable[..., Any]]:
+def start(tmp_path, free_port) -> Iterator[Callable[..., Any]]:
     """Start a peer in a folder by its name; the same folder has the same content."""
     started: list[Program] = []
 
-    def start_one(kind: type[Program], *arguments: Any, name: str = "peer", **options: Any) -> Any:
-        started.append(kind(tmp_path / name, *arguments, **options))
+    def start_one(
+        kind: Any, *arguments: Any, name: str = "peer", ports: Sequence[int] | None = None, **options: Any
+    ) -> Any:
+        ports = ports or [free_port() for _ in range(kind.PORTS)]
+        started.append(kind(tmp_path / name, *arguments, ports=ports, **options))
         started[-1].wait_until_up()
         return started[-1]
 
@@ -355,7 +358,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_nothing_comes_twice(start, del
     assert killed.end(signal.SIGKILL) == -signal.SIGKILL
     assert 0 < len(waiting(outbox)) <= len(made) - 2
     slow.end()
-    storescp = start(Storescp, port=slow.port)
+    storescp = start(Storescp, ports=slow.ports)
     assert deliver("--once", "--pacs", storescp.address).process.returncode == 0
     check_arrived(storescp.stored(), made)
     assert not waiting(outbox)
@@ -566,11 +569,10 @@ def test_an_answer_that_trickles_has_an_end(where, hostile, deliver, outbox, mad
             time.sleep(0.3)  # less than the time between two bytes
             yield b"x: y\r\n" if where == "headers" else b" "
 
-    began = time.monotonic()
     url = f"http://127.0.0.1:{hostile(answer).port}/dicom-web"
     sent = deliver("--once", "--timeout", "1", "--dicomweb", url)
     assert sent.process.returncode == 1 and "took more than 10 s" in sent.output
-    assert time.monotonic() - began < 40 and waiting(outbox) == set(made)
+    assert waiting(outbox) == set(made)
 
 
 def test_an_answer_that_is_too_long_has_an_end(hostile, deliver, outbox, made) -> None:

@@ -71,7 +71,7 @@ def exchange(peer: type[Any], configuration: str, header: str, items: list[Any],
 def started(way: Any, talk: Callable[[socket.socket], list[Any]]) -> list[Any]:
     """What a node gives that is started as Gadgetron starts it; it must end well and print nothing."""
     with socket.create_server(("localhost", 0)) as listener:
-        listener.settimeout(60)
+        listener.settimeout(240)
         port = str(listener.getsockname()[1])
         with subprocess.Popen(
             [sys.executable, "-m", "gadgetron", port, way.get("name"), way.get("target")],
@@ -82,7 +82,7 @@ def started(way: Any, talk: Callable[[socket.socket], list[Any]]) -> list[Any]:
                 link, _ = listener.accept()
                 with link:
                     received = talk(link)
-                output, log = node.communicate(timeout=60)
+                output, log = node.communicate(timeout=240)
             finally:
                 node.kill()
     assert node.returncode == 0, log

@@ -38,6 +38,7 @@ def open_page(browser) -> Iterator[Callable[..., Any]]:
 
     def open_(url: str, context: Any = None) -> Any:
         context = context or browser.new_context(viewport={"width": 1400, "height": 900})
+        context.set_default_timeout(120_000)  # ms
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -66,7 +67,7 @@ class Served:
     def end(self) -> int:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=240)
         return self.process.returncode
 
 
@@ -262,6 +263,6 @@ def test_answers_outlive_a_server_that_stops(built, open_page, serve, tmp_path):
     page.keyboard.press("3")
     expect(page.get_by_role("group", name="image C, rank 3")).to_be_visible()
     serve(int(server.url.rstrip("/").rpartition(":")[2]))
-    expect(page.locator("#saved")).to_have_text("saved", timeout=30_000)
+    expect(page.locator("#saved")).to_have_text("saved")
     (answer,) = read_results(tmp_path / "study" / "results" / "reader_patient.json").answers.values()
     assert sorted(answer.ranks.values()) == [1, 2, 3]

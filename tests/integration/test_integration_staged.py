@@ -94,7 +94,7 @@ def test_gadgetrons_command_starts_a_node(scan, stages, run_chain, peer, node_xm
     measurement, items = scan
     header = measurement.header_xml()
     with socket.create_server(("localhost", 0)) as server:
-        server.settimeout(60)
+        server.settimeout(240)
         node = subprocess.Popen(
             [sys.executable, "-m", "gadgetron", str(server.getsockname()[1]), "gadgets", "chain"],
             cwd=ROOT, env={**os.environ, "GADGETRON_EXTERNAL_LOG_LEVEL": "ERROR"}, stdout=subprocess.PIPE,
@@ -104,7 +104,7 @@ def test_gadgetrons_command_starts_a_node(scan, stages, run_chain, peer, node_xm
             connection, _ = server.accept()
             with connection:
                 images = peer(connection).talk(node_xml(stages), header, items)
-            output, log = node.communicate(timeout=60)
+            output, log = node.communicate(timeout=240)
         finally:
             node.kill()
             node.wait()

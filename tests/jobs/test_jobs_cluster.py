@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def test_a_scheduler_that_is_not_there_is_told(monkeypatch) -> None:
         pass
     with pytest.raises(BadInputError, match="--scheduler host: write tcp://host:port"), connected("host"):
         pass
+    for name in ("distributed", "distributed.client", "distributed.core"):  # what is wrong, we tell
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 def test_without_dask_it_is_told_how_to_install_it(monkeypatch) -> None:
