@@ -65,7 +65,7 @@ def process() -> Callable[..., Outcome]:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
         ended = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=300,
+            command, cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=600,
             preexec_fn=limit, check=False,
         )  # fmt: skip
         return Outcome(ended.returncode, ended.stdout, ended.stderr)
