@@ -148,9 +148,11 @@ def check_order(chain: Chain) -> None:
         gadget = stage.gadget()
         if gadget.takes not in available and not chain.foreign:
             raise ChainError(
-                f"{stage.place()} takes {gadget.takes} items, and no stage before it gives them; the usual order is "
-                "accumulate, reconstruct, denoise, quantify, deliver"
+                f"{stage.place()} takes {gadget.takes} items, and no stage before it gives them, or one has used them "
+                "up; the usual order is accumulate, reconstruct, denoise, quantify, deliver"
             )
+        if gadget.gives is not gadget.takes:
+            available.discard(gadget.takes)  # what becomes another item is used up
         available.add(gadget.gives)
 
 

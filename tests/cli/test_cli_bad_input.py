@@ -172,6 +172,8 @@ class TestChain:
             ([("accumulate", {"emit_at": "five"})], ["emit_at is 'five'", "whole numbers"]),
             (["accumulate", ("reconstruct", {"density": "pipe"})], ["allowed is pipe_menon, jacobian", "did you"]),
             (["accumulate", "quantify"], ["'quantify' takes Image"]),
+            (["accumulate", "accumulate"], ["'accumulate' takes Acquisition", "or one has used them up"]),
+            (["accumulate", "prewhiten"], ["'prewhiten' takes Acquisition"]),
             ([("accumulate", {"trajectory_unit": "[bold]"})], ["[bold]", "allowed is cycles/pixel"]),
         ],
     )
