@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,16 +56,19 @@ class RankRow:
 
 
 def table_1(bundles: Iterable[Bundle]) -> tuple[NetworkRow, ...]:
-    """The test figures that networks carry in their metadata; a network without gives no rows."""
+    """The test figures that networks carry in their metadata, at the averages that each is made for.
+
+    A network without figures gives no rows.
+    """
     rows: list[NetworkRow] = []
     for bundle in bundles:
+        least, most = bundle.metadata.averages
         metrics = bundle.metadata.metrics.get("table_1", [])
         for said in metrics if isinstance(metrics, list) else []:
-            try:
-                rows += _of_test_set(bundle.name, said)
-            except (KeyError, TypeError, ValueError):
-                continue  # metadata of another kind
-    return tuple(sorted(rows, key=lambda row: (row.bundle, -row.averages)))
+            with suppress(KeyError, TypeError, ValueError):  # metadata of another kind
+                if least <= int(said["averages"]) <= most:
+                    rows += _of_test_set(bundle.name, said)
+    return tuple(sorted(rows, key=lambda row: (-row.averages, row.bundle)))
 
 
 def _of_test_set(bundle: str, said: dict[str, Any]) -> list[NetworkRow]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nadenoise_core import __version__, paper
-from nadenoise_core.denoise.bundle import Bundle
+from nadenoise_core.denoise.bundle import Bundle, shipped_bundles
 from nadenoise_core.files import write_whole
 from nadenoise_core.replay.html import number, render
 from nadenoise_core.study.config import StudyConfig
@@ -39,7 +39,7 @@ class Report:
         run: its volunteers.
         tables: 2, 4 and 5.
         networks: bundles used.
-        network_rows: Table 1.
+        network_rows: Table 1, of the networks used and of those that come with nadenoise.
         ranking: Table 3, if readers have ranked.
         date: of the report.
         commit: of the code; empty where it is not known.
@@ -69,7 +69,7 @@ def make_report(config: StudyConfig, run: StudyRun) -> Report:
         run=run,
         tables=tables,
         networks=networks,
-        network_rows=table_1(networks),
+        network_rows=table_1({bundle.sha256: bundle for bundle in (*networks, *shipped_bundles())}.values()),
         ranking=table_3(config.report.readers) if config.report.readers else None,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         commit=code_commit(),

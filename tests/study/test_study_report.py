@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,17 @@ def test_json_is_strict_and_tells_no_path(made) -> None:
     assert str(folder) not in json.dumps(data)
     assert {"table_1", "table_3", "tables", "methods", "warnings", "volunteers"} <= set(data)
     assert data["config"]["methods"]["averages"] == [30, 10] and re.fullmatch(r"[0-9a-f]{12}\+?|", data["commit"])
+
+
+def test_table_1_sets_the_networks_side_by_side_at_the_averages_they_are_made_for(made) -> None:
+    _, _, data, _ = made
+    for averages in (50, 40, 30, 20, 10):
+        named = {
+            row["bundle"]: row for row in data["table_1"] if (row["averages"], row["image"]) == (averages, "denoised")
+        }
+        assert set(named) == {"noise_aware", f"paper_{averages}"}
+        published = {tuple(row["published"]["ssim"].values()) for row in named.values()}
+        assert published == {tuple(asdict(paper.TABLE_1[averages][1][1]).values())}
 
 
 def test_results_are_markdown_tables_of_one_width_each(made, tmp_path: Path) -> None:
