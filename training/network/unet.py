@@ -28,6 +28,10 @@ class Residual(nn.Module):
 class UNet(nn.Module):
     """Input plus a learnt residual, (batch, channels, rows, columns) to the same shape; starts as the identity.
 
+    In use, other than in training, it is the mean over the image and its negative turned by half a turn (self-ensemble,
+    Timofte et al. 2016, CVPR, section 3.5). Both hold the same object and noise of the same kind, so what the network
+    makes of the object stays; what it makes of noise differs, and averages out.
+
     Args:
         filters: of each resolution, the finest first; every next has half the rows and columns.
         blocks: residual blocks of each resolution, on the way down and again on the way up; the coarsest has them once.
@@ -61,6 +65,14 @@ class UNet(nn.Module):
             raise ConfigError("a U-shaped network has no keep; set it to 0")
 
     def forward(self, image: Tensor) -> Tensor:
+        if self.training:
+            return self.denoise(image)
+        both = self.denoise(torch.cat([image, turned(image)]))
+        count = image.shape[0]
+        return (both[:count] + turned(both[count:])) / 2
+
+    def denoise(self, image: Tensor) -> Tensor:
+        """Once, as it is."""
         rows, columns = image.shape[-2], image.shape[-1]
         # To whole pixels of the coarsest resolution.
         image = pad(image, [0, -columns % self.step, 0, -rows % self.step], mode="reflect")
@@ -75,6 +87,11 @@ class UNet(nn.Module):
             features = decoder(kept.pop() + up(torch.relu(features)))
         added: Tensor = image + self.last(torch.relu(features))
         return added[..., :rows, :columns]
+
+
+def turned(image: Tensor) -> Tensor:
+    """By half a turn, and negative; its own inverse."""
+    return -torch.flip(image, [-2, -1])
 
 
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -31,6 +31,21 @@ def test_it_sees_far_and_scripts() -> None:
     assert int(rows.max() - rows.min()) > 24
 
 
+def test_in_use_an_image_and_its_negative_turned_by_half_a_turn_give_the_same() -> None:
+    torch.manual_seed(0)
+    network = UNet((4, 6, 8), (1, 1, 1))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    image = torch.randn(2, 2, 24, 32)
+    turned = -torch.rot90(image, 2, (2, 3))
+    made = network.eval()(image)
+    assert torch.allclose(network(turned), -torch.rot90(made, 2, (2, 3)), atol=1e-5)
+    assert torch.allclose(
+        made, (network.denoise(image) - torch.rot90(network.denoise(turned), 2, (2, 3))) / 2, atol=1e-5
+    )
+    assert torch.equal(network.train()(image), network.denoise(image))
+
+
 def test_it_has_no_keep() -> None:
     UNet((4, 6), (1, 1)).set_keep(0)
     with pytest.raises(ConfigError, match="no keep"):
