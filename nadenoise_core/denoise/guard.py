@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,13 +114,23 @@ def _matched(
     image: NDArray[np.float64], k_max: float, pixel: tuple[float, float]
 ) -> Iterator[tuple[NDArray[np.float64], float]]:
     """Means of an image over every shape around every pixel, in standard deviations of noise's, and their limits."""
-    ky, kx = (np.fft.fftfreq(size) for size in image.shape)
+    spectrum = np.fft.rfft2(image)
+    for passed, limit in _filters(image.shape[0], image.shape[1], k_max, pixel):
+        yield np.fft.irfft2(spectrum * passed, s=image.shape), limit
+
+
+@lru_cache(maxsize=4)
+def _filters(
+    rows: int, columns: int, k_max: float, pixel: tuple[float, float]
+) -> tuple[tuple[NDArray[np.complex128], float], ...]:
+    """Spectra of every shape, (rows, columns // 2 + 1), scaled so that noise comes out with 1; and its limit."""
+    ky, kx = (np.fft.fftfreq(size) for size in (rows, columns))
     measured = np.hypot(ky[:, None], kx) <= k_max
-    spectrum = np.fft.fft2(image)
-    for shape, limit in _shapes(image.shape[0], image.shape[1], pixel):
-        passed = np.fft.fft2(shape).conj()
-        deviation = np.sqrt(np.mean(np.abs(passed[measured]) ** 2))
-        yield np.real(np.fft.ifft2(spectrum * passed)) / deviation, limit
+    filters = []
+    for shape, limit in _shapes(rows, columns, pixel):
+        deviation = np.sqrt(np.mean(np.abs(np.fft.fft2(shape)[measured]) ** 2))
+        filters.append((np.fft.rfft2(shape).conj() / deviation, limit))
+    return tuple(filters)
 
 
 def _shapes(rows: int, columns: int, pixel: tuple[float, float]) -> Iterator[tuple[NDArray[np.float64], float]]:
