@@ -29,7 +29,7 @@ class UNet(nn.Module):
     """Input plus a learnt residual, (batch, channels, rows, columns) to the same shape; starts as the identity.
 
     In use, other than in training, it is the mean over the image and its negative turned by half a turn (self-ensemble,
-    Timofte et al. 2016, CVPR, section 3.5). Both hold the same object and noise of the same kind, so what the network
+    Timofte et al. 2016, CVPR). Both hold the same object and noise of the same kind, so what the network
     makes of the object stays; what it makes of noise differs, and averages out.
 
     Args:
