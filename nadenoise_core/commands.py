@@ -49,7 +49,17 @@ VersionFlag = Annotated[
 DebugFlag = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and all log messages.")]
 
 
-class LazyCommand(TyperCommand):
+class _WholeHelp:
+    """Of a command or group: its line of help is wrapped in lists, not cut."""
+
+    help: str | None
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The line of help, whole: it is wrapped, not cut."""
+        return self.help or ""
+
+
+class LazyCommand(_WholeHelp, TyperCommand):
     """A command known by its name and a line of help; the function `command` of its module is what runs.
 
     Args:
@@ -62,10 +72,6 @@ class LazyCommand(TyperCommand):
         super().__init__(name, help=help, rich_markup_mode=None)
         self._module = module
 
-    def get_short_help_str(self, limit: int = 45) -> str:
-        """The line of help, whole: it is wrapped, not cut."""
-        return self.help or ""
-
     def load(self) -> Any:
         """The whole command, with its options and arguments."""
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -77,12 +83,8 @@ class LazyCommand(TyperCommand):
         return self.load().make_context(info_name, args, parent, **extra)
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(_WholeHelp, TyperGroup):
     """Commands under a common name."""
-
-    def get_short_help_str(self, limit: int = 45) -> str:
-        """The line of help, whole: it is wrapped, not cut."""
-        return self.help or ""
 
 
 def whole_program(app: typer.Typer, commands: Commands, package: str) -> TyperGroup:

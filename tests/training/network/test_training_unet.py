@@ -9,6 +9,14 @@ from training.network.unet import UNet
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 
 
+def random_network() -> UNet:
+    torch.manual_seed(0)
+    network = UNet((4, 6, 8), (1, 1, 1))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network
+
+
 def test_it_starts_as_the_identity_at_any_size() -> None:
     network = UNet((4, 6, 8), (1, 2, 1))
     for rows, columns in ((16, 16), (33, 20), (18, 27)):
@@ -17,10 +25,7 @@ def test_it_starts_as_the_identity_at_any_size() -> None:
 
 
 def test_it_sees_far_and_scripts() -> None:
-    torch.manual_seed(0)
-    network = UNet((4, 6, 8), (1, 1, 1))
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+    network = random_network()
     image = torch.randn(1, 2, 48, 48)
     scripted = torch.jit.script(network)  # type: ignore[no-untyped-call]
     assert torch.allclose(scripted(image), network(image), atol=1e-5)
@@ -32,10 +37,7 @@ def test_it_sees_far_and_scripts() -> None:
 
 
 def test_in_use_an_image_and_its_negative_turned_by_half_a_turn_give_the_same() -> None:
-    torch.manual_seed(0)
-    network = UNet((4, 6, 8), (1, 1, 1))
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+    network = random_network()
     image = torch.randn(2, 2, 24, 32)
     turned = -torch.rot90(image, 2, (2, 3))
     made = network.eval()(image)
