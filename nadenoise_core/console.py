@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nadenoise_core.errors import as_ours
+from nadenoise_core.log import printable
 from nadenoise_core.progress import ProgressCallback
 
 output = Console(emoji=False)
@@ -23,13 +24,13 @@ _STEPS = 50  # of a progress bar: each takes as long as an acquisition
 
 
 def say(text: str) -> None:
-    """One line on stdout, as it is."""
-    output.print(text, highlight=False, markup=False, soft_wrap=True)
+    """One line on stdout, as it is but for control characters."""
+    output.print(printable(text, "\n\t"), highlight=False, markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
-    """One line on stderr, as it is."""
-    errors.print(text, highlight=False, markup=False, soft_wrap=True)
+    """One line on stderr, as it is but for control characters."""
+    errors.print(printable(text, "\n\t"), highlight=False, markup=False, soft_wrap=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
@@ -80,7 +81,8 @@ def show_error(error: Exception) -> int:
 
 def print_error(error: Exception) -> None:
     """An error in one line on stderr."""
-    errors.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)
+    line = printable(" ".join(str(error).split()))
+    errors.print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def progress_bar(*columns: str) -> Progress:

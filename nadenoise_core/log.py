@@ -11,15 +11,27 @@ from contextlib import contextmanager
 ROOT = "nadenoise"
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Text with control characters, which could be commands to a terminal, as escapes, but those that are kept."""
+    return "".join(
+        letter if letter.isprintable() or letter in kept else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+class _OneLine(logging.Formatter):
+    """Messages may hold what somebody else named a file or a chain; tracebacks stay as they are."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
+
+
 def log_on_stderr(level: int, debug: bool = False) -> None:
     """Show log messages from a level on, all of them for who debugs; warnings reach who collects them in any case."""
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.DEBUG if debug else level)
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-        handlers=[console],
-    )
+    console.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[console])
 
 
 @contextmanager

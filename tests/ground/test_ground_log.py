@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import logging
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -38,6 +40,21 @@ def test_levels_are_given_and_what_is_below_is_not():
         log.error("nothing is")
     log.error("nobody asks")
     assert received == [(logging.ERROR, "some.place: nothing is")]
+
+
+def test_names_that_others_gave_are_no_commands_to_a_terminal():
+    code = (
+        "import logging; from nadenoise_core.log import log_on_stderr; from nadenoise_core.console import note, "
+        "print_error; name = '\\x1b[31ma\\nERROR b\\x9b\\u202e µ'; log_on_stderr(logging.ERROR); "
+        "logging.getLogger('nadenoise.server').error('chain %s', name); note(name); print_error(ValueError(name))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    escaped = r"\x1b[31ma", r"ERROR b\x9b\u202e µ"
+    assert ran.stderr.splitlines() == [
+        r"ERROR nadenoise.server: chain " + r"\n".join(escaped),
+        *escaped,
+        "error: " + " ".join(escaped),
+    ]
 
 
 OTHERS = {
