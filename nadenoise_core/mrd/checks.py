@@ -33,6 +33,7 @@ _UNLIKE = (0.2, 0.7)  # differences of interleaves at the centre of k-space, of 
 _OFFSET = 0.25  # constant part of the outer samples, of their size
 _LIKE_AVERAGES = (0.8, 1.25)  # strength of one against the first
 _AGREEING = 0.5  # correlation of averages
+_CUT = 3  # values of a readout that are exactly the largest
 _UNEVEN = 2.0  # noise power of one interleaf against the others'
 
 
@@ -200,6 +201,20 @@ def check_repeats(averaged: AveragedKspace) -> None:
             "the scan; the noise is told too high",
             repeats.strangest, "stronger" if repeats.strength > 1 else "weaker",
         )  # fmt: skip
+
+
+def check_limit(averaged: AveragedKspace) -> None:
+    """Check that the samples were not cut at a largest value.
+
+    Raises:
+        RawDataError: they were, so that the centre of k-space is lost.
+    """
+    if averaged.repeats.at_limit >= _CUT:
+        raise RawDataError(
+            f"{averaged.repeats.at_limit:.0f} values of every readout are exactly the largest that there is, as of a "
+            "receiver that was overloaded: the centre of k-space is lost; scan again with less receiver gain, or "
+            "convert the raw data anew"
+        )
 
 
 def warn_of_timing(dwell_time: float, samples: int, repetition_times: tuple[float, ...]) -> None:

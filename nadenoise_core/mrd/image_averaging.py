@@ -14,6 +14,7 @@ from nadenoise_core.mrd.checks import (
     check_centre,
     check_coverage,
     check_half_pulses,
+    check_limit,
     check_order,
     check_repeats,
     warn_of_average_phase,
@@ -161,6 +162,7 @@ class ImageAverager:
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         check_half_pulses(averaged)
+        check_limit(averaged)
         first = averager.first_average
         warn_of_missing(averager.missing(level, interleaves, half_pulses, first), level - first)
         if not turned:

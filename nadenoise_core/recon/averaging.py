@@ -224,8 +224,8 @@ class KspaceAverager:
 
     def _repeats(self, level: int, variance: float, readouts: list[list[Sum]], interleaves: Sequence[int]) -> Repeats:
         uneven, worst = most_uneven(readouts, self.noise_samples)
-        compared = self._comparison.repeats(level, variance)
-        return replace(compared, uneven=uneven, uneven_interleaf=interleaves[worst])
+        compared, at_limit = self._comparison.repeats(level, variance), self._comparison.at_limit(variance)
+        return replace(compared, uneven=uneven, uneven_interleaf=interleaves[worst], at_limit=at_limit)
 
     def _sum_below(
         self, level: int, interleaf: int, half: int, without: int | None, place: int | None = None

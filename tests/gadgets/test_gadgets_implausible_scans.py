@@ -60,6 +60,23 @@ def test_samples_that_were_taken_late_are_refused(dead, scan, accumulated, chang
         accumulated(header, [changed(a, data=np.roll(a.data, -dead, axis=1)) for a in items])
 
 
+@pytest.mark.parametrize("averages", [1, 4])
+def test_a_receiver_that_was_overloaded_is_refused(averages, scan, accumulated, changed):
+    header, items = scan
+    parts = [item.data.view(np.float32) for item in items[: 20 * averages]]
+    limit = 0.6 * max(np.abs(part).max() for part in parts)
+    cut = [changed(a, data=np.clip(p, -limit, limit).view(np.complex64)) for a, p in zip(items, parts, strict=False)]
+    with pytest.raises(RawDataError, match="receiver that was overloaded"):
+        accumulated(header, cut)
+
+
+def test_samples_in_whole_numbers_are_as_good_as_any(scan, accumulated, changed):
+    header, items = scan
+    largest = max(np.abs(item.data.view(np.float32)).max() for item in items)
+    sizes = [np.round(item.data.view(np.float32) / largest * 2047).view(np.complex64) for item in items]  # 12 bits
+    assert accumulated(header, [changed(a, data=size) for a, size in zip(items, sizes, strict=True)]) == []
+
+
 def test_interleaves_without_excitation_are_told(scan, accumulated, changed):
     header, items = scan
     weak = [changed(a, data=a.data * (0.1 if a.idx.kspace_encode_step_1 in (3, 9, 15) else 1)) for a in items]
