@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from math import dist, inf
 from operator import attrgetter
 
 import ismrmrd
@@ -18,6 +20,7 @@ from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.trajectory import open_positions
 
 _log = logging.getLogger("nadenoise.accumulate")
+_METRES = 0.01  # of the slice thickness: slices that are nearer to one another
 
 
 class ScanAverager:
@@ -82,7 +85,7 @@ class ScanAverager:
             raise self._nothing_came()
         self._hint_at(Counter.REPETITION)
         self._hint_at(Counter.PHASE)
-        self._warn_of_one_place()
+        self._warn_of_places()
         failures = []
         for place, image in self._images.items():
             try:
@@ -125,14 +128,21 @@ class ScanAverager:
                 "interleaf_counter where they are its interleaves"
             )
 
-    def _warn_of_one_place(self) -> None:
-        """Say that slices lie at the same place, as where nothing but their counter tells them apart."""
+    def _warn_of_places(self) -> None:
+        """Say that slices lie at one place, as where only their counter tells them apart, or nearly, as in metres."""
         number = IMAGE_COUNTERS.index(Counter.SLICE)
         if Counter.SLICE not in self._image_counters:
             return
         places = {image.position: place[number] for place, image in self._images.items()}
         if len({place[number] for place in self._images}) > len(set(places.values())):
             _log.warning("slices have the same position, so it is not known where they lie")
+        along = pairwise(sorted(position for position in places if position))
+        apart = min((dist(one, next_one) for one, next_one in along if places[one] != places[next_one]), default=inf)
+        if apart < _METRES * self._scan.slice_thickness:
+            _log.warning(
+                "slices of %.3g mm lie %.2g mm apart, as if their positions were in metres; convert the raw data anew",
+                self._scan.slice_thickness, apart,
+            )  # fmt: skip
 
     def _hint_at(self, counter: Counter) -> None:
         """Say that images of one average each are often averages that another counter counts."""

@@ -324,6 +324,11 @@ class TestSlices:
         accumulate(header, [placed(a, 0.0, slice=n) for a in items for n in (0, 1)])
         assert "slices have the same position" in caplog.text
 
+    def test_slices_in_metres_are_told(self, scan, accumulate, placed, caplog):
+        header, items = scan
+        accumulate(header, [placed(a, 0.04 * n, slice=n) for a in items for n in (0, 1, 2)])
+        assert "slices of 30 mm lie 0.04 mm apart, as if their positions were in metres" in caplog.text
+
 
 class TestCounters:
     def test_partitions_are_no_slices(self, scan, accumulate, changed):
