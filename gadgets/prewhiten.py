@@ -23,9 +23,10 @@ class Prewhiten(Gadget):
         import ismrmrd
 
         from nadenoise_core.mrd.acquisitions import is_image_data, is_noise_scan, with_samples
+        from nadenoise_core.mrd.limit_watch import LimitWatch
         from nadenoise_core.recon.coils import Whitening
 
-        whitening, passed = Whitening(self.scan.noise_bandwidth), False
+        whitening, watch, passed = Whitening(self.scan.noise_bandwidth), LimitWatch(), False
         for item in items:
             if isinstance(item, ismrmrd.Acquisition) and is_noise_scan(item):
                 if passed:
@@ -36,6 +37,9 @@ class Prewhiten(Gadget):
                 yield item
             elif isinstance(item, ismrmrd.Acquisition) and is_image_data(item, self.scan):
                 passed = True
+                if whitening.known:
+                    watch.add(item, whitening.variance)
                 yield with_samples(item, whitening(item.data, item.sample_time_us)) if whitening.known else item
             else:
                 yield item
+        watch.finish(whitening.variance)

@@ -33,7 +33,7 @@ _UNLIKE = (0.2, 0.7)  # differences of interleaves at the centre of k-space, of 
 _OFFSET = 0.25  # constant part of the outer samples, of their size
 _LIKE_AVERAGES = (0.8, 1.25)  # strength of one against the first
 _AGREEING = 0.5  # correlation of averages
-_CUT = 3  # values of a readout that are exactly the largest
+_CUT = 2  # samples of a readout that are exactly the largest
 _UNEVEN = 2.0  # noise power of one interleaf against the others'
 
 
@@ -203,15 +203,18 @@ def check_repeats(averaged: AveragedKspace) -> None:
         )  # fmt: skip
 
 
-def check_limit(averaged: AveragedKspace) -> None:
+def check_limit(samples_at_limit: float) -> None:
     """Check that the samples were not cut at a largest value.
+
+    Args:
+        samples_at_limit: see the function of that name.
 
     Raises:
         RawDataError: they were, so that the centre of k-space is lost.
     """
-    if averaged.repeats.at_limit >= _CUT:
+    if samples_at_limit >= _CUT:
         raise RawDataError(
-            f"{averaged.repeats.at_limit:.0f} values of every readout are exactly the largest that there is, as of a "
+            f"{samples_at_limit:.0f} samples of a readout have exactly the largest value that there is, as of a "
             "receiver that was overloaded: the centre of k-space is lost; scan again with less receiver gain, or "
             "convert the raw data anew"
         )

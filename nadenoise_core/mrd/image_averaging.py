@@ -162,7 +162,7 @@ class ImageAverager:
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         check_half_pulses(averaged)
-        check_limit(averaged)
+        check_limit(averaged.repeats.at_limit)
         first = averager.first_average
         warn_of_missing(averager.missing(level, interleaves, half_pulses, first), level - first)
         if not turned:

@@ -82,6 +82,15 @@ class Whitening:
         """Whether a noise scan has come that tells something."""
         return self._covariance is not None
 
+    @property
+    def variance(self) -> float:
+        """Of the real part of the noise of a sample, in the mean over the coils; NaN where it is not known."""
+        return (
+            float("nan")
+            if self._covariance is None
+            else float(self._covariance.trace().real) / 2 / len(self._covariance)
+        )
+
     def learn(self, noise: NDArray[np.complexfloating], dwell_time: float) -> None:
         """Take a noise scan, (coils, samples), of a dwell time in us; one that tells nothing is left out.
 

@@ -9,13 +9,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.recon.limit import FEW, samples_at_limit
 from nadenoise_core.recon.phase import PhaseLoss, phase_loss
 from nadenoise_core.recon.sums import Sum
 
 _Key = tuple[int, int]  # interleaf, half-pulse
 _CERTAIN = 10.0  # standard errors of an energy by noise, above which it is signal
-_FEW = 64  # readouts that tell whether samples were cut
-_FINE_STEP = 1e-5  # of the largest value: steps that no two samples of a signal share by chance
 
 
 def _energy(samples: NDArray[np.complex64]) -> float:
@@ -35,8 +34,7 @@ class Repeats:
         uneven: how many times as much the averages of one interleaf scatter as those of the others, where that is
             most; 1 where none certainly does.
         uneven_interleaf: its number.
-        at_limit: how many values of a readout, real and imaginary ones, are exactly the largest of all readouts;
-            the median over them. More than two were cut there.
+        at_limit: how many samples of a readout were cut at a largest value, see `samples_at_limit`.
     """
 
     phase_loss: PhaseLoss = PhaseLoss()
@@ -93,20 +91,13 @@ class RepeatComparison:
         self._first[key] = _First(average, samples, _energy(samples))
 
     def at_limit(self, variance: float) -> float:
-        """See `Repeats`; 0 where samples have steps too coarse to tell.
+        """See `Repeats`.
 
         Args:
             variance: of the real part of the noise of a sample.
         """
-        some = islice(self._first.values(), _FEW)
-        parts = np.abs([first.samples.view(np.float32) for first in some])  # (readouts, coils, values)
-        largest = parts.max(axis=(0, 2))
-        strongest = int(largest.argmax())
-        step = float(np.diff(np.unique(parts[0, strongest])).min(initial=np.inf))
-        if not step < max(_FINE_STEP * largest[strongest], variance**0.5 if variance > 0 else 0.0):
-            return 0.0
-        counts = (parts == largest[:, None]).sum(axis=2)
-        return float(np.median(counts[:, largest > 0], axis=0).max(initial=0.0))
+        some = [first.samples for first in islice(self._first.values(), FEW)]
+        return samples_at_limit(np.array(some), variance)
 
     def repeats(self, level: int, variance: float) -> Repeats:
         """How the averages below `level` compare, by the average that most readouts have come first of.

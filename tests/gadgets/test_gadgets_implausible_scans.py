@@ -60,14 +60,21 @@ def test_samples_that_were_taken_late_are_refused(dead, scan, accumulated, chang
         accumulated(header, [changed(a, data=np.roll(a.data, -dead, axis=1)) for a in items])
 
 
-@pytest.mark.parametrize("averages", [1, 4])
-def test_a_receiver_that_was_overloaded_is_refused(averages, scan, accumulated, changed):
-    header, items = scan
-    parts = [item.data.view(np.float32) for item in items[: 20 * averages]]
-    limit = 0.6 * max(np.abs(part).max() for part in parts)
-    cut = [changed(a, data=np.clip(p, -limit, limit).view(np.complex64)) for a, p in zip(items, parts, strict=False)]
+@pytest.mark.parametrize(
+    "options", [{"averages": 1}, {"averages": 4}, {"averages": 4, "half_pulses": True}, {"averages": 1, "coils": 4}]
+)
+def test_a_receiver_that_was_overloaded_is_refused(options, measured, run_chain, changed):
+    measurement, items = measured(**{"half_pulses": False, "noise": 15.0, **options})
+    images = [item for item in items if item.traj.any()]
+    coil = len(images[0].data) - 1
+    limit = 0.6 * max(np.abs(item.data[coil].view(np.float32)).max() for item in images)
+    cut = []
+    for item in items:
+        data = item.data.copy()
+        data[coil] = np.clip(data[coil].view(np.float32), -limit, limit).view(np.complex64)
+        cut.append(changed(item, data=data))
     with pytest.raises(RawDataError, match="receiver that was overloaded"):
-        accumulated(header, cut)
+        run_chain(["prewhiten", "accumulate"], measurement.header_xml(), cut)
 
 
 def test_samples_in_whole_numbers_are_as_good_as_any(scan, accumulated, changed):

@@ -53,31 +53,3 @@ def test_a_spike_is_told_with_its_interleaf():
     assert INTERLEAVES[0] + 2 == found.uneven_interleaf == 5
     scatter = 200 * 2 * 2 * 3.0**2  # of the others: samples, repeats but one, noise power
     assert found.uneven == pytest.approx(1 + 100**2 * (1 - 1 / 3) / scatter, rel=0.3)
-
-
-@pytest.mark.parametrize("step", [None, 1 / 8, 1.0])
-@pytest.mark.parametrize("cut", [False, True])
-def test_samples_that_were_cut_are_told_and_whole_numbers_are_not(step, cut):
-    rng = np.random.default_rng(3)
-    averager = KspaceAverager((), slice(200, None))
-    parts = np.empty((2, 3, 800), np.float32)
-    for readout in np.ndindex(2, 3):
-        samples = SIGNAL + 1.5 * (rng.standard_normal(400) + 1j * rng.standard_normal(400))
-        parts[readout] = samples.astype(np.complex64).view(np.float32)
-    limit = 60.0 if cut else np.inf
-    parts = np.clip(parts if step is None else step * np.round(parts / step), -limit, limit)
-    for average, interleaf in np.ndindex(2, 3):
-        averager.add(average, interleaf, 0, parts[average, interleaf].view(np.complex64)[None])
-    found = averager.average(2, range(3), [0]).repeats.at_limit
-    expected = np.median((np.abs(parts[0]) == np.abs(parts[0]).max()).sum(axis=1))
-    assert found == expected
-    assert (found > 10) == cut
-
-
-def test_steps_coarser_than_noise_tell_nothing():
-    averager = KspaceAverager((), slice(200, None))
-    samples = np.round(SIGNAL / 10).astype(np.complex64)[None]
-    for average in range(3):
-        averager.add(average, 0, 0, samples)
-    assert (np.abs(samples.view(np.float32)) == np.abs(samples.view(np.float32)).max()).sum() > 2
-    assert averager.average(3, [0], [0]).repeats.at_limit == 0
