@@ -70,8 +70,13 @@ class AveragedReadouts:
 
     @property
     def sample_times(self) -> NDArray[np.float64]:
-        """(samples,) in s from the first; all 0 where the raw data do not say how fast they were taken."""
-        return np.asarray(1e-6 * self.header.sample_time_us * np.arange(self.kspace.shape[-1]))
+        """(samples,) in s from the echo; all 0 where the raw data do not say how fast they were taken.
+
+        The echo is the sample nearest to the centre of k-space: the first of arms that run outwards, the last of those
+        that run inwards. Its phase is that of the image.
+        """
+        radius = np.median(np.linalg.norm(self.trajectory, axis=-1), axis=0)
+        return np.asarray(1e-6 * self.header.sample_time_us * (np.arange(len(radius)) - radius.argmin()))
 
     def k_max(self, pixel: tuple[float, float]) -> float:
         """Radius of the sampled k-space, cycles/mm; `pixel` is (row, column) spacing in mm."""

@@ -110,7 +110,10 @@ def readouts(
         pixel: (row, column) spacing, mm.
         gain: (rows, columns) signal relative to where excitation and reception are nominal; None: 1.
         off_resonance: (rows, columns) in Hz; a spin at +f has the phase exp(-2 pi i f t). None: 0.
-        times: (samples,) s, from the moment at which all spins are in phase; `off_resonance` needs them.
+        times: (samples,) s, from the echo; `off_resonance` needs them.
+
+    Raises:
+        ValueError: `off_resonance` without `times`.
     """
     density = sample_weights(trajectory, matrix)
     fields = smooth_fields(_gridded(kspace, density, trajectory, matrix), pixel)[None]

@@ -62,9 +62,13 @@ class Reconstruction:
         settings: how.
         device: where.
         field_map: (rows, columns) off-resonance in Hz, see `time_segments`; None: on resonance.
-        times: (samples,) of the samples, s; a field map needs them.
+        times: (samples,) s, from the echo; a field map needs them.
         surroundings: pixels around the image, on every side, to grid too; of one coil on resonance alone.
         repeats: (interleaves,) see `sample_weights`.
+
+    Raises:
+        ValueError: a field map without times.
+        BadInputError, TrajectoryError: see `sample_weights`.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ def time_segments(field_map: NDArray[np.floating], times: NDArray[np.floating]) 
 
     Args:
         field_map: (rows, columns) in Hz; a spin at +f has the phase exp(-2 pi i f t), like that of a gradient.
-        times: (samples,) of the samples, s, from the moment at which all spins are in phase.
+        times: (samples,) s, from the moment whose phase the image has, which is the echo.
     """
     middle = (float(field_map.max()) + float(field_map.min())) / 2
     reach = float(np.abs(field_map - middle).max())

@@ -72,6 +72,15 @@ def test_round_trip(coils, interleaves, samples, seed):
     assert list(readouts.header.position) == [1.5, -2.5, 3.25]
 
 
+def test_times_are_counted_from_the_echo():
+    reach = np.concatenate([np.linspace(-0.5, 0, 4)[:-1], np.linspace(0, 0.5, 3)])
+    for step, echo in ((1, 3), (-1, 2)):
+        kspace, _, averages, noise, headers = make(1, 2, 6)
+        trajectory = np.stack([reach[::step], 0.3 * reach[::step]], axis=-1).astype(np.float32)
+        (bit,) = packed(kspace, np.stack([trajectory, -trajectory]), averages, noise, headers)
+        np.testing.assert_allclose(unpack(bit.data).sample_times, 14.8e-6 * (np.arange(6) - echo), rtol=1e-6)
+
+
 def test_bytes_are_what_gadgetron_reads():
     kspace, trajectory, averages, noise, headers = make(2, 3, 5)
     sent, _ = over_the_wire(packed(kspace, trajectory, averages, noise, headers))
