@@ -290,7 +290,7 @@ class FitSettings(Section):
     warm_up: int = Field(0, ge=0, le=100_000_000, description="Steps over which the learning rate rises.")
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; null: any.")
     averaging: float | None = Field(
-        None, gt=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; null: none."
+        None, gt=0, lt=1, description="Decay of the EMA of the weights, which is what is kept; null: none."
     )
     freeze_statistics: float | None = Field(
         None, ge=0, lt=1, description="Part of the run after which batch statistics are fixed; null: never."
@@ -299,7 +299,7 @@ class FitSettings(Section):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the network; the loss is float32.")
     device: Annotated[str, Field(pattern=DEVICE_NAMES)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     threads: int = Field(0, ge=0, le=4096, description="Of torch on the CPU; 0: torch's choice.")
-    workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs; the pairs do not depend on it.")
+    workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs, the same with any; scenes: 0.")
     seed: int = Field(7, ge=0, lt=2**63, description="Of initial weights, order, noise and everything random.")
 
     @model_validator(mode="after")

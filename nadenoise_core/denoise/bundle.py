@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nadenoise_core.errors import BundleError
 
 FORMAT = 1
+CHECKSUMS = "SHA256SUMS"  # file of the checksums of the bundles beside it
 
 GROUP = "nadenoise.bundles"
 """Of the entry points by which installed packages offer bundles."""
@@ -52,7 +53,13 @@ class InputFormat(BaseModel):
 
 
 class Metadata(BaseModel):
-    """What a bundle says of itself."""
+    """What a bundle says of itself, in `metadata.json`.
+
+    Attributes:
+        matrix: (rows, columns) of images.
+        averages, peak_snr: least and most that the network is made for; signal over the noise of its real part.
+        training, metrics: how it was made, and how good it is on its test set, in plain values.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -84,6 +91,9 @@ class Bundle:
     Attributes:
         content: of the file.
         archive: how the network is stored; what is inside says it, not the name of the file.
+
+    Raises:
+        BundleError: the file is missing, damaged, no bundle, or has another checksum.
     """
 
     def __init__(self, path: Path, sha256: str | None = None) -> None:
@@ -102,7 +112,7 @@ class Bundle:
         return self.metadata.name
 
     def misfit(self, matrix: tuple[int, int], averages: int | None = None) -> str | None:
-        """Why this bundle does not fit an image, in words; None if it fits."""
+        """Why this bundle does not fit an image of a matrix (rows, columns), in words; None if it fits."""
         trained = self.metadata.matrix
         if matrix != trained:
             return f"it was trained for matrix {trained[1]}x{trained[0]}, the image is {matrix[1]}x{matrix[0]}"
@@ -143,7 +153,7 @@ def _folder_of(point: EntryPoint) -> Path:
 
 
 def _bundles_in(folder: Path) -> list[Bundle]:
-    known = _known_checksums(folder)
+    known = known_checksums(folder)
     bundles: dict[str, Bundle] = {}
     for name in sorted(known):  # .pt comes before .pt2
         if not (folder / name).is_file():
@@ -233,7 +243,7 @@ def choose_bundle(bundles: Iterable[Bundle], matrix: tuple[int, int], averages: 
 
 def shipped_checksums() -> frozenset[str]:
     """The checksums of the bundles that come with nadenoise."""
-    return frozenset(_known_checksums(Path(str(resources.files("nadenoise_core.models")))).values())
+    return frozenset(known_checksums(Path(str(resources.files("nadenoise_core.models")))).values())
 
 
 def installed_checksums() -> frozenset[str]:
@@ -241,18 +251,18 @@ def installed_checksums() -> frozenset[str]:
     found = set(shipped_checksums())
     for point in entry_points(group=GROUP):
         with suppress(BundleError):  # a package that is broken holds none; who names one of its bundles is told
-            found.update(_known_checksums(_folder_of(point)).values())
+            found.update(known_checksums(_folder_of(point)).values())
     return frozenset(found)
 
 
 def listed_checksum(path: Path) -> str | None:
     """The checksum that `SHA256SUMS` beside a bundle gives for it; None if it gives none."""
-    return _known_checksums(path.parent).get(path.name)
+    return known_checksums(path.parent).get(path.name)
 
 
-def _known_checksums(folder: Path) -> dict[str, str]:
-    """File name to sha256, of `SHA256SUMS` (the format of sha256sum)."""
-    lines = (folder / "SHA256SUMS").read_text().splitlines() if (folder / "SHA256SUMS").is_file() else []
+def known_checksums(folder: Path) -> dict[str, str]:
+    """File name to sha256, of `SHA256SUMS` in a folder (the format of sha256sum); empty without it."""
+    lines = (folder / CHECKSUMS).read_text().splitlines() if (folder / CHECKSUMS).is_file() else []
     return {name.lstrip("*"): checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
 
 

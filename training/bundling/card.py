@@ -9,12 +9,20 @@ import yaml
 
 from training.evaluation.tables import report
 
-SOURCE_WORDS = {
+_SOURCES = {
     "synthetic": "synthetic axial slices of calf, knee and thigh",
     "dicom": "1H images (DICOM)",
     "nifti": "images (NIfTI)",
     "hdf5": "1H images (HDF5)",
 }
+
+
+def trained_on(source: str, pairs: str) -> str:
+    """What a network was trained on, in words, by the kinds of its source of images and of its pairs."""
+    images = _SOURCES[source]
+    if pairs == "scenes":
+        return f"virtual calves, {images} and bodies without anatomy, with reference tubes and small structures"
+    return f"{images} with reference tubes"
 
 
 def card(metadata: dict[str, Any], sizes: Mapping[str, int]) -> str:
@@ -92,8 +100,10 @@ def _network(network: Mapping[str, Any], keep: float) -> str:
 
 def _limits(metadata: Mapping[str, Any]) -> list[str]:
     """What the network was not made for."""
-    source = metadata["training"]["configuration"]["data"]["source"]["kind"]
-    lines = [f"- Trained on {SOURCE_WORDS[source]}; on no sodium scan. No lesion, implant, motion or spike."]
+    config = metadata["training"]["configuration"]
+    pairs = config["pairs"]["kind"]
+    unseen = "implant, motion or spike" if pairs == "scenes" else "lesion, implant, motion or spike"
+    lines = [f"- Trained on {trained_on(config['data']['source']['kind'], pairs)}; on no sodium scan. No {unseen}."]
     if metadata["input"]["channels"] == "magnitude":
         lines += [
             "- A magnitude network: it learnt to take away the floor that noise makes in a magnitude, and with other "
@@ -113,5 +123,5 @@ def _start(start: Mapping[str, Any]) -> str:
     pairs = start["configuration"]["pairs"]
     kinds = {"paper": f"pairs of {pairs['averages']} averages", "scenes": "scenes"}
     kind = kinds.get(pairs["kind"], "quantitative pairs")
-    words = f"the network of step {start['step']}, {start['minutes']:.1f} minutes, of a fit on {kind}"
-    return f"{words}, begun with {_start(start['tuning']['start'])}" if "tuning" in start else words
+    fitted = f"the network of step {start['step']}, {start['minutes']:.1f} minutes, of a fit on {kind}"
+    return f"{fitted}, begun with {_start(start['tuning']['start'])}" if "tuning" in start else fitted

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 
 import nadenoise_core
-from nadenoise_core.denoise.bundle import SUFFIXES, Archive
+from nadenoise_core.denoise.bundle import CHECKSUMS, FORMAT, SUFFIXES, Archive, known_checksums
 from nadenoise_core.errors import OutputError
 from nadenoise_core.files import write_whole
-from training.bundling.card import SOURCE_WORDS, card
+from training.bundling.card import card, trained_on
 from training.data.cache import Cache, Provenance
 from training.data.kspace import SpiralNoise
 from training.evaluation.calves import SEED
@@ -33,8 +33,6 @@ from training.network.model import Model
 from training.network.residual import normalisation_layers
 from training.network.run import Run, load_best
 
-FORMAT = 1
-CHECKSUMS = "SHA256SUMS"
 ARCHIVES: tuple[Archive, ...] = ("torchscript", "exported")
 # Frozen networks fold normalisation into convolutions: rounding differs, in units of the noise.
 PARITY_TOLERANCE = 1e-3
@@ -70,13 +68,12 @@ def describe_run(
     else:
         low = high = pairs.averages
         aim = f"magnitude 23Na spiral images, paper's scale, {low} averages"
-    described = SOURCE_WORDS[config.data.source.kind]
     shape = "Residual" if config.network.levels is None else "U-shaped"
     return {
         "format": FORMAT,
         "name": name,
         "version": version,
-        "description": f"{shape} CNN for {aim}. Trained on {described} with reference tubes.",
+        "description": f"{shape} CNN for {aim}. Trained on {trained_on(config.data.source.kind, pairs.kind)}.",
         "licence": "MIT",
         "input": config.input_format,
         "matrix": [config.data.matrix, config.data.matrix],
@@ -125,9 +122,9 @@ def export(
     metrics = evaluate(model, cache.parts["test"].first(images), SpiralNoise(run.config.design), range(calves))
     metadata = describe_run(name, version, run, cache.provenance, metrics, keep)
     paths = write_bundle(network, metadata, out, archives)
-    words = paths[0].with_suffix(".md")
-    if not words.exists():
-        words.write_text(card(metadata, {path.name: path.stat().st_size for path in paths}))
+    described = paths[0].with_suffix(".md")
+    if not described.exists():
+        described.write_text(card(metadata, {path.name: path.stat().st_size for path in paths}))
     return paths[0], metadata
 
 
@@ -218,10 +215,6 @@ def parity(network: nn.Module, bundle: Path, channels: int) -> float:
 
 def _list_checksum(bundle: Path) -> None:
     """Put a bundle into the list of trusted checksums, in the format of sha256sum."""
-    path = bundle.parent / CHECKSUMS
-    lines = path.read_text().splitlines() if path.exists() else []
-    known = {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines if line)}
-    known[bundle.name] = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    write_whole(
-        path, "".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items())).encode(), private=False
-    )
+    known = known_checksums(bundle.parent) | {bundle.name: hashlib.sha256(bundle.read_bytes()).hexdigest()}
+    lines = "".join(f"{checksum}  {name}\n" for name, checksum in sorted(known.items()))
+    write_whole(bundle.parent / CHECKSUMS, lines.encode(), private=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 
@@ -30,7 +28,8 @@ class SceneBatches:
 
     def __init__(self, scenes: Scenes, size: int, seed: int, purpose: Purpose = Purpose.TRAINING) -> None:
         self.scenes, self.size, self.seed, self.purpose = scenes, size, seed, purpose
-        self._drawn = lru_cache(maxsize=8)(self._draw)
+        self._block = 0  # steps `_AHEAD * _block` on, whose micro-batches are at hand
+        self._drawn: dict[range, Batch] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -41,15 +40,16 @@ class SceneBatches:
         """The scenes at these places of a step's batch."""
         block, within = divmod(step, _AHEAD)
         count = len(places) // 2
-        return self._drawn(block, places.start, count).objects(within * count, (within + 1) * count)
+        if block != self._block:
+            self._block, self._drawn = block, {}
+        if places not in self._drawn:
+            self._drawn[places] = self._batch((self.seed, self.purpose, block, places.start), _AHEAD * count)
+        return self._drawn[places].objects(within * count, (within + 1) * count)
 
     def fixed(self, images: int | None) -> list[Batch]:
         """The same scenes whenever asked, to validate on."""
         count = max(1, (images or EPOCH_IMAGES) // self.size)
         return [self._batch((self.seed, Purpose.VALIDATION, number), self.size // 2) for number in range(count)]
-
-    def _draw(self, block: int, start: int, count: int) -> Batch:
-        return self._batch((self.seed, self.purpose, block, start), _AHEAD * count)
 
     def _batch(self, key: tuple[int, ...], objects: int) -> Batch:
         seed = int(np.random.default_rng(key).integers(2**63))

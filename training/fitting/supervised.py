@@ -31,8 +31,10 @@ def fit(config: Config, out: Path, quiet: bool = False, start: Start | None = No
         start: begin with this network, of the same layers, instead of random weights.
 
     Raises:
-        ConfigError: the start has other layers.
+        ConfigError: the start has other layers, or other processes are to draw scenes.
     """
+    if config.fit.workers and isinstance(config.pairs, ScenePairSettings):
+        raise ConfigError("scenes are drawn on the device of the network, in its own process; set fit.workers to 0")
     tuning = None
     if start is not None:
         mine, theirs = _layers(config), _layers(start.config)

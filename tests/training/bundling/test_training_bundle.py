@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nadenoise_core
-from training.bundling.export import CHECKSUMS
+from nadenoise_core.denoise.bundle import CHECKSUMS
 from training.data.cache import Images
 from training.data.kspace import SpiralNoise
 from training.evaluation import baselines

@@ -44,9 +44,13 @@ def test_scenes_are_prepared_fitted_gone_on_with_and_exported(tmp_path: Path) ->
     assert exported.exit_code == 0 and not (tmp_path / "run" / "small.pt2").exists()
     bundle = Bundle(tmp_path / "run" / "small.pt")
     assert bundle.metadata.input.context == 4 and "U-shaped" in bundle.metadata.description
+    assert "Trained on virtual calves" in bundle.metadata.description
+    assert "No implant" in (tmp_path / "run" / "small.md").read_text()
     start = open_start(bundle.path)
     assert start.config == run.config
     for name, value in network.state_dict().items():
         assert torch.equal(value, start.weights[name])
+    with pytest.raises(ConfigError, match="set fit.workers to 0"):
+        call("fit", config, "--out", tmp_path / "run", "--set", "fit.workers=1")
     with pytest.raises(ConfigError, match="TorchScript alone"):
         call("export", tmp_path / "run", "--only", "exported")
