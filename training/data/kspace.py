@@ -1,5 +1,4 @@
-"""Images as the scanner's k-space allows them: cropping to a matrix, the disc of a spiral, exact discs,
-spiral noise.
+"""Images as the scanner's k-space allows them: cropped to a matrix, within the disc of a spiral; exact discs, noise.
 
 Images are centred at pixel N // 2 on both axes, as in `nadenoise_core.recon.nufft`.
 """

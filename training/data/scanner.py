@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from nadenoise_core.recon.nufft import Nufft
+from nadenoise_core.recon.nufft import Nufft
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,6 @@ class Scanner:
 
     @cached_property
     def _nufft(self) -> Nufft:
-        from nadenoise_core.recon.nufft import Nufft
-
         return Nufft(self.readout.trajectory, (self.matrix, self.matrix))
 
     @cached_property

@@ -17,7 +17,6 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle, denoise_
 from training.evaluation.block_matching import bm3d
 
 Images = NDArray[np.complex64]
-Denoise = Callable[[Images, float], Images]
 
 GAUSSIAN = 0.8  # pixels
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nadenoise_core.paper import NOISE
 from nadenoise_core.phantom.shapes import Ellipse
-from nadenoise_core.quantify.quality import edge_sharpness
+from nadenoise_core.quantify.quality import edge_sharpness, estimated_snr
+from nadenoise_core.recon.nufft import Nufft
 from nadenoise_core.simulate.cohort import Cohort
 from training.data.kspace import SpiralNoise
 from training.evaluation.independent import TUBE_RADIUS, Box, Leg, Shape, draw_leg, transform
@@ -100,8 +101,6 @@ class Bench:
         lesions: Sequence[Lesion] = LESIONS,
         places: int = 3,
     ) -> None:
-        from nadenoise_core.recon.nufft import Nufft
-
         self.noise, self.seeds, self.wide = noise, tuple(legs), wide
         self.matrix, self.pixel = noise.matrix, noise.pixel
         self.nufft = Nufft(noise.trajectory, (wide, wide))
@@ -166,7 +165,9 @@ class Bench:
                 muscle.append(error[uniform].mean())
                 skin.append(error[leg.skin_mask(matrix, pixel)].mean())
                 background = leg.background_mask(matrix, pixel)
-                snr.append(_snr(np.abs(made), uniform, background) / _snr(np.abs(raw), uniform, background))
+                snr.append(
+                    estimated_snr(np.abs(made), uniform, background) / estimated_snr(np.abs(raw), uniform, background)
+                )
                 uniform = leg.muscle_mask(matrix, pixel, 2 * pixel)
                 relative = image[uniform] / truth[uniform].mean()
                 false.append(100 * np.mean((relative < FALSE[0]) | (relative > FALSE[1])))
@@ -205,8 +206,6 @@ class ObjectBench:
     """
 
     def __init__(self, noise: SpiralNoise, objects: Mapping[str, NDArray[np.complexfloating]], wide: int) -> None:
-        from nadenoise_core.recon.nufft import Nufft
-
         self.noise, self.wide, self.names = noise, wide, tuple(objects)
         self.nufft = Nufft(noise.trajectory, (wide, wide))
         self.clean = np.asarray(
@@ -251,7 +250,3 @@ def _middle(images: Images, matrix: int) -> Images:
 def _in_phase(image: Images, phase: float) -> NDArray[np.float64]:
     """Real part of an image whose phase is known."""
     return np.asarray((image * np.exp(-1j * phase)).real, np.float64)
-
-
-def _snr(image: NDArray[np.floating], signal: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:
-    return float(image[signal].mean() / image[background].std())

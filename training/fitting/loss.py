@@ -1,5 +1,4 @@
-"""What a fit minimises: the mean square error, pixel by pixel or over scales, or the paper's loss (section
-2.3).
+"""What a fit minimises: the mean square error, pixel by pixel or over scales, or the paper's loss (section 2.3).
 
 All take (batch, channels, rows, columns) tensors. Half precision is widened to float32 first.
 """
@@ -11,9 +10,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import avg_pool2d, conv2d
 
 from training.config import CrossSettings, LossSettings
+from training.data.regions import blurred
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -62,9 +62,7 @@ def contrast_error(error: Tensor, clean: Tensor) -> Tensor:
     hides counts less, or the network would keep noise for structure that might be in it. Real and imaginary part,
     where there are two, count as one number each.
     """
-    reach = math.ceil(3 * FINE)
-    smooth = _blurred(pad(clean, [reach] * 4, mode="reflect"), _bell(2 * reach + 1, FINE, clean))
-    fine = clean - smooth
+    fine = clean - blurred(clean, FINE)
     strength = avg_pool2d(fine.square().sum(dim=1), FINE_SQUARE)
     changed = avg_pool2d((fine * error).sum(dim=1), FINE_SQUARE)
     return FINE_SQUARE**2 * torch.mean(changed.square() / (strength + VISIBLE), dim=(1, 2))

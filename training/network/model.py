@@ -44,14 +44,19 @@ class Model:
     @classmethod
     def of_run(cls, network: Callable[[torch.Tensor], torch.Tensor], run: Run) -> Model:
         """The network of a run, with the input it was trained on."""
-        said = run.config.input_format
-        return cls(network, said["channels"], said["normalisation"], said.get("context", 0))
+        takes = run.config.input_format
+        return cls(network, takes["channels"], takes["normalisation"], takes.get("context", 0))
 
     def denoise(self, images: Complex, noise_std: float | NDArray[np.floating]) -> Complex:
-        """Denoise (images, rows, columns) whose real parts have the noise `noise_std`, one value or one an
-        image.
+        """Denoise images; a magnitude network gives magnitudes.
 
-        A magnitude network gives magnitudes.
+        Args:
+            images: (images, rows, columns), with `context` pixels around each where the network is to see them.
+            noise_std: standard deviation of the noise in their real parts, one or one an image; magnitude networks
+                make no use of it.
+
+        Returns:
+            (images, rows, columns) complex64, as wide as given.
         """
         if self.channels == "magnitude":
             return np.stack([self._magnitude(np.abs(image)) for image in images]).astype(np.complex64)
@@ -79,8 +84,8 @@ def load_bundle(path: Path) -> tuple[Model, dict[str, Any]]:
     """
     try:
         bundle = Bundle(path)
-        said = bundle.metadata.input
-        model = Model(load_network(bundle), said.channels, said.normalisation, said.context)
+        takes = bundle.metadata.input
+        model = Model(load_network(bundle), takes.channels, takes.normalisation, takes.context)
     except (BundleError, ValueError):
         raise DataError(f"{path}: is no bundle of nadenoise, or damaged") from None
     return model, bundle.metadata.model_dump(mode="json")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nadenoise_core.denoise.bundle import Bundle
 from training.config import Config, config_from_plain
 from training.errors import ConfigError, DataError
 from training.network.model import load_bundle, run_or_bundle
@@ -72,8 +73,14 @@ def bundle_weights(path: Path, config: Config) -> dict[str, Tensor]:
     but for the last one of the paper's tail, which follows no convolution.
 
     Raises:
-        DataError: the bundle's convolutions are not those of the configuration, or were not folded.
+        DataError: the bundle is not TorchScript, or its convolutions are not those of the configuration or were not
+            folded.
     """
+    if Bundle(path).archive != "torchscript":
+        raise DataError(
+            f"{path}: weights can be taken out of a TorchScript bundle alone; give its .pt file, or the folder of its "
+            "run"
+        )
     network = build_network(config).eval()
     scripted = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     if config.network.levels is not None:  # it has no normalisation to fold, so its state is as it was

@@ -249,6 +249,8 @@ def test_the_verb_makes_a_run_that_can_be_exported(scans: list[Path], small_run:
     assert "| 30 | denoised |" in call("export", out, "--name", "site", "--calves", 1, "--images", 2)
     again = open_start(out / "site.pt")
     assert again.described["bundle"] == "site"
+    with pytest.raises(DataError, match="TorchScript bundle alone"):
+        open_start(out / "site.pt2")
     network, run = load_best(out)
     assert again.config == run.config
     exported = build_network(run.config)
