@@ -20,7 +20,7 @@ from nadenoise_core.quantify.label_names import merged_names, read_label_names
 from nadenoise_core.quantify.pose import PoseKind
 from nadenoise_core.quantify.precision import precision_targets
 from nadenoise_core.quantify.readings import LABEL_UNCERTAINTY, RegionMethod
-from nadenoise_core.quantify.relaxation import saturation_factor, t2_star_factor
+from nadenoise_core.quantify.relaxation import check_times, saturation_factor, t2_star_factor
 from nadenoise_core.quantify.volume import read_volume
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class Quantify(Gadget):
             if len(self.tissue_t2_star) == 1:
                 raise ValueError("tissue_t2_star must be two numbers: the short and the long T2*")
             try:
+                check_times((self.tissue_t1,), (self.tube_t1,), self.tissue_t2_star, self.tube_t2_star)
                 merged_names(self.merge)
                 precision_targets(self.precision)
             except BadInputError as error:

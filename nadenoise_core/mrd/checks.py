@@ -177,6 +177,24 @@ def warn_of_offset(kspace: NDArray[np.complexfloating], k: NDArray[np.floating])
         )
 
 
+def check_zeros(kspace: NDArray[np.complexfloating]) -> None:
+    """Check that no two samples are 0 in all readouts, as those that a receiver does not measure.
+
+    Args:
+        kspace: (coils, arms, samples), averaged.
+
+    Raises:
+        RawDataError: some are, which take signal from the image, or noise from its noise level.
+    """
+    zeros = np.flatnonzero(~kspace.any(axis=(0, 1)))
+    if zeros.size > 1:  # one, which makes an even number of them, costs next to nothing
+        raise RawDataError(
+            f"{zeros.size} of the {kspace.shape[2]} samples are 0 in every readout, the first of them sample "
+            f"{zeros[0]} (from 0), as where the receiver was off or readouts were padded; leave them out of the raw "
+            "data, or mark them by discard_pre and discard_post"
+        )
+
+
 def check_repeats(averaged: AveragedKspace) -> None:
     """Check that the averages repeat one another, and say where they differ.
 

@@ -17,6 +17,7 @@ from nadenoise_core.mrd.checks import (
     check_limit,
     check_order,
     check_repeats,
+    check_zeros,
     warn_of_average_phase,
     warn_of_half_pulse_phase,
     warn_of_missing,
@@ -180,6 +181,7 @@ class ImageAverager:
             check_coverage(coverage_of(trajectory, self._encoding), reader.trajectories.unit_is_given)
             check_order(averaged.kspace, trajectory)
             check_centre(averaged, trajectory * np.array(self._encoding.matrix[::-1], np.float32))
+            check_zeros(averaged.kspace)
             warn_of_offset(averaged.kspace, trajectory)
             warn_of_timing(reader.trajectories.dwell_time, reader.samples, self._scan.sequence.repetition_times)
             self._checked = True

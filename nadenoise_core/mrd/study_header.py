@@ -110,8 +110,8 @@ def read_sequence(section: Section) -> Sequence:
         _log.warning("the header's TR is below %g ms and is taken as seconds, and TE if it is shorter", _LEAST_TR)
         echoes = _milliseconds(echoes) if echoes and max(echoes) < max(times) else echoes
         times = _milliseconds(times)
-    if angles and max(angles) <= math.pi:
-        _log.warning("the header's flipAngle_deg is not above pi and is taken as radians")
+    if angles and max(angles) <= math.pi and not all(angle.is_integer() for angle in angles):
+        _log.warning("the header's flipAngle_deg is not above pi, and no whole number: it is taken as radians")
         angles = tuple(float(f"{math.degrees(angle):.9g}") for angle in angles)
     return Sequence(times, echoes, angles)
 

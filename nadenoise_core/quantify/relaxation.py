@@ -14,6 +14,26 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import BadInputError
 
 Angle = float | NDArray[np.floating]
+_SHORTEST, _LONGEST = 0.1, 200.0  # ms: times below are in seconds; water at body heat has 60, protons have more
+
+
+def check_times(*times: Sequence[float]) -> None:
+    """Check that T1s and T2*s can be those of sodium.
+
+    Args:
+        times: of one kind each, ms: one, or a short and a long one; 0 is none.
+
+    Raises:
+        BadInputError: they are in another unit, of another nucleus, or in another order.
+    """
+    for kind in times:
+        for time in kind:
+            if time and not _SHORTEST <= time <= _LONGEST:
+                raise BadInputError(
+                    f"relaxation times of sodium are {_SHORTEST:g} to {_LONGEST:g} ms, not {time:g}; give them in ms"
+                )
+        if list(kind) != sorted(kind):
+            raise BadInputError(f"the short T2* stands before the long one, not {kind[0]:g} before {kind[1]:g}")
 
 
 def steady_state(flip_angle: Angle, repetition_time: float, t1: float) -> NDArray[np.float64]:

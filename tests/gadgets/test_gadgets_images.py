@@ -227,6 +227,11 @@ class TestQuantify:
             {"concentrations": "0.01, 0.05, 0.1"},
             {"tube_positions": "0,0,1,1,2,2,3,3,4,4"},
             {"tube_diameter": "inf"},
+            {"tissue_t1": "0.03", "tube_t1": "0.055"},
+            {"tissue_t1": "1400", "tube_t1": "2500"},
+            {"tissue_t2_star": "0.003, 0.015", "tube_t2_star": "0.05"},
+            {"tissue_t2_star": "15, 3", "tube_t2_star": "50"},
+            {"tissue_t2_star": "3, 15", "tube_t2_star": "40, 5"},
         ],
     )
     def test_setups_that_cannot_be_are_told(self, properties, run_chain, plain):

@@ -77,6 +77,25 @@ def test_a_receiver_that_was_overloaded_is_refused(options, measured, run_chain,
         run_chain(["prewhiten", "accumulate"], measurement.header_xml(), cut)
 
 
+@pytest.mark.parametrize("off", [slice(3), slice(200, 210), slice(400, None)])
+def test_samples_that_the_receiver_did_not_take_are_refused(off, scan, accumulated, changed):
+    header, items = scan
+    gaps = [changed(a) for a in items]
+    for item in gaps:
+        item.data[:, off] = 0
+    samples = range(items[0].number_of_samples)[off]
+    with pytest.raises(RawDataError, match=f"{len(samples)} of the 510 samples are 0 .* sample {samples[0]} "):
+        accumulated(header, gaps)
+    if not off.stop:
+        accumulated(header, [changed(a, discard_post=len(samples)) for a in gaps])
+
+
+def test_one_sample_that_fills_up_costs_nothing(scan, accumulated, changed):
+    header, items = scan
+    longer = [changed(a, np.pad(a.data, ((0, 0), (0, 1))), np.vstack([a.traj, a.traj[-1:]])) for a in items]
+    assert accumulated(header, longer) == []
+
+
 def test_samples_in_whole_numbers_are_as_good_as_any(scan, accumulated, changed):
     header, items = scan
     largest = max(np.abs(item.data.view(np.float32)).max() for item in items)

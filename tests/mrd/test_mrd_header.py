@@ -206,7 +206,13 @@ def test_times_in_seconds_are_taken_as_such(given, times, echoes, told, caplog):
 
 @pytest.mark.parametrize(
     ("given", "degrees", "told"),
-    [("1.5707963", (90.0,), True), ("0.7853982", (45.0,), True), ("90", (90.0,), False), ("5", (5.0,), False)],
+    [
+        ("1.5707963", (90.0,), True),
+        ("0.7853982", (45.0,), True),
+        ("90", (90.0,), False),
+        ("5", (5.0,), False),
+        ("3", (3.0,), False),
+    ],
 )
 def test_flip_angles_in_radians_are_taken_as_such(given, degrees, told, caplog):
     sequence = read_scan(timed(f"<TR>100</TR><flipAngle_deg>{given}</flipAngle_deg>")).sequence
