@@ -43,7 +43,7 @@ class Helper(Generic[_T]):
         self._here: Iterator[_T] | None = None
         self._child = 0
         if not hasattr(os, "fork"):
-            self._here = _told(work)
+            self._here = _items_of(work)
             return
         self._answers, answers = Pipe(duplex=False)
         with warnings.catch_warnings():  # of Python 3.12 on, about threads: the child uses no lock of theirs
@@ -114,7 +114,7 @@ def _work(work: Callable[[], Iterator[Any]], answers: Connection, seconds: float
         limit = seconds or 0  # of the timer, for which 0 is none
         signal.setitimer(signal.ITIMER_REAL, limit)
         try:
-            for item in _told(work):
+            for item in _items_of(work):
                 signal.setitimer(signal.ITIMER_REAL, 0)  # to wait for who reads takes no time of the work
                 answers.send(((item,), None))
                 signal.setitimer(signal.ITIMER_REAL, limit)
@@ -127,7 +127,7 @@ def _work(work: Callable[[], Iterator[Any]], answers: Connection, seconds: float
     os._exit(0)
 
 
-def _told(work: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+def _items_of(work: Callable[[], Iterator[_T]]) -> Iterator[_T]:
     """The items of the work; what the library raises, of whatever type it chooses, as an error of ours."""
     try:
         yield from work()

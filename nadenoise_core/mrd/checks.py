@@ -29,7 +29,7 @@ _LEAST_REACH = 0.1  # of the way to the edge of k-space
 _NEAR_CENTRE = 0.1  # cycles/FOV, within which the signal hardly changes
 _SIGNAL = 10.0  # power at the centre of k-space against that of its outer half
 _WEAKER = 0.3  # power at the centre of k-space against the strongest samples elsewhere
-_UNLIKE = (0.2, 0.7)  # differences of interleaves at the centre of k-space, of the signal there: told, refused
+_UNLIKE = (0.2, 0.7)  # differences of interleaves at the centre of k-space, of the signal there: warned of, refused
 _OFFSET = 0.25  # constant part of the outer samples, of their size
 _LIKE_AVERAGES = (0.8, 1.25)  # strength of one against the first
 _AGREEING = 0.5  # correlation of averages
@@ -132,14 +132,14 @@ def check_centre(averaged: AveragedKspace, in_field_of_view: NDArray[np.floating
     apart = float((np.abs(centre - centre.mean(axis=1, keepdims=True)) ** 2).mean(axis=1).sum())
     chance = noise * (1 + _CERTAIN / centre.size**0.5)  # the outer samples are not weaker than their noise
     unlike = (max(apart - chance, 0.0) / power) ** 0.5
-    words = f"the interleaves differ by {100 * unlike:.0f} % of the signal at the centre of k-space"
+    found = f"the interleaves differ by {100 * unlike:.0f} % of the signal at the centre of k-space"
     if unlike > _UNLIKE[1]:
         raise RawDataError(
-            f"{words}; take the phases of the excitation (RF spoiling, phase cycling) off the samples, or correct the "
+            f"{found}; take the phases of the excitation (RF spoiling, phase cycling) off the samples, or correct the "
             "delay of the trajectory"
         )
     if unlike > _UNLIKE[0]:
-        _log.warning("%s; some were excited or received otherwise, or moved, and the image has streaks", words)
+        _log.warning("%s; some were excited or received otherwise, or moved, and the image has streaks", found)
 
 
 def _check_strongest(

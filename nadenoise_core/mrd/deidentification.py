@@ -126,8 +126,8 @@ def deidentified(header_xml: bytes | str, pseudonyms: Pseudonyms) -> Deidentific
     words = _words(texts)
 
     def name(text: str) -> str:
-        told = any(word.lower() in text.lower() for word in words) and text != VIRTUAL_SYSTEM
-        return "" if told else text[:64]
+        identifies = any(word.lower() in text.lower() for word in words) and text != VIRTUAL_SYSTEM
+        return "" if identifies else text[:64]
 
     made = etree.Element(f"{{{_NAMESPACE}}}ismrmrdHeader", nsmap={None: _NAMESPACE})
     _copy(root, made, _rules(lambda _: patient, lambda _: measurement, pseudonyms.uid, name))
@@ -236,6 +236,6 @@ def _put_measurement(header: Any, measurement: str) -> None:
         before = sum(etree.QName(child).localname in _BEFORE_MEASUREMENT for child in header)
         header.insert(before, section)
     if section.find("{*}measurementID") is None:
-        told = etree.Element(f"{{{_NAMESPACE}}}measurementID")
-        told.text = measurement
-        section.insert(0, told)
+        identifier = etree.Element(f"{{{_NAMESPACE}}}measurementID")
+        identifier.text = measurement
+        section.insert(0, identifier)

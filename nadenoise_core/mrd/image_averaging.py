@@ -158,7 +158,10 @@ class ImageAverager:
     ) -> ReconData:
         """The data of the image of the first `level` averages, with warnings for what is missing in it.
 
-        `announced`: averages, where the scan ended far before them.
+        Args:
+            averager: of the sums.
+            level, interleaves, half_pulses: see `KspaceAverager.average`.
+            announced: averages that the header announces, where the scan ended far before them; 0: it did not.
         """
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()

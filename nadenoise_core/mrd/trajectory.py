@@ -81,8 +81,8 @@ class Trajectories:
     def locate(self, acquisition: ismrmrd.Acquisition, interleaf: int, half: int, average: int) -> int:
         """Keep trajectory and header of an interleaf when it first comes; give the number of its place.
 
-        Later ones may have a trajectory of their own, as field cameras measure it. Those that are near lie on their
-        mean, but for the square of the distance; others are a place of their own.
+        Later averages may each have a trajectory of their own, as field cameras measure it. Those near to one another
+        share a place, at their mean, which is exact to first order in their distance; others get one of their own.
 
         Raises:
             RawDataError: the acquisition is of another slice.

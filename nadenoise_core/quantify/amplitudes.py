@@ -94,6 +94,8 @@ def fit_amplitudes(
     """Fit regions and tubes.
 
     Args:
+        readouts: of the scan.
+        regions, tubes: what each gives alone.
         start: where the tubes were found in the image.
         pose: what of the labels' pose is fitted.
         diameter_is_known: whether the tubes' diameter is as given; else it is fitted, too.
@@ -176,9 +178,10 @@ class _Fit:
             return np.zeros(0), 0.0
         coupling = state.linear @ slopes.T
         linear = state.linear @ state.linear.T
-        reduced = slopes @ slopes.T + np.diag(self._precision(pose_parameters))
+        precision = self._precision(state.amplitudes, pose_parameters)
+        reduced = slopes @ slopes.T + np.diag(precision)
         reduced -= coupling.T @ solve(linear, coupling)
-        downhill = slopes @ state.residual - self._precision(pose_parameters) * self._offsets(state, pose_parameters)
+        downhill = slopes @ state.residual - precision * self._offsets(state, pose_parameters)
         step = solve(reduced, downhill)
         return step, float(step @ downhill)
 
@@ -200,16 +203,17 @@ class _Fit:
             parts.append(leaned.reshape(3 * count, -1).astype(np.complex64))
         return self._real(np.concatenate(parts)) if parts else np.empty((0, state.residual.size))
 
-    def _precision(self, pose_parameters: int) -> Floats:
+    def _precision(self, amplitudes: Floats, pose_parameters: int) -> Floats:
         """What is known beforehand of each parameter: one over its variance."""
         places = np.full(2 * len(self._start.centres), _TUBE_PLACE**-2.0)
         diameter = np.full(int(self._fits_diameter), _TUBE_DIAMETER**-2.0)
-        return np.concatenate([np.zeros(pose_parameters), places, diameter, self._spread_precision()])
+        return np.concatenate([np.zeros(pose_parameters), places, diameter, self._spread_precision(amplitudes)])
 
-    def _spread_precision(self) -> Floats:
+    def _spread_precision(self, amplitudes: Floats) -> Floats:
         if not self._leaning:
             return np.zeros(0)
-        strong = self._strength >= _STRONG * self._strength.max()
+        strength = np.abs(amplitudes[len(amplitudes) - len(self._start.centres) :])
+        strong = strength >= _STRONG * strength.max()
         return np.repeat(np.where(strong, _TUBE_SPREAD**-2.0, 1.0), 3)
 
     def _offsets(self, state: _State, pose_parameters: int) -> Floats:
@@ -240,8 +244,7 @@ class _Fit:
         amplitudes = solve(linear @ linear.T, linear @ samples)
         residual = samples - amplitudes @ linear
         state = _State(pose, discs, linear, amplitudes, residual, columns, moved, wider, 0.0)
-        self._strength = np.abs(amplitudes[len(amplitudes) - len(discs.centres) :])
-        return replace(state, penalty=float(self._precision(0) @ self._offsets(state, 0) ** 2))
+        return replace(state, penalty=float(self._precision(amplitudes, 0) @ self._offsets(state, 0) ** 2))
 
     def _region_columns(self, pose: Pose) -> tuple[Complexes, Floats]:
         """Columns of the regions, and the same whitened; kept while the pose stays."""
@@ -261,7 +264,7 @@ class _Fit:
         design = np.concatenate([state.linear, slopes])
         normal = design @ design.T
         unknowns = len(state.amplitudes)
-        normal[unknowns:, unknowns:] += np.diag(self._precision(count))
+        normal[unknowns:, unknowns:] += np.diag(self._precision(state.amplitudes, count))
         covariance = inverse(normal)
         errors = np.sqrt(np.diagonal(covariance)[unknowns : unknowns + count])
         padded = np.concatenate([errors, np.zeros(4 - count)])

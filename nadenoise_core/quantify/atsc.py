@@ -62,7 +62,7 @@ class ConcentrationMap:
     @property
     def typical_error(self) -> float:
         """Median standard error of a pixel, mmol/L, where there is at least the signal of the weakest tube."""
-        bright = self.values >= min(tube.concentration for tube in self.tubes)
+        bright = self.values >= _weakest(self.tubes)
         return float(np.median(self.standard_error[bright])) if bright.any() else float("nan")
 
 
@@ -215,11 +215,16 @@ def _uncovered(
         return 0.0, ()
     # Smoothed, or the noise of air would be part of the object; of a perfect mask 5 % of it then lie outside.
     smooth = gaussian_filter(values, [_OBJECT_SMOOTHING / spacing for spacing in pixel])
-    bright = smooth >= min(tube.concentration for tube in tubes if tube.concentration > 0)
+    bright = smooth >= _weakest(tubes)
     matrix = (values.shape[0], values.shape[1])
     regions = [distance_from(tube.centre, matrix, pixel) <= ROI_FRACTION * tube.diameter / 2 for tube in tubes]
     outside = [tube.concentration for tube, region in zip(tubes, regions, strict=True) if not covered[region].all()]
     return float(np.mean(~covered[bright])) if bright.any() else 0.0, tuple(outside)
+
+
+def _weakest(tubes: Sequence[Tube]) -> float:
+    """Concentration of the weakest tube that has any, mmol/L."""
+    return min(tube.concentration for tube in tubes if tube.concentration > 0)
 
 
 def _centre_and_diameter(

@@ -21,6 +21,7 @@ def boundary_errors(regions: Regions, amplitudes: Floats, sensitivity: Floats, u
     lie off along the whole of its length, as one hand or network draws it, and each on its own.
 
     Args:
+        regions: of the slice.
         amplitudes: (regions,).
         sensitivity: (values, y, x) change of the values by a signal in a cell (`RegionColumns.sensitivity`).
         uncertainty: of a boundary, mm.

@@ -76,8 +76,11 @@ def fit_regions(
     """Read the regions of a label map from averaged k-space.
 
     Args:
+        readouts: of the scan.
+        regions: of its slice.
         concentrations: of the tubes, mmol/L, in the order of `tubes`.
         tubes: where they were found in the image.
+        settings: how; None: the defaults.
 
     Raises:
         CalibrationError: the tubes give no line.

@@ -77,7 +77,12 @@ def region_table(
     """The regions one by one, then those that are merged, weighted by area.
 
     Args:
-        off: (boundaries, regions) changes by boundaries that lie off; None where nobody looked.
+        regions: of the slice.
+        concentrations, covariance: (regions,) mmol/L, and (regions, regions).
+        off: (boundaries, regions) changes by boundaries that lie off, mmol/L; None where nobody looked.
+        check: of what the method left; None where nobody looked.
+        merge: names of regions that are read as one, by its name; None: the muscles of MuscleMap.
+        method: that found the concentrations.
     """
     areas = regions.areas
     combined: dict[str, tuple[str, ...]] = {}

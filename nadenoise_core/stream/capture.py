@@ -178,7 +178,7 @@ class _Filing(threading.Thread):
                     messages.read_identifier(wire)
                     header_xml = messages.read_header(wire)
                     write_raw_file(self._spool.with_suffix(".h5"), header_xml, self._acquisitions(wire), replace=False)
-            self._spool.unlink()
+            self._spool.unlink(missing_ok=True)  # a capture that was given up takes it away by itself
         except Exception as error:  # of whatever type a library chooses
             why = error if isinstance(error, OutputError) else f"a fault of nadenoise, {type(error).__name__}"
             _log.error("the raw data of a scan stay in %s, a stream of messages: %s", self._spool, why)

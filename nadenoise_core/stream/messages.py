@@ -98,7 +98,7 @@ def read_waveform(wire: Wire) -> ismrmrd.Waveform:
 
 
 def read_image(wire: Wire) -> ismrmrd.Image:
-    """An image with its words."""
+    """An image with its meta."""
     head = ismrmrd.ImageHeader.from_buffer_copy(wire.read(_IMAGE_BYTES))
     if not DATATYPE_USHORT <= head.data_type <= DATATYPE_CXDOUBLE:
         raise ConnectionFailed(
@@ -108,13 +108,13 @@ def read_image(wire: Wire) -> ismrmrd.Image:
     dtype = get_dtype_from_data_type(head.data_type)
     size = dtype.itemsize * math.prod(shape)
     wire.check(size)
-    words = _sized_text(wire)
-    if "<!DOCTYPE" in words:
+    meta = _sized_text(wire)
+    if "<!DOCTYPE" in meta:
         raise ConnectionFailed(
             "an image came whose meta has a <!DOCTYPE>, whose entities can change what it says; take it out"
         )
     pixels = np.frombuffer(wire.read(size), dtype).reshape(shape)
-    image = ismrmrd.Image(head, attribute_string=words) if words else ismrmrd.Image(head)
+    image = ismrmrd.Image(head, attribute_string=meta) if meta else ismrmrd.Image(head)
     image.data[:] = pixels
     return image
 
@@ -162,10 +162,10 @@ def read_item(readers: dict[int, Reader], message: int, wire: Wire) -> Any:
         raise ConnectionFailed(f"message {message} cannot be understood ({reason}); check the peer's data") from error
 
 
-def text_message(message: int, words: str | bytes, fire: bool = False) -> bytes:
+def text_message(message: int, text: str | bytes, fire: bool = False) -> bytes:
     """A CONFIG, HEADER, TEXT or ERROR message; in FIRE's dialect with a NUL at its end."""
-    text = (words.encode("utf-8", "backslashreplace") if isinstance(words, str) else words) + b"\0" * fire
-    return struct.pack("<HQ" if message == ERROR else "<HI", message, len(text)) + text
+    content = (text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text) + b"\0" * fire
+    return struct.pack("<HQ" if message == ERROR else "<HI", message, len(content)) + content
 
 
 def name_message(name: str) -> bytes:
@@ -210,7 +210,7 @@ def _write_dicom(message: _Message, item: DicomFile) -> None:
 
 
 def _sized_text(wire: Wire) -> str:
-    """The words of an image or the name of a file; C++ ends them with a NUL, too."""
+    """The meta of an image or the name of a file; C++ ends them with a NUL, too."""
     return _decoded(wire.read(struct.unpack("<Q", wire.read(8))[0]))
 
 

@@ -49,3 +49,10 @@ def test_corrections_say_what_they_multiply_and_what_they_do_not_reach() -> None
     assert rim.warns and rim.text.endswith("of 25 % of the object; there the signal is not corrected")
     _, tube = on_corrections(result(0.0, (50.0,)), {}, maps)
     assert tube.warns and "of 0 % of the object and the tubes of 50 mmol/L" in tube.text
+
+
+def test_the_typical_error_is_that_of_the_object_though_one_tube_holds_no_sodium() -> None:
+    blank = Tube(0.0, (0.0, 0.0), 20.0, 0.0, 1.0, 40.0)
+    values, errors = np.array([[0.5, 1.0], [20.0, 30.0]], np.float32), np.array([[9.0, 8.0], [2.0, 4.0]], np.float32)
+    shown = replace(result(), values=values, standard_error=errors, tubes=(blank, *result().tubes))
+    assert shown.typical_error == 3.0
