@@ -11,12 +11,14 @@ import numpy as np
 
 from nadenoise_core.quantify.calibration import Line
 from nadenoise_core.quantify.precision import Progress
+from nadenoise_core.quantify.readings import Tube
 
 if TYPE_CHECKING:
     from nadenoise_core.quantify.atsc import ConcentrationMap
 
 _CERTAIN = 4.0  # standard errors by noise
 _LARGE = 0.1  # of the highest concentration, that a tube is off the line
+_UNEVEN = 0.2  # of the signal, by which a tube scatters beyond noise; tilted and blurred ones have up to 0.15
 _WORTH_SAYING = 0.1  # of the object, that a map says nothing of; its rim alone is less
 
 
@@ -29,7 +31,7 @@ class Remark:
 
 
 def on_tubes(result: ConcentrationMap, concentrations: Sequence[float]) -> Iterator[Remark]:
-    """Which tubes are missing, of those of `concentrations` in mmol/L, and which are far off the line."""
+    """Which tubes are missing, of those of `concentrations` in mmol/L, which are far off the line, and bad places."""
     lost = sorted(set(concentrations) - {tube.concentration for tube in result.tubes})
     if lost:
         yield Remark(f"the tubes of {_listed(lost)} mmol/L are hidden by noise and left out", warns=True)
@@ -43,6 +45,13 @@ def on_tubes(result: ConcentrationMap, concentrations: Sequence[float]) -> Itera
                 "and the tube itself",
                 warns=True,
             )
+    share, error = _scatter_with_signal(result.tubes)
+    if share > _UNEVEN**2 and share > _CERTAIN * error:
+        yield Remark(
+            f"the tubes scatter by {100 * share**0.5:.0f} % of their signal where they are measured: check "
+            "tube_positions, tube_diameter or label map, bubbles in the tubes, and off-resonance",
+            warns=True,
+        )
 
 
 def on_line(line: Line) -> Remark:
@@ -83,6 +92,18 @@ def on_precision(progress: Sequence[Progress], averages: int) -> Iterator[Remark
         yield Remark(
             interval + ("reached" if part.reached else f"{part.averages} averages needed, {averages} are there")
         )
+
+
+def _scatter_with_signal(tubes: Sequence[Tube]) -> tuple[float, float]:
+    """What the variance in tubes rises by with their signal squared, and its standard error; noise is alike in all."""
+    square, variance, pixels = np.array([(tube.signal**2, tube.std**2, tube.pixels) for tube in tubes]).T
+    apart = square - square.mean()
+    length = float(apart @ apart)
+    if not length > 0:
+        return 0.0, 0.0
+    # Neighbours share noise, so that two pixels make one degree of freedom.
+    error = float(variance.mean() * np.sqrt(4 / max(pixels.mean(), 1.0) / length))
+    return float(apart @ variance) / length, error
 
 
 def _listed(concentrations: Sequence[float]) -> str:

@@ -194,6 +194,16 @@ class TestQuantify:
         _, (_, given) = self.run(run_chain, measured, {"tube_diameter": "20", "tube_positions": places})
         np.testing.assert_allclose(pixels_of(given), pixels_of(found), rtol=0, atol=0.3)
 
+    @pytest.mark.parametrize(("shift", "diameter"), [(0, 20), (5, 20), (0, 30)])
+    def test_positions_beside_the_tubes_are_told(self, shift, diameter, measured, run_chain, warnings):
+        measurement, items = measured(averages=2, noise=4.0)
+        places = ",".join(f"{x + shift:.2f},{y:.2f}" for x, y in (tube.centre for tube in measurement.calf().tubes))
+        quantify = "quantify", {"tube_positions": places, "tube_diameter": str(diameter)}
+        *_, atsc = run_chain(["accumulate", "reconstruct", quantify], measurement.header_xml(), items)
+        told = any("check tube_positions, tube_diameter" in warning for warning in warnings())
+        assert told == (shift > 0 or diameter > 20)
+        assert told == ("check tube_positions" in " ".join(known_facts(atsc).comments))
+
     def test_tubes_outside_the_view_are_told(self, measured, run_chain, warnings):
         properties = {"tube_diameter": "20", "tube_positions": "500, 0, 1, 1, 2, 2, 3, 3, 4, 4"}
         _, (image,) = self.run(run_chain, measured, properties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from nadenoise_core.quantify.atsc import ConcentrationMap
 from nadenoise_core.quantify.calibration import Calibration, Line
@@ -33,6 +34,16 @@ def test_a_tube_that_is_not_what_it_is_said_to_be_warns() -> None:
     (remark,) = on_tubes(wrong, (10, 50, 100))
     assert remark.warns and remark.text.startswith("the tube of 50 mmol/L reads 20: check concentrations")
     assert list(on_tubes(replace(wrong, noise_std=60.0), (10, 50, 100))) == []
+
+
+@pytest.mark.parametrize("noise", [1.0, 6.0])
+def test_tubes_that_are_measured_beside_themselves_warn(noise) -> None:
+    """Variance of noise, and of 5 % or 30 % of the signal, in 40 pixels each."""
+    for share, warns in ((0.05, False), (0.3, True)):
+        stds = [(noise**2 + (share * tube.signal) ** 2) ** 0.5 for tube in result().tubes]
+        tubes = tuple(replace(tube, std=std) for tube, std in zip(result().tubes, stds, strict=True))
+        remarks = list(on_tubes(replace(result(), tubes=tubes), (10, 50, 100)))
+        assert [remark.text[:28] for remark in remarks] == ["the tubes scatter by 30 % of"] * warns
 
 
 def test_the_line_is_written_out() -> None:
