@@ -58,7 +58,7 @@ class AveragedReadouts:
     @property
     def typical_averages(self) -> int:
         """Median of the averages over the interleaves."""
-        return int(np.median(self.averages))
+        return typical_averages(self)
 
     @property
     def repeats(self) -> NDArray[np.float64] | None:
@@ -95,6 +95,11 @@ class Averaged(Protocol):
 
     @property
     def noise_std(self) -> NDArray[np.float64]: ...
+
+
+def typical_averages(averaged: Averaged) -> int:
+    """Median of the averages over the interleaves."""
+    return int(np.median(averaged.averages))
 
 
 def pack(

@@ -9,7 +9,7 @@ import ismrmrd
 import numpy as np
 
 from nadenoise_core.errors import RawDataError
-from nadenoise_core.mrd.buffer import pack
+from nadenoise_core.mrd.buffer import pack, typical_averages
 from nadenoise_core.mrd.checks import (
     check_centre,
     check_coverage,
@@ -175,7 +175,7 @@ class ImageAverager:
             check_repeats(averaged)
         if not self._settings.correct_average_phase:
             warn_of_average_phase(averaged)
-        replicas = [] if averager.is_scattered else self._replicas(averager, level, interleaves, half_pulses)
+        replicas = [] if averager.is_scattered else self._replicas(averaged, averager, level, interleaves, half_pulses)
         if averager.is_scattered and self._settings.jackknife_groups:
             _log.warning("no standard errors: averages were taken at places of their own")
         reader = self._collector.reader
@@ -192,18 +192,28 @@ class ImageAverager:
         return pack(averaged, trajectory, headers, self._encoding, replicas, announced)
 
     def _replicas(
-        self, averager: KspaceAverager, level: int, interleaves: Sequence[int], half_pulses: Sequence[int]
+        self,
+        averaged: AveragedKspace,
+        averager: KspaceAverager,
+        level: int,
+        interleaves: Sequence[int],
+        half_pulses: Sequence[int],
     ) -> list[AveragedKspace]:
-        """The means without each group of averages in turn; none where there are too few averages."""
+        """The means without each group of averages in turn; none where there are too few averages.
+
+        A group that hardly came, as an average that broke off, is not left out: it would leave as many as there are.
+        """
         groups = min(self._settings.jackknife_groups, level, averager.averages)
         if groups < 2:
             return []
         turned = self._settings.correct_half_pulse_phase
         try:
-            return [
+            made = [
                 averager.average(level, interleaves, half_pulses, turned, without=group).whitened()
                 for group in range(groups)
             ]
+            fewer = [replica for replica in made if typical_averages(replica) < typical_averages(averaged)]
+            return fewer if len(fewer) > 1 else []
         except RawDataError:
             _log.warning("no standard errors of %d averages: an interleaf has come in one group of them alone", level)
             return []

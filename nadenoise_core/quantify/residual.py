@@ -89,12 +89,14 @@ def _image(
         np.ascontiguousarray(2 * np.pi * readouts.pixel[a] * k[..., 1 - a], np.float32).reshape(-1) for a in (0, 1)
     ]
     left = residual.reshape(readouts.kspace.shape) * weights
-    fields = readouts.fields_at(x, y)
+    # In phase with the object at the echo, which the smoothed residual is of.
+    echo = int(np.median(np.linalg.norm(k, axis=-1), axis=0).argmin())
+    fields = np.tensordot(readouts.shares[:, echo], readouts.fields_at(x, y), axes=1)
     image = np.zeros(readouts.matrix)
     for coil in range(len(left)):
         samples = np.ascontiguousarray(left[coil].reshape(-1), np.complex64)
         gridded = finufft.nufft2d1(*points, samples, readouts.matrix, eps=1e-4, isign=1, nthreads=1)
-        image += np.real(np.conj(fields[0, coil]) * gridded)
+        image += np.real(np.conj(fields[coil]) * gridded)
     return image / level
 
 

@@ -183,6 +183,20 @@ class TestLevels:
         np.testing.assert_allclose(kspace, mean, rtol=0, atol=1e-5 * np.abs(mean).max())
 
 
+class TestReplicas:
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_an_average_that_hardly_came_is_not_left_out(self, first, measured, run_chain):
+        """Nor is one that nobody counted, where averages are counted from 1 and the header does not say so."""
+        measurement, items = measured(averages=4)
+        kept = [item for item in items if item.idx.average < 3 or item.idx.kspace_encode_step_1 < 3]
+        for item in kept:
+            item.idx.average += first
+        stages = [("accumulate", {"jackknife_groups": "10"}), "reconstruct"]
+        (image,) = run_chain(stages, measurement.header_xml(), kept)
+        assert known_facts(image).averages == 3
+        assert [replica.averages for replica in known_facts(image).replicas] == [2, 2, 2]
+
+
 class TestGaps:
     def test_an_interleaf_that_never_came_is_named(self, measured, buffers):
         _, items = measured()

@@ -22,11 +22,12 @@ from nadenoise_core.phantom import (
 )
 from nadenoise_core.quantify.calibration import Slope
 from nadenoise_core.quantify.image_readouts import readouts_of_image
-from nadenoise_core.quantify.pose import PoseKind
+from nadenoise_core.quantify.pose import Pose, PoseKind
 from nadenoise_core.quantify.readouts import Transform, readouts
 from nadenoise_core.quantify.region_fit import FitSettings, calibrate, fit_regions
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.relaxation import readout_decay, t2_star_factor
+from nadenoise_core.quantify.residual import check_residual
 from nadenoise_core.quantify.tube_columns import TubeDiscs
 from nadenoise_core.recon.model import SignalModel, image_noise_std
 from nadenoise_core.sampling import PAPER_SPIRAL, sample_weights
@@ -343,6 +344,24 @@ def test_off_resonance_that_is_known_costs_nothing(k: np.ndarray, echo: int, str
     assert abs(ignored["skin"]) > 1
     for name in plain:
         assert corrected[name] == pytest.approx(plain[name], abs=0.2), name
+
+
+@pytest.mark.parametrize(("k", "echo"), [(K, 0), (K[:, ::-1], K.shape[1] - 1)], ids=["outwards", "inwards"])
+def test_what_is_left_is_judged_in_phase_with_the_echo(k: np.ndarray, echo: int, phantom_scan) -> None:
+    """A whole calf that is left, off resonance, against the same on resonance."""
+    field = FieldMap(0.0, 15.0)
+    x, y = np.meshgrid(*[(np.arange(80) - 40) * 2.25] * 2)
+    times = 14.8e-6 * (np.arange(K.shape[1]) - echo)
+    known = {"off_resonance": field.at(np.stack([x, y], axis=-1)), "times": times}
+    images = []
+    for physics, options in ((Physics(14.8, field), known), (None, {})):
+        given = phantom_scan(k, **({} if physics is None else {"physics": physics}))
+        scan = readouts(given.scan.kspace, k * 2.25, np.full(20, 1.0), (80, 80), PIXEL, **options)
+        tubes = TubeDiscs(np.array([tube.centre for tube in given.calf.tubes]), 20.0)
+        middle = np.array(given.regions.middle)
+        check = check_residual(scan, given.regions, middle, scan.kspace.ravel(), scan.noise_std, Pose(), tubes)
+        images.append(check.image)
+    assert np.abs(images[0] - images[1]).max() < 0.05 * images[1].max()
 
 
 def test_decay_during_the_readout_that_is_known_costs_nothing(phantom_scan) -> None:
