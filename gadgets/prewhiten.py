@@ -35,7 +35,7 @@ class Prewhiten(Gadget):
                     whitening.learn(item.data, item.sample_time_us)
             elif passed and not whitening.known:
                 yield item
-            elif isinstance(item, ismrmrd.Acquisition) and is_image_data(item, self.scan):
+            elif isinstance(item, ismrmrd.Acquisition) and item.data.size and is_image_data(item, self.scan):
                 passed = True
                 if whitening.known:
                     watch.add(item, whitening.variance)

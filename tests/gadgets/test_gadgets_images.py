@@ -62,6 +62,11 @@ class TestPrewhiten:
         out = run_chain(["prewhiten"], measurement.header_xml(), items[1:])
         assert all(given is got for given, got in zip(items[1:], out, strict=True))
 
+    def test_rows_that_nobody_filled_pass(self, measured, run_chain):
+        measurement, items = measured(coils=4, noise=58.0)
+        out = run_chain(["prewhiten"], measurement.header_xml(), [*items, ismrmrd.Acquisition()])
+        assert [item.data.shape[0] for item in out[-2:]] == [4, 0]
+
     def test_the_image_of_four_coils_is_calibrated(self, measured, run_chain):
         measurement, items = measured(coils=4, noise=4.0)
         stages = ["prewhiten", "accumulate", "reconstruct", ("quantify", {"tube_diameter": "20"})]
