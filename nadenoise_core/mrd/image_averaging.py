@@ -138,7 +138,7 @@ class ImageAverager:
         for item in items:
             readout = item.readout
             if self._averager is None:
-                outer = slice(readout.samples.shape[1] // 2, None)
+                outer = self._collector.reader.trajectories.outer_samples(readout.samples.shape[1])
                 groups = max(self._settings.jackknife_groups, 1)
                 self._averager = KspaceAverager(tuple(self._levels), noise_samples=outer, groups=groups)
             key = readout.average, readout.interleaf, readout.half

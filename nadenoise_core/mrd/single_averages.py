@@ -20,6 +20,7 @@ from nadenoise_core.mrd.sorting import Sorted
 from nadenoise_core.mrd.trajectory import open_positions
 from nadenoise_core.recon.averaged import AveragedKspace
 from nadenoise_core.recon.averaging import KspaceAverager
+from nadenoise_core.sampling.arms import outer_half
 
 _Key = tuple[int, int, int]  # average, interleaf, half-pulse
 
@@ -105,8 +106,8 @@ def _complete(
 def _averages(
     readouts: NDArray[np.complex64], trajectory: NDArray[np.float32], scan: Scan, settings: AveragingSettings
 ) -> SingleAverages:
-    averages, interleaves, halves, _, samples = readouts.shape
-    averager = KspaceAverager((), slice(samples // 2, None))
+    averages, interleaves, halves = readouts.shape[:3]
+    averager = KspaceAverager((), outer_half(trajectory[0]))
     for average, interleaf, half in np.ndindex(averages, interleaves, halves):
         averager.add(average, interleaf, half, readouts[average, interleaf, half])
     mean = averager.average(averages, range(interleaves), range(halves), settings.correct_half_pulse_phase)

@@ -17,7 +17,7 @@ from nadenoise_core.mrd.measured_trajectories import FAR, MeasuredTrajectories
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import AveragingSettings
 from nadenoise_core.mrd.slice_check import SliceCheck
-from nadenoise_core.sampling.arms import is_continuous, is_spiral
+from nadenoise_core.sampling.arms import is_continuous, is_spiral, outer_half
 from nadenoise_core.sampling.gradients import GradientCorrection, read_response
 from nadenoise_core.sampling.spiral import SpiralDesign
 from nadenoise_core.sampling.trajectory import TrajectoryUnit, normalise_trajectory
@@ -125,6 +125,17 @@ class Trajectories:
         arm = self._arms.get((interleaf, half))
         return arm is not None and arm.average != average
 
+    def outer_samples(self, samples: int) -> slice | NDArray[np.intp]:
+        """Which of so many samples of a readout are far from the centre of k-space, by the first arm that is known."""
+        arm = next(iter(self._arms.values()), None)
+        if arm is not None:
+            return outer_half(arm[0].k)
+        if self._file is not None:
+            k = self._file.k[0][_kept(self._file, next(iter(self.headers.values())), samples)]
+            if len(k) == samples:
+                return outer_half(k)
+        return slice(samples // 2, None)  # a designed spiral runs outwards
+
     def _read(self, given: NDArray[np.float32], head: ismrmrd.AcquisitionHeader) -> NDArray[np.float32]:
         """Where the samples of an acquisition lie, (samples, 2) in cycles/pixel."""
         k, found = normalise_trajectory(given, self._encoding, self._unit or self._found)
@@ -207,8 +218,7 @@ class Trajectories:
             raise TrajectoryError(
                 f"{path}: has {arms} interleaves, the scan has {len(interleaves)}; give that of this scan"
             )
-        head = self.headers[interleaves[0]]
-        kept = slice(head.discard_pre, head.discard_pre + samples) if length == head.number_of_samples else slice(None)
+        kept = _kept(file, self.headers[interleaves[0]], samples)
         if len(range(length)[kept]) != samples:
             raise TrajectoryError(
                 f"{path}: has {length} samples a readout, the acquisitions have {samples}; give that of this scan"
@@ -253,6 +263,12 @@ def open_positions(settings: AveragingSettings, scan: Scan) -> Positions:
     response = read_response(Path(settings.girf)) if settings.girf else None
     file = read_trajectory(Path(settings.trajectory_file)) if settings.trajectory == "file" else None
     return Positions(GradientCorrection(settings.trajectory_delay, response, scan.patient_position), file)
+
+
+def _kept(file: TrajectoryFile, head: ismrmrd.AcquisitionHeader, samples: int) -> slice:
+    """The samples of a file's arms: all, but those that the receiver discards where the file holds these, too."""
+    whole = file.k.shape[1] == head.number_of_samples
+    return slice(head.discard_pre, head.discard_pre + samples) if whole else slice(None)
 
 
 def _placed(head: ismrmrd.AcquisitionHeader) -> ismrmrd.AcquisitionHeader:

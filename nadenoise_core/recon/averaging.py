@@ -37,7 +37,7 @@ class KspaceAverager:
     """
 
     levels: tuple[int, ...]
-    noise_samples: slice
+    noise_samples: slice | NDArray[np.intp]
     groups: int = 1
     _sums: dict[tuple[int, int, int, int, int], Sum] = field(default_factory=dict)
     _seen: dict[_Key, int] = field(default_factory=dict)

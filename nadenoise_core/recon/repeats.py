@@ -121,7 +121,7 @@ class RepeatComparison:
         return Repeats(loss, strengths[strangest], strangest, _agreement(list(within.values()), 2 * variance))
 
 
-def most_uneven(readouts: Sequence[Sequence[Sum]], outer: slice) -> tuple[float, int]:
+def most_uneven(readouts: Sequence[Sequence[Sum]], outer: slice | NDArray[np.intp]) -> tuple[float, int]:
     """How many times as much the repeats of one interleaf scatter as those of all, where that is most, and its place.
 
     Args:

@@ -64,6 +64,18 @@ class Arms:
         return int(np.rint(steps).sum()) - len(steps) if even else 0
 
 
+def outer_half(k: NDArray[np.floating]) -> slice | NDArray[np.intp]:
+    """Which samples of an arm are the half that is farther from the centre of k-space, whichever way it runs.
+
+    Args:
+        k: (samples, 2), in any unit.
+    """
+    radius = np.linalg.norm(k, axis=-1)
+    outer = np.sort(np.argsort(radius, kind="stable")[len(radius) // 2 :])
+    start, stop = int(outer[0]), int(outer[-1]) + 1
+    return slice(start, stop) if stop - start == len(outer) else outer
+
+
 def is_spiral(arm: NDArray[np.floating]) -> bool:
     """Whether a readout, (samples, 2), winds about the centre of k-space, from it, towards it, or both."""
     radius, angle = _polar(arm)

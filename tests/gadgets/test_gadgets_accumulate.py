@@ -183,6 +183,20 @@ class TestLevels:
         np.testing.assert_allclose(kspace, mean, rtol=0, atol=1e-5 * np.abs(mean).max())
 
 
+class TestNoise:
+    def test_it_is_told_far_from_the_centre_whichever_way_arms_run(self, measured, buffers):
+        """The second of two averages is a little stronger, which shows where there is signal."""
+        _, items = measured(averages=2, noise=20.0)
+        for item in items:
+            item.data[:] *= 1 + 0.1 * item.idx.average
+        ((_, outwards),) = buffers(items)
+        for item in items:
+            item.data[:], item.traj[:] = item.data[:, ::-1].copy(), item.traj[::-1].copy()
+        ((_, inwards),) = buffers(items)
+        levels = [[header.user_float[0] for header in headers_of(buffer)] for buffer in (outwards, inwards)]
+        np.testing.assert_allclose(levels[1], levels[0], rtol=1e-3)
+
+
 class TestReplicas:
     @pytest.mark.parametrize("first", [0, 1])
     def test_an_average_that_hardly_came_is_not_left_out(self, first, measured, run_chain):
