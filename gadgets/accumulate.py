@@ -38,19 +38,19 @@ class Accumulate(Gadget):
             0,
             ge=0,
             le=50,
-            description="sets of averages that are left out in turn; the replicas of each image made so, which "
-            "'quantify' takes off again, tell the standard error of its regions, through the network too. 10 is a "
-            "good choice; 0: none",
+            description="number of sets of averages that are left out in turn (jackknife): the replicas of each image "
+            "give 'quantify' the standard errors of its tubes and means over regions, the network's part included. "
+            "10 is a good choice; 0: none",
         )
         interleaf_counter: Counter | Literal["trajectory"] = Field(
             Counter.KSPACE_ENCODE_STEP_1,
-            description="acquisition counter of the interleaf; trajectory: none, those with one trajectory are of one",
+            description="acquisition counter of the interleaf; trajectory: none, readouts of equal trajectory are one",
         )
         average_counter: Counter | Literal["arrival"] = Field(
-            Counter.AVERAGE, description="acquisition counter of the average; arrival: they are counted by their order"
+            Counter.AVERAGE, description="acquisition counter of the average; arrival: counted by the order of arrival"
         )
         half_pulse_counter: Counter | Literal["none"] = Field(
-            Counter.SET, description="acquisition counter of the half-pulse; none: there are none"
+            Counter.SET, description="acquisition counter of the half-pulse; none: the scan has no half-pulses"
         )
         interleaves: int = Field(
             0, ge=0, le=65536, description="number of interleaves; 0: as the header or the arms themselves say"

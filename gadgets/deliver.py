@@ -84,7 +84,7 @@ class Deliver(Gadget):
         if self._undelivered:
             raise OutputError(
                 f"{len(self._undelivered)} images are not in the outbox and will not be delivered: "
-                f"{self._undelivered[0]}; replay the scan then"
+                f"{self._undelivered[0]}; replay the scan afterwards"
             )
 
     def _deliver(self, image: ismrmrd.Image) -> list[DicomFile]:

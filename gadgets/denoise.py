@@ -48,7 +48,7 @@ class Denoise(Gadget):
         bundle: Annotated[str, CONSOLE] = Field(
             "auto",
             min_length=1,
-            description="auto: a network that is told the noise, for the averages; else the name of a bundle, such as "
+            description="auto: a noise-aware network that serves the averages; else the name of a bundle, such as "
             "paper_30, or its file",
         )
         bundle_sha256: str | None = Field(

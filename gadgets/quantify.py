@@ -34,7 +34,6 @@ Concentration = Annotated[float, Field(ge=0, le=10000)]
 Position = Annotated[float, Field(ge=-1000, le=1000)]
 RelaxationTime = Annotated[float, Field(gt=0, le=10000)]
 
-
 _LEAST_CONCENTRATION = 1.0  # mmol/L, of the strongest tube; what is below is in mol/L
 
 
@@ -49,7 +48,7 @@ class Quantify(Gadget):
             (10, 25, 50, 75, 100), min_length=3, max_length=32, description="concentrations of the reference tubes"
         )
         tube_diameter: Annotated[float, Unit("mm"), CONSOLE] = Field(
-            0, ge=0, le=80, description="inner diameter of the tubes; 0 finds it out"
+            0, ge=0, le=80, description="inner diameter of the tubes; 0: it is found"
         )
         tube_positions: Annotated[tuple[Position, ...], Unit("mm")] = Field(
             (),
@@ -149,8 +148,8 @@ class Quantify(Gadget):
         precision: tuple[str, ...] = Field(
             (),
             max_length=16,
-            description="regions and mmol/L that half of their 95 % interval is to be, e.g. muscle 1.0, skin 2.0: it "
-            "is told how many averages that takes",
+            description="regions and mmol/L that half of their 95 % interval is to be, e.g. muscle 1.0, skin 2.0: the "
+            "map says how many averages that takes",
         )
         receive_map: Annotated[str, PATH] = Field(
             "",
