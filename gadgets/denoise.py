@@ -18,7 +18,7 @@ from nadenoise_core.denoise.network import Denoiser
 from nadenoise_core.device import NAMES, choose_device
 from nadenoise_core.errors import BundleError
 from nadenoise_core.mrd.attachments import attachments_of
-from nadenoise_core.mrd.facts import ImageFacts, Kind, Network
+from nadenoise_core.mrd.facts import ImageFacts, Kind, Network, known
 from nadenoise_core.mrd.image import (
     comment,
     facts_of,
@@ -109,24 +109,25 @@ class Denoise(Gadget):
         faults: tuple[str, ...] = ()
         if np.iscomplexobj(result) and facts.noise_std > 0:
             pixel = pixel_size(image)
-            left = residual(pixels, result, facts.noise_std, facts.k_max * max(pixel), pixel)
+            edge = known(facts.k_max * max(pixel)) or 0.5  # cycles/pixel; of the matrix where it is not known
+            left = residual(pixels, result, facts.noise_std, edge, pixel)
             faults = left.faults()
         for fault in faults:
             self.log.warning("the denoised image is not to be trusted: %s", fault)
-        known = replace(
+        made = replace(
             facts,
             kind=Kind.DENOISED,
             network=Network(bundle.name, bundle.metadata.version, bundle.sha256),
             residual=left,
             surroundings=0,
         )
-        known = known.commented(f"denoised by the network {bundle.name}; not for diagnosis")
-        known = known.commented(*(f"not to be trusted: {fault}" for fault in faults))
+        made = made.commented(f"denoised by the network {bundle.name}; not for diagnosis")
+        made = made.commented(*(f"not to be trusted: {fault}" for fault in faults))
         mirrored = max(denoiser.context - width, 0)
-        known = known.after(self.name(), {"bundle": bundle.name} | ({"mirrored": mirrored} if mirrored else {}))
+        made = made.after(self.name(), {"bundle": bundle.name} | ({"mirrored": mirrored} if mirrored else {}))
         stds = [replica.noise_std for replica in facts.replicas]
         replicas = denoiser.batch(wide[1:], stds, width) if stds else ()
-        return image_beside(image, result, known, replicas)
+        return image_beside(image, result, made, replicas)
 
     def _denoiser(self, bundle: Bundle) -> Denoiser:
         if bundle.sha256 not in self._denoisers:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import ismrmrd
 import numpy as np
 import pydicom
 import pytest
 
+from gadgets.denoise import Denoise
 from nadenoise_core.errors import BundleError, ChainError, NadenoiseError
-from nadenoise_core.mrd.image import known_facts, pixels_of
+from nadenoise_core.mrd.image import known_facts, pixels_of, put_facts
+from nadenoise_core.mrd.scan import read_scan
 
 TUBES = (10.0, 25.0, 50.0, 75.0, 100.0)
 
@@ -126,6 +129,17 @@ class TestDenoise:
         limit = 3 * known_facts(image).noise_std
         truth = np.clip(pixels_of(image).real, -limit, limit) + 1j * np.clip(pixels_of(image).imag, -limit, limit)
         np.testing.assert_allclose(pixels_of(denoised), truth, rtol=0, atol=1e-3)
+
+    def test_an_image_that_does_not_say_how_far_it_was_sampled_is_judged_all_the_same(
+        self, plain, run_chain, bundle_file
+    ):
+        measurement, items = plain
+        (image,) = run_chain(self.stages(("", ""))[:2], measurement.header_xml(), items)
+        put_facts(image, replace(known_facts(image), k_max=np.nan))
+        properties = self.stages(bundle_file("return x.clamp(-3, 3)"))[2][1]
+        gadget = Denoise(Denoise.Parameters(**properties), read_scan(measurement.header_xml()))
+        _, denoised = gadget.process([image])
+        assert any("structure was changed" in comment for comment in known_facts(denoised).comments)
 
     @pytest.mark.parametrize(
         ("body", "changes", "words"),
