@@ -14,7 +14,6 @@ from nadenoise_core.mrd.checks import (
     check_centre,
     check_coverage,
     check_half_pulses,
-    check_limit,
     check_order,
     check_repeats,
     check_zeros,
@@ -25,6 +24,7 @@ from nadenoise_core.mrd.checks import (
     warn_of_timing,
 )
 from nadenoise_core.mrd.collector import ReadoutCollector
+from nadenoise_core.mrd.limit_watch import check_limit
 from nadenoise_core.mrd.recon_data import ReconData
 from nadenoise_core.mrd.scan import Scan
 from nadenoise_core.mrd.settings import ARRIVAL, AveragingSettings

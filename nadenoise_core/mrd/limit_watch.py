@@ -6,9 +6,28 @@ import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
+from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import kept_samples
-from nadenoise_core.mrd.checks import check_limit
 from nadenoise_core.recon.limit import FEW, samples_at_limit
+
+_CUT = 2  # samples of a readout that are exactly the largest
+
+
+def check_limit(samples_at_limit: float) -> None:
+    """Check that the samples were not cut at a largest value.
+
+    Args:
+        samples_at_limit: see the function of that name.
+
+    Raises:
+        RawDataError: they were, so that the centre of k-space is lost.
+    """
+    if samples_at_limit >= _CUT:
+        raise RawDataError(
+            f"{samples_at_limit:.0f} samples of a readout have exactly the largest value that there is, as of a "
+            "receiver that was overloaded: the centre of k-space is lost; scan again with less receiver gain, or "
+            "convert the raw data anew"
+        )
 
 
 class LimitWatch:

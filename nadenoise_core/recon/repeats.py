@@ -34,6 +34,7 @@ class Repeats:
         uneven: how many times as much the averages of one interleaf scatter as those of the others, where that is
             most; 1 where none certainly does.
         uneven_interleaf: its number.
+        noise_correlation: of neighbouring samples; 0 where it is not certainly another.
         at_limit: how many samples of a readout were cut at a largest value, see `samples_at_limit`.
     """
 
@@ -43,6 +44,7 @@ class Repeats:
     agreement: float = float("nan")
     uneven: float = 1.0
     uneven_interleaf: int = 0
+    noise_correlation: float = 0.0
     at_limit: float = 0.0
 
 
@@ -66,11 +68,31 @@ class _Compared:
 
 
 @dataclass
+class _Neighbours:
+    """Differences of repeats, which are noise: products of neighbouring samples, power, and complex samples."""
+
+    product: complex = 0j
+    power: float = 0.0
+    samples: int = 0
+
+    def add(self, difference: NDArray[np.complex64]) -> None:
+        self.product += complex(np.vdot(difference[:, :-1], difference[:, 1:]))
+        self.power += _energy(difference)
+        self.samples += difference.size
+
+    @property
+    def correlation(self) -> float:
+        certain = abs(self.product) > _CERTAIN * self.power / max(self.samples, 1) ** 0.5
+        return self.product.real / self.power if certain else 0.0
+
+
+@dataclass
 class RepeatComparison:
     """Compares every readout with the first of its interleaf and half-pulse, which is kept."""
 
     _first: dict[_Key, _First] = field(default_factory=dict)
     _compared: dict[int, dict[int, _Compared]] = field(default_factory=dict)  # by the average of the first
+    _neighbours: _Neighbours = field(default_factory=_Neighbours)
 
     def add(self, key: _Key, average: int, samples: NDArray[np.complex64]) -> int:
         """Take a readout; how many bytes of it are kept."""
@@ -84,6 +106,8 @@ class RepeatComparison:
             compared.own += _energy(samples)
             compared.first += first.energy
             compared.samples += samples.size
+            outer = slice(samples.shape[1] // 2, None)  # with little signal, which may drift
+            self._neighbours.add(samples[:, outer] - first.samples[:, outer])
         return 0
 
     def put_first(self, key: _Key, average: int, samples: NDArray[np.complex64]) -> None:
@@ -118,7 +142,9 @@ class RepeatComparison:
             return Repeats(loss)
         strengths = {number: _strength(part, 2 * variance) for number, part in within.items()}
         strangest = max(strengths, key=lambda number: abs(_log_of(strengths[number])))
-        return Repeats(loss, strengths[strangest], strangest, _agreement(list(within.values()), 2 * variance))
+        agreement = _agreement(list(within.values()), 2 * variance)
+        correlation = self._neighbours.correlation
+        return Repeats(loss, strengths[strangest], strangest, agreement, noise_correlation=correlation)
 
 
 def most_uneven(readouts: Sequence[Sequence[Sum]], outer: slice | NDArray[np.intp]) -> tuple[float, int]:

@@ -103,6 +103,15 @@ def test_samples_in_whole_numbers_are_as_good_as_any(scan, accumulated, changed)
     assert accumulated(header, [changed(a, data=size) for a, size in zip(items, sizes, strict=True)]) == []
 
 
+def test_a_filter_narrower_than_the_sampling_rate_is_told(scan, accumulated, changed):
+    header, items = scan
+    filtered = [
+        changed(a, data=np.convolve(a.data[0], [0.25, 0.5, 0.25], "same")[None].astype(np.complex64)) for a in items
+    ]
+    (warning,) = accumulated(header, filtered)
+    assert "the noise of neighbouring samples is correlated by 6" in warning and "told about 1.5 times" in warning
+
+
 def test_interleaves_without_excitation_are_told(scan, accumulated, changed):
     header, items = scan
     weak = [changed(a, data=a.data * (0.1 if a.idx.kspace_encode_step_1 in (3, 9, 15) else 1)) for a in items]

@@ -53,3 +53,17 @@ def test_a_spike_is_told_with_its_interleaf():
     assert INTERLEAVES[0] + 2 == found.uneven_interleaf == 5
     scatter = 200 * 2 * 2 * 3.0**2  # of the others: samples, repeats but one, noise power
     assert found.uneven == pytest.approx(1 + 100**2 * (1 - 1 / 3) / scatter, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"), [([1.0], 0.0), ([0.25, 0.5, 0.25], 2 / 3), ([0.1, 0.8, 0.1], 0.16 / 0.66)]
+)
+def test_noise_that_a_filter_made_alike_in_neighbours_is_told(kernel, expected):
+    """Correlation of white noise after a filter: that of the filter with itself, one sample on."""
+    rng = np.random.default_rng(4)
+    averager = KspaceAverager((), slice(200, None))
+    for average, interleaf in np.ndindex(4, 6):
+        noise = np.convolve(rng.standard_normal(420) + 1j * rng.standard_normal(420), kernel, "same")[10:410]
+        averager.add(average, interleaf, 0, (SIGNAL + 3 * noise)[None].astype(np.complex64))
+    found = averager.average(4, range(6), [0]).repeats.noise_correlation
+    assert found == pytest.approx(expected, abs=0.05)
