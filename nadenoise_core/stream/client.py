@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import ismrmrd
 
+from nadenoise_core.chain.gadget import Item
 from nadenoise_core.errors import ConnectionFailed, ScanFailed
 from nadenoise_core.stream import messages
 from nadenoise_core.stream.wire import CLOSE, Wire
@@ -29,7 +29,7 @@ def send_scan(
     *,
     interval: float = 0.0,
     idle: float = 600.0,
-) -> Iterator[Any]:
+) -> Iterator[Item | str]:
     """Send a scan and give what comes back, as it comes: images, DICOM files, and lines of text.
 
     Args:
