@@ -107,7 +107,7 @@ def residual(
 def _smooth_phase(image: NDArray[Any]) -> NDArray[np.float64]:
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(np.angle(gaussian_filter(image.real, _PHASE) + 1j * gaussian_filter(image.imag, _PHASE)))
+    return np.asarray(np.angle(gaussian_filter(image, _PHASE)))
 
 
 def _matched(

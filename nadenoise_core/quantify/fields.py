@@ -45,4 +45,4 @@ def _smooth_field(image: NDArray[np.complexfloating], pixel: tuple[float, float]
 
 def _mean(image: NDArray[np.complexfloating], pixel: tuple[float, float], smoothing: float) -> Complexes:
     width = [smoothing / spacing for spacing in pixel]
-    return np.asarray(gaussian_filter(image.real, width) + 1j * gaussian_filter(image.imag, width), np.complex128)
+    return np.asarray(gaussian_filter(image, width), np.complex128)

@@ -173,7 +173,7 @@ def sensitivities(images: NDArray[np.complexfloating], smoothing: float = SMOOTH
     Returns:
         (coils, rows, columns) complex64, with the phase of the image left out of them.
     """
-    smooth = np.stack([_smooth(image, smoothing) for image in images])
+    smooth = np.stack([gaussian_filter(image, smoothing) for image in images])
     reference = np.exp(1j * np.angle(np.tensordot(_leading_mode(smooth).conj(), smooth, axes=1)))
     length = np.sqrt(np.sum(np.abs(smooth) ** 2, axis=0))
     return np.asarray(smooth / np.maximum(length, np.finfo(np.float32).tiny) * reference.conj(), dtype=np.complex64)
@@ -194,10 +194,6 @@ def combine(images: DeviceArray, sensitivity: DeviceArray) -> DeviceArray:
     """
     combined: DeviceArray = (sensitivity.conj() * images).sum(axis=0)
     return combined
-
-
-def _smooth(image: NDArray[np.complexfloating], width: float) -> NDArray[np.complexfloating]:
-    return np.asarray(gaussian_filter(image.real, width) + 1j * gaussian_filter(image.imag, width))
 
 
 def _leading_mode(images: NDArray[np.complexfloating]) -> NDArray[np.complex128]:

@@ -144,7 +144,7 @@ def _is_signal_beyond(
     width = _SMOOTHING * FINER
 
     def smooth(image: NDArray[np.complex64]) -> NDArray[np.float64]:
-        return np.asarray(np.hypot(gaussian_filter(image.real, width), gaussian_filter(image.imag, width)))
+        return np.asarray(np.abs(gaussian_filter(image, width)))
 
     noise = noise_std * float(np.sqrt(np.mean(smooth(residuals[1])[outside] ** 2)))
     threshold = max(_NOISE_BEYOND * noise, _LEAST_BEYOND * float(smooth(images[0]).max()))

@@ -48,7 +48,7 @@ def of_model(model: Model) -> Denoise:
     """The denoiser of a model; a network of magnitudes is given the smooth phase of its input."""
 
     def magnitude(images: Images, std: float) -> Images:
-        smooth = [gaussian_filter(image.real, _SMOOTH) + 1j * gaussian_filter(image.imag, _SMOOTH) for image in images]
+        smooth = [gaussian_filter(image, _SMOOTH) for image in images]
         return np.asarray(model.denoise(images, std) * np.exp(1j * np.angle(smooth)), np.complex64)
 
     return magnitude if model.channels == "magnitude" else model.denoise
