@@ -71,10 +71,10 @@ class ImageAverager:
         return 0 if self._averager is None else self._averager.averages
 
     @property
-    def position(self) -> tuple[float, ...]:
-        """Of the slice, mm; none before its first readout."""
+    def plane(self) -> tuple[tuple[float, ...], ...]:
+        """Normal and position (mm) of the slice; none before its first readout."""
         header = next(iter(self._collector.reader.trajectories.headers.values()), None)
-        return () if header is None else tuple(header.position)
+        return () if header is None else (tuple(header.slice_dir), tuple(header.position))
 
     def add(self, acquisition: ismrmrd.Acquisition, number: int) -> Iterator[ReconData]:
         """Take a readout; give an image's data when a number of averages to emit at is complete."""

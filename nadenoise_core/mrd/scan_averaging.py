@@ -133,11 +133,11 @@ class ScanAverager:
         number = IMAGE_COUNTERS.index(Counter.SLICE)
         if Counter.SLICE not in self._image_counters:
             return
-        places = {image.position: place[number] for place, image in self._images.items()}
-        if len({place[number] for place in self._images}) > len(set(places.values())):
+        planes = {image.plane: place[number] for place, image in self._images.items() if image.plane}
+        if len({place[number] for place in self._images}) > len(set(planes.values())):
             _log.warning("slices have the same position, so it is not known where they lie")
-        along = pairwise(sorted(position for position in places if position))
-        apart = min((dist(one, next_one) for one, next_one in along if places[one] != places[next_one]), default=inf)
+        along = [(one, other) for one, other in pairwise(sorted(planes)) if planes[one] != planes[other]]
+        apart = min((dist(here, there) for (way, here), (same, there) in along if way == same), default=inf)
         if apart < _METRES * self._scan.slice_thickness:
             _log.warning(
                 "slices of %.3g mm lie %.2g mm apart, as if their positions were in metres; convert the raw data anew",

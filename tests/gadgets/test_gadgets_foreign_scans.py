@@ -329,6 +329,11 @@ class TestSlices:
         accumulate(header, [placed(a, 0.0, slice=n) for a in items for n in (0, 1)])
         assert "slices have the same position" in caplog.text
 
+    def test_slices_that_cross_are_known(self, measured, accumulate, caplog):
+        measurement, items = measured(averages=2, stacks=2, slices=1)
+        accumulate(measurement.header_xml(), items)
+        assert not caplog.records
+
     def test_slices_in_metres_are_told(self, scan, accumulate, placed, caplog):
         header, items = scan
         accumulate(header, [placed(a, 0.04 * n, slice=n) for a in items for n in (0, 1, 2)])
