@@ -41,13 +41,14 @@ class KspaceAverager:
     groups: int = 1
     _sums: dict[tuple[int, int, int, int, int], Sum] = field(default_factory=dict)
     _seen: dict[_Key, int] = field(default_factory=dict)
-    _comparison: RepeatComparison = field(default_factory=RepeatComparison)
+    _comparison: RepeatComparison = field(init=False)
     _counted: list[int] = field(default_factory=list)
     _places: dict[int, int] = field(default_factory=dict)  # how many each interleaf has, if more than one
     held: int = 0  # bytes of the sums
 
     def __post_init__(self) -> None:
         self._counted = [0] * (len(self.levels) + 1)
+        self._comparison = RepeatComparison(self.noise_samples)
 
     def add(
         self,

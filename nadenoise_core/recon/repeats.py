@@ -88,8 +88,13 @@ class _Neighbours:
 
 @dataclass
 class RepeatComparison:
-    """Compares every readout with the first of its interleaf and half-pulse, which is kept."""
+    """Compares every readout with the first of its interleaf and half-pulse, which is kept.
 
+    Args:
+        noise_samples: which samples of a readout tell the noise, see `KspaceAverager`.
+    """
+
+    noise_samples: slice | NDArray[np.intp]
     _first: dict[_Key, _First] = field(default_factory=dict)
     _compared: dict[int, dict[int, _Compared]] = field(default_factory=dict)  # by the average of the first
     _neighbours: _Neighbours = field(default_factory=_Neighbours)
@@ -106,8 +111,7 @@ class RepeatComparison:
             compared.own += _energy(samples)
             compared.first += first.energy
             compared.samples += samples.size
-            outer = slice(samples.shape[1] // 2, None)  # with little signal, which may drift
-            self._neighbours.add(samples[:, outer] - first.samples[:, outer])
+            self._neighbours.add(samples[:, self.noise_samples] - first.samples[:, self.noise_samples])
         return 0
 
     def put_first(self, key: _Key, average: int, samples: NDArray[np.complex64]) -> None:
