@@ -136,7 +136,7 @@ class DataSettings(Section):
     @property
     def fingerprint(self) -> str:
         """Checksum of all that decides the content of the cache, but for the images themselves."""
-        # Without objects, as before there were any.
+        # Where there are none, objects do not count: adding the section leaves other caches valid.
         decisive = self.model_dump(mode="json", exclude={"cache"} if self.objects else {"cache", "objects"})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
