@@ -299,7 +299,7 @@ class FitSettings(Section):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the network; the loss is float32.")
     device: Annotated[str, Field(pattern=DEVICE_NAMES)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     threads: int = Field(0, ge=0, le=4096, description="Of torch on the CPU; 0: torch's choice.")
-    workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs, the same with any; scenes: 0.")
+    workers: int = Field(0, ge=0, le=4096, description="Processes that draw pairs; any number draws alike. Scenes: 0.")
     seed: int = Field(7, ge=0, lt=2**63, description="Of initial weights, order, noise and everything random.")
 
     @model_validator(mode="after")
