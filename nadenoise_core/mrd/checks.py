@@ -21,6 +21,7 @@ _NAMED = 6  # missing readouts in a warning
 _FAR_FROM_CENTRE = 2.0  # cycles/FOV
 _CENTRE = (0.5, 1.0)  # cycles/FOV without a sample about the centre: told (costs the leg 2 %), refused (a quarter)
 _FOLDED = 1.75  # Nyquist intervals between arms; golden angles leave 1.6
+_FOLDED_EVENLY = 1.2  # the same between arms in the mean, or along them: they fold a tenth into the leg at 1.4
 _CLOSE = 0.7  # Nyquist intervals between arms
 _SHORT = 0.9  # of the way to the edge of k-space
 _LEAST_DWELL_TIME = 0.1  # us
@@ -76,11 +77,17 @@ def check_coverage(coverage: Coverage, unit_is_given: bool) -> None:
             f"{coverage.widest:.2g} of Nyquist's distance: as if its values were too small by a factor; correct "
             "matrix and field of view in the header, or set trajectory_unit"
         )
-    if _FOLDED < coverage.widest < math.inf:
+    if _FOLDED < coverage.widest < math.inf or _FOLDED_EVENLY < coverage.apart < math.inf:
         _log.warning(
             "neighbouring interleaves are %.1f times as far apart as the field of view needs, and the image is folded; "
             "check that none is missing, and matrix and field of view in the header",
             coverage.widest,
+        )
+    if coverage.stride > _FOLDED_EVENLY:
+        _log.warning(
+            "samples lie %.2g cycles/FOV from the next along a readout, farther than the field of view needs, and the "
+            "image is folded; keep all samples in the raw data, or correct the field of view in the header",
+            coverage.stride,
         )
     if coverage.reach < _SHORT:
         _log.warning(

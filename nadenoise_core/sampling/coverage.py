@@ -22,6 +22,8 @@ class Coverage:
         widest: distance between neighbouring arms where it is largest, in Nyquist intervals; NaN where they are no
             rotated copies of one another.
         twins: whether arms lie upon each other.
+        apart: the same in the mean over the arms.
+        stride: distance from one sample to the next, cycles/FOV; the median.
         shortest: how far the arm reaches that reaches least, against the one that reaches furthest.
     """
 
@@ -29,6 +31,8 @@ class Coverage:
     nearest: float
     widest: float
     twins: bool
+    apart: float = float("nan")
+    stride: float = 0.0
     shortest: float = 1.0
 
 
@@ -51,5 +55,7 @@ def _coverage(k_bytes: bytes, shape: tuple[int, ...], encoding: Encoding) -> Cov
         nearest=float(np.linalg.norm(in_field_of_view, axis=-1).min()),
         widest=float("nan") if arms is None else arms.widest,
         twins=arms is not None and arms.twins,
+        apart=float("nan") if arms is None else arms.step,
+        stride=float(np.median(np.linalg.norm(np.diff(in_field_of_view, axis=1), axis=-1))),
         shortest=float(reaches.min() / reaches.max()) if reaches.any() else 1.0,
     )

@@ -236,6 +236,23 @@ class TestTrajectory:
         accumulate(header, [a for a in items if a.idx.kspace_encode_step_1 % 2 == 0], interleaves="10")
         assert re.search(r"interleaves are 2\.0 times as far apart .* folded", caplog.text)
 
+    @pytest.mark.parametrize("arms", [20, 14])
+    def test_even_arms_are_told_sooner(self, arms, scan, accumulate, changed, caplog):
+        header, items = scan
+        angles = 2 * np.pi * np.arange(arms) / arms
+        turns = np.stack([np.cos(angles), -np.sin(angles), np.sin(angles), np.cos(angles)], 1).reshape(-1, 2, 2)
+        turned = [
+            changed(items[0], trajectory=items[0].traj @ t.T, kspace_encode_step_1=n) for n, t in enumerate(turns)
+        ]
+        accumulate(header, turned, interleaves=str(arms))
+        assert ("interleaves are 1.4 times as far apart" in caplog.text) == (arms == 14)
+
+    @pytest.mark.parametrize("step", [2, 3])
+    def test_samples_too_far_apart_are_told(self, step, scan, accumulate, changed, caplog):
+        header, items = scan
+        accumulate(header, [changed(a, a.data[:, ::step], a.traj[::step]) for a in items])
+        assert ("cycles/FOV from the next along a readout" in caplog.text) == (step == 3)
+
     def test_columns_written_as_rows_are_refused(self, scan, accumulate, changed):
         header, items = scan
         rows = [changed(a, trajectory=np.ascontiguousarray(a.traj.T).reshape(a.traj.shape)) for a in items]
