@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nadenoise_core.mrd.scan import Scan
 
 Average = Annotated[int, Field(ge=1, le=65535)]
+_LEAST_DELAY = 0.001  # us; what is below is in seconds
 
 
 class Accumulate(Gadget):
@@ -133,6 +134,11 @@ class Accumulate(Gadget):
                 raise ValueError("trajectory 'file' and trajectory_file go together; set both or neither")
             if self.interleaf_counter == "trajectory" and self.trajectory != "acquisition":
                 raise ValueError("interleaf_counter 'trajectory' needs the trajectory of the acquisitions")
+            if 0 < abs(self.trajectory_delay) < _LEAST_DELAY:
+                raise ValueError(f"trajectory_delay is in us, and {self.trajectory_delay:g} us is none")
+            used = [str(self.interleaf_counter), str(self.average_counter), str(self.half_pulse_counter)]
+            if len(set(used)) < len(used):
+                raise ValueError(f"no counter counts two of interleaves, averages, half-pulses: {', '.join(used)}")
             return self
 
     parameters: Parameters

@@ -49,7 +49,7 @@ def on_tubes(result: ConcentrationMap, concentrations: Sequence[float]) -> Itera
     if share > _UNEVEN**2 and share > _CERTAIN * error:
         yield Remark(
             f"the tubes scatter by {100 * share**0.5:.0f} % of their signal where they are measured: check "
-            "tube_positions, tube_diameter or label map, bubbles in the tubes, and off-resonance",
+            "tube_positions, tube_diameter or label map, bubbles in the tubes, off-resonance, and trajectory_delay",
             warns=True,
         )
 

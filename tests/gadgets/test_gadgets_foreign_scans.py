@@ -203,6 +203,10 @@ class TestTrajectory:
         with pytest.raises(TrajectoryError, match="fits several units|fits no unit|too small by a factor"):
             accumulate(header, [changed(a, trajectory=factor * a.traj) for a in items])
 
+    def test_a_delay_in_seconds_is_refused(self, scan, accumulate):
+        with pytest.raises(ChainError, match="trajectory_delay is in us"):
+            accumulate(*scan, trajectory_delay="2e-5")
+
     def test_a_unit_that_is_given_is_taken(self, scan, accumulate, changed):
         header, items = scan
         (readouts,) = accumulate(header, [changed(a, trajectory=a.traj / 2.25) for a in items], trajectory_unit="1/mm")
@@ -363,6 +367,11 @@ class TestCounters:
         stack = [changed(a, kspace_encode_step_2=n) for a in items for n in (0, 1)]
         with pytest.raises(RawDataError, match="acquisition 1: kspace_encode_step_2 is 1 after 0: .* stack of spirals"):
             accumulate(header, stack)
+
+    @pytest.mark.parametrize("properties", [{"average_counter": "kspace_encode_step_1"}, {"average_counter": "set"}])
+    def test_one_counter_does_not_count_two_things(self, properties, scan, accumulate):
+        with pytest.raises(ChainError, match="no counter counts two of"):
+            accumulate(*scan, **properties)
 
     @pytest.mark.parametrize("announced", [True, False])
     def test_sets_of_another_strength_are_no_half_pulses(self, announced, scan, accumulate, changed):
