@@ -9,6 +9,7 @@ FEW = 64
 """Readouts that tell whether samples were cut."""
 _SHARE = 0.75  # quantile over the readouts: the stronger ones of two half-pulses are cut first
 _FINE_STEP = 1e-5  # of a value: steps that no two samples of a signal share by chance
+_ENOUGH = 8  # readouts of whole numbers, which may be the same by chance: more must be at the limit than near it
 _ROUNDING = 4e-7  # of a magnitude
 
 
@@ -32,10 +33,13 @@ def samples_at_limit(readouts: NDArray[np.complex64], variance: float) -> float:
 
 def _in_coil(readouts: NDArray[np.complex64], noise: float) -> float:
     parts = np.abs(np.stack([readouts.real, readouts.imag]))
-    largest = parts.max(initial=0.0)
-    if not _is_fine(np.unique(parts), noise):
-        return 0.0
-    one, other = parts == largest
+    values, largest = np.unique(parts), float(parts.max(initial=0.0))
+    one, other = at_part = parts == largest
+    if not _are_fine(values):
+        steps = np.diff(values[values > largest / 2])
+        near = (parts >= largest - noise) & ~at_part
+        if len(readouts) < _ENOUGH or not steps.min(initial=np.inf) < noise or at_part.sum() <= near.sum():
+            return 0.0
     counts = [_different(readouts, one ^ other) + (one & other).sum(axis=1)]
     if noise > _FINE_STEP * largest:
         magnitudes = np.abs(readouts)
@@ -43,11 +47,10 @@ def _in_coil(readouts: NDArray[np.complex64], noise: float) -> float:
     return float(np.quantile(counts, _SHARE, axis=1).max())
 
 
-def _is_fine(values: NDArray[np.float32], noise: float) -> bool:
+def _are_fine(values: NDArray[np.float32]) -> bool:
     """Whether values, rising, have steps so fine that no two samples share one by chance; floats have relative ones."""
-    steps = np.diff(values[values > values.max() / 2])
     relative = np.diff(np.log(values[values > 0], dtype=np.float64))
-    return bool(steps.min(initial=np.inf) < noise or relative.min(initial=np.inf) < _FINE_STEP)
+    return bool(relative.min(initial=np.inf) < _FINE_STEP)
 
 
 def _different(readouts: NDArray[np.complex64], where: NDArray[np.bool_]) -> NDArray[np.intp]:

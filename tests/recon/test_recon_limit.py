@@ -49,6 +49,14 @@ def test_a_good_scan_is_not_doubted_in_any_precision(noise, phase, is_known, str
             assert samples_at_limit(given, variance if is_known else np.nan) < MANY
 
 
+@pytest.mark.parametrize("count", [1, 4, 20])
+def test_whole_numbers_may_be_the_same_by_chance(count):
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        rest = 100 + 2 * (rng.standard_normal((count, 1, 50)) + 1j * rng.standard_normal((count, 1, 50)))
+        assert samples_at_limit(in_steps(rest.astype(np.complex64), 1), 2.0**2) < MANY
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("phase", [0.2, np.pi / 4])
 @pytest.mark.parametrize("strengths", [(1.0,), (1.0, 0.5)])
