@@ -36,6 +36,7 @@ _OFFSET = 0.25  # constant part of the outer samples, of their size
 _LIKE_AVERAGES = (0.8, 1.25)  # strength of one against the first
 _AGREEING = 0.5  # correlation of averages
 _ALIKE = 0.15  # correlation of the noise of neighbouring samples, which makes it 1.14 times as strong in the image
+_ROUNDED = 0.01  # of the samples that are 0 by chance, where steps are coarser than noise
 _UNEVEN = 2.0  # noise power of one interleaf against the others'
 
 
@@ -194,8 +195,10 @@ def check_zeros(kspace: NDArray[np.complexfloating]) -> None:
     Raises:
         RawDataError: some are, which take signal from the image, or noise from its noise level.
     """
-    zeros = np.flatnonzero(~kspace.any(axis=(0, 1)))
-    if zeros.size > 1:  # one, which makes an even number of them, costs next to nothing
+    measured = kspace.any(axis=(0, 1))
+    zeros = np.flatnonzero(~measured)
+    rounded = measured.any() and float((kspace[..., measured] == 0).mean()) > _ROUNDED
+    if zeros.size > 1 and not rounded:  # one, which makes an even number of them, costs next to nothing
         raise RawDataError(
             f"{zeros.size} of the {kspace.shape[2]} samples are 0 in every readout, the first of them sample "
             f"{zeros[0]} (from 0), as where the receiver was off or readouts were padded; leave them out of the raw "

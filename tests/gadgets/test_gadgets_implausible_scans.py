@@ -90,6 +90,13 @@ def test_samples_that_the_receiver_did_not_take_are_refused(off, scan, accumulat
         accumulated(header, [changed(a, discard_post=len(samples)) for a in gaps])
 
 
+def test_samples_that_rounding_made_0_are_no_gap(measured, accumulated, changed):
+    measurement, items = measured(averages=2, half_pulses=False, noise=0.5)
+    step = max(np.abs(item.data).max() for item in items) / 31
+    coarse = [changed(a, data=(step * np.round(a.data.view(np.float32) / step)).view(np.complex64)) for a in items]
+    accumulated(measurement.header_xml(), coarse)
+
+
 def test_one_sample_that_fills_up_costs_nothing(scan, accumulated, changed):
     header, items = scan
     longer = [changed(a, np.pad(a.data, ((0, 0), (0, 1))), np.vstack([a.traj, a.traj[-1:]])) for a in items]
