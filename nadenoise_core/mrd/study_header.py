@@ -16,6 +16,7 @@ POSITIONS = frozenset(
 )
 """How a patient may lie (DICOM PS3.3 C.7.3.1.1.2)."""
 _LEAST_TR = 1.0  # ms; what is below is in seconds
+_LONGEST_TR = 10000.0  # ms; 150 times the T1 of sodium in water
 _SAME_NUCLEUS = 0.05  # of the gyromagnetic ratio: fields are rounded to 3 T where they are 2.89
 
 
@@ -110,6 +111,8 @@ def read_sequence(section: Section) -> Sequence:
         _log.warning("the header's TR is below %g ms and is taken as seconds, and TE if it is shorter", _LEAST_TR)
         echoes = _milliseconds(echoes) if echoes and max(echoes) < max(times) else echoes
         times = _milliseconds(times)
+    if times and max(times) > _LONGEST_TR:
+        _log.warning("the header's TR is above %g ms, as if in us; saturation would be taken as none", _LONGEST_TR)
     if angles and max(angles) <= math.pi and not all(angle.is_integer() for angle in angles):
         _log.warning("the header's flipAngle_deg is not above pi, and no whole number: it is taken as radians")
         angles = tuple(float(f"{math.degrees(angle):.9g}") for angle in angles)

@@ -204,6 +204,12 @@ def test_times_in_seconds_are_taken_as_such(given, times, echoes, told, caplog):
     assert ("taken as seconds" in caplog.text) == told
 
 
+@pytest.mark.parametrize(("repetition_time", "told"), [("100", False), ("5000", False), ("100000", True)])
+def test_a_repetition_time_in_microseconds_is_told(repetition_time, told, caplog):
+    assert read_scan(timed(f"<TR>{repetition_time}</TR>")).sequence.repetition_times == (float(repetition_time),)
+    assert ("as if in us" in caplog.text) == told
+
+
 @pytest.mark.parametrize(
     ("given", "degrees", "told"),
     [
