@@ -25,6 +25,10 @@ BLOCK = 256
 CHECKSUMS = "checksums"
 """CRC-32 of each acquisition: HDF5's own leave out what has a variable length."""
 
+_DAMAGED = (
+    "the file is damaged; if it was edited on purpose, delete the attribute 'checksums' of its dataset 'data' (h5py: "
+    "del file['dataset/data'].attrs['checksums'])"
+)
 _LEAST_STORED = 1e-3  # bytes of a file for a byte of an acquisition's header; no compression does better
 
 
@@ -126,7 +130,7 @@ class _Measurement:
             )
         data, trajectory = np.asarray(data, np.float32), np.asarray(trajectory, np.float32)
         if self._checksums is not None and checksum(head.tobytes(), trajectory, data) != self._checksums[number]:
-            raise RawDataError(f"{self._path}: acquisition {number} is not as it was written; the file is damaged")
+            raise RawDataError(f"{self._path}: acquisition {number} is not as it was written; {_DAMAGED}")
         return data, trajectory
 
     def _refuse_other_files(self) -> None:
@@ -136,15 +140,13 @@ class _Measurement:
                 raise RawDataError(f"{self._path}: '{name}' is in another file; copy it into this one (h5repack)")
 
     def _read_checksums(self) -> NDArray[np.uint32] | None:
+        if CHECKSUMS not in self._group["data"].attrs:
+            return None  # of another program, or edited on purpose
         stored = self._group.get(CHECKSUMS)
         if stored is None:
-            if CHECKSUMS in self._group["data"].attrs:
-                raise RawDataError(
-                    f"{self._path}: the checksums that it was written with are gone; the file is damaged"
-                )
-            return None
+            raise RawDataError(f"{self._path}: the checksums that it was written with are gone; {_DAMAGED}")
         if stored.shape != self._group["data"].shape:
-            raise RawDataError(f"{self._path}: there are not as many checksums as acquisitions; the file is damaged")
+            raise RawDataError(f"{self._path}: there are not as many checksums as acquisitions; {_DAMAGED}")
         self._check_size(stored)
         return np.asarray(stored[:], np.uint32)
 
@@ -191,7 +193,7 @@ class _Measurement:
             raise RawDataError(f"{self._path}: the ISMRMRD header cannot be read ({reason_of(error)})") from None
         header = value if isinstance(value, bytes) else str(value).encode("utf-8")
         if self._checksums is not None and zlib.crc32(header) != self._group[CHECKSUMS].attrs.get("xml"):
-            raise RawDataError(f"{self._path}: the ISMRMRD header is not as it was written; the file is damaged")
+            raise RawDataError(f"{self._path}: the ISMRMRD header is not as it was written; {_DAMAGED}")
         return header
 
 

@@ -275,6 +275,33 @@ def test_a_file_that_has_lost_its_checksums_is_told(tmp_path):
     refused(path, "the checksums that it was written with are gone", "damaged")
 
 
+def test_a_file_that_was_edited_on_purpose_is_read(tmp_path):
+    path = tmp_path / "scan.h5"
+    write_raw_file(path, HEADER, acquisitions(3))
+    dataset = ismrmrd.Dataset(path, create_if_needed=False)
+    dataset.write_xml_header(HEADER + "<!-- edited -->")
+    dataset.close()
+    refused(path, "header is not as it was written", "delete the attribute 'checksums' of its dataset 'data'")
+    with h5py.File(path, "a") as file:
+        del file["dataset/data"].attrs["checksums"]
+    with RawFile(path) as file:
+        assert b"edited" in file.header_xml and not file.has_checksums
+        assert len(list(file.acquisitions())) == 3
+
+
+def test_acquisitions_that_another_program_wrote_anew_are_read(tmp_path):
+    path, items = tmp_path / "scan.h5", acquisitions(3)
+    write_raw_file(path, HEADER, items)
+    with h5py.File(path, "a") as file:
+        del file["dataset/data"]
+    dataset = ismrmrd.Dataset(path, create_if_needed=False)
+    for item in items[:2]:
+        dataset.append_acquisition(item)
+    dataset.close()
+    with RawFile(path) as file:
+        assert len(list(file.acquisitions())) == 2
+
+
 def test_whether_there_are_checksums_is_known(tmp_path):
     write_raw_file(tmp_path / "ours.h5", HEADER, acquisitions(2))
     theirs = written_by_library(tmp_path / "theirs.h5", acquisitions(2))
