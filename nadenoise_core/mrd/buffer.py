@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from nadenoise_core.errors import RawDataError
 from nadenoise_core.mrd.acquisitions import image_of
 from nadenoise_core.mrd.recon_data import ReconBit, ReconBuffer, ReconData, SamplingDescription, SamplingLimit
+from nadenoise_core.sampling.arms import echo
 from nadenoise_core.sampling.trajectory import Encoding
 
 _MUCH_THE_SAME = 2.0  # of repeats: an interleaf that has lost an average stands for as much of k-space as the others
@@ -72,11 +73,10 @@ class AveragedReadouts:
     def sample_times(self) -> NDArray[np.float64]:
         """(samples,) in s from the echo; all 0 where the raw data do not say how fast they were taken.
 
-        The echo is the sample nearest to the centre of k-space: the first of arms that run outwards, the last of those
-        that run inwards. Its phase is that of the image.
+        The echo is the sample nearest to the centre of k-space, whose phase is that of the image.
         """
-        radius = np.median(np.linalg.norm(self.trajectory, axis=-1), axis=0)
-        return np.asarray(1e-6 * self.header.sample_time_us * (np.arange(len(radius)) - radius.argmin()))
+        samples = np.arange(self.kspace.shape[-1])
+        return np.asarray(1e-6 * self.header.sample_time_us * (samples - echo(self.trajectory)))
 
     def k_max(self, pixel: tuple[float, float]) -> float:
         """Radius of the sampled k-space, cycles/mm; `pixel` is (row, column) spacing in mm."""

@@ -166,7 +166,8 @@ class ImageAverager:
         turned = self._settings.correct_half_pulse_phase
         averaged = averager.average(level, interleaves, half_pulses, turned).whitened()
         check_half_pulses(averaged)
-        check_limit(averaged.repeats.at_limit)
+        if not self._checked:
+            check_limit(averager.samples_at_limit(averaged))
         first = averager.first_average
         warn_of_missing(averager.missing(level, interleaves, half_pulses, first), level - first)
         if not turned:

@@ -14,6 +14,7 @@ from nadenoise_core.quantify.pose import Pose
 from nadenoise_core.quantify.readouts import Readouts
 from nadenoise_core.quantify.regions import Regions
 from nadenoise_core.quantify.tube_columns import TubeDiscs
+from nadenoise_core.sampling.arms import echo
 
 RESOLUTION = 4.0  # mm, standard deviation of the Gaussian that the residual is smoothed by
 _CHANCE = 1e-3  # of a region that is right to be called wrong
@@ -90,8 +91,7 @@ def _image(
     ]
     left = residual.reshape(readouts.kspace.shape) * weights
     # In phase with the object at the echo, which the smoothed residual is of.
-    echo = int(np.median(np.linalg.norm(k, axis=-1), axis=0).argmin())
-    fields = np.tensordot(readouts.shares[:, echo], readouts.fields_at(x, y), axes=1)
+    fields = np.tensordot(readouts.shares[:, echo(k)], readouts.fields_at(x, y), axes=1)
     image = np.zeros(readouts.matrix)
     for coil in range(len(left)):
         samples = np.ascontiguousarray(left[coil].reshape(-1), np.complex64)

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadenoise_core.recon.averaged import AveragedKspace
+from nadenoise_core.recon.coils import sample_variance
+from nadenoise_core.recon.limit import samples_at_limit
 from nadenoise_core.recon.phase import bulk_phase, likeness
 from nadenoise_core.recon.repeats import RepeatComparison, Repeats, most_uneven
 from nadenoise_core.recon.sums import Sum, complete
@@ -126,6 +128,14 @@ class KspaceAverager:
         """The lowest average seen: 1 where they are counted from 1."""
         return min(((seen & -seen).bit_length() - 1 for seen in self._seen.values()), default=0)
 
+    def samples_at_limit(self, averaged: AveragedKspace) -> float:
+        """How many samples of a readout were cut at a largest value, see the function of that name.
+
+        Args:
+            averaged: of which the noise is told.
+        """
+        return samples_at_limit(self._comparison.some_readouts(), sample_variance(averaged.noise_covariance))
+
     def missing(
         self, level: int, interleaves: Sequence[int], half_pulses: Sequence[int], first: int = 0
     ) -> dict[_Key, int]:
@@ -165,8 +175,7 @@ class KspaceAverager:
         covariance = self._noise_covariance(readouts)
         if noiseless and counts.max() > 1:
             covariance = np.zeros_like(covariance)
-        power = np.diagonal(covariance).real
-        variance = float(power[power != 0].mean()) / 2 if power.any() else 0.0
+        variance = sample_variance(covariance)
         phase, phase_error, ratio = 0.0, 0.0, float("nan")
         if len(half_pulses) == 2:
             of_mean = variance / float(counts.mean())
@@ -225,8 +234,8 @@ class KspaceAverager:
 
     def _repeats(self, level: int, variance: float, readouts: list[list[Sum]], interleaves: Sequence[int]) -> Repeats:
         uneven, worst = most_uneven(readouts, self.noise_samples)
-        compared, at_limit = self._comparison.repeats(level, variance), self._comparison.at_limit(variance)
-        return replace(compared, uneven=uneven, uneven_interleaf=interleaves[worst], at_limit=at_limit)
+        compared = self._comparison.repeats(level, variance)
+        return replace(compared, uneven=uneven, uneven_interleaf=interleaves[worst])
 
     def _sum_below(
         self, level: int, interleaf: int, half: int, without: int | None, place: int | None = None

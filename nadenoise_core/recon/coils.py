@@ -60,6 +60,16 @@ def independent_coils(covariance: NDArray[np.complexfloating]) -> NDArray[np.boo
     return np.isin(np.arange(len(power)), chosen)
 
 
+def sample_variance(covariance: NDArray[np.complex128]) -> float:
+    """Of the real part of the noise in a sample of a readout, the mean over the coils but silent ones; NaN: unknown.
+
+    Args:
+        covariance: (coils, coils), E[n n^H].
+    """
+    power = np.diagonal(covariance).real
+    return float(power[power != 0].mean()) / 2 if power.any() else 0.0
+
+
 class Whitening:
     """Whitens the noise of coils, to a standard deviation of 1 of real and imaginary part, as noise scans tell it.
 
@@ -84,12 +94,8 @@ class Whitening:
 
     @property
     def variance(self) -> float:
-        """Of the real part of the noise of a sample, in the mean over the coils; NaN where it is not known."""
-        return (
-            float("nan")
-            if self._covariance is None
-            else float(self._covariance.trace().real) / 2 / len(self._covariance)
-        )
+        """See `sample_variance`; NaN where it is not known."""
+        return float("nan") if self._covariance is None else sample_variance(self._covariance)
 
     def learn(self, noise: NDArray[np.complexfloating], dwell_time: float) -> None:
         """Take a noise scan, (coils, samples), of a dwell time in us; one that tells nothing is left out.

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from nadenoise_core.recon.limit import FEW, samples_at_limit
+from nadenoise_core.recon.limit import FEW
 from nadenoise_core.recon.phase import PhaseLoss, phase_loss
 from nadenoise_core.recon.sums import Sum
 
@@ -35,7 +35,6 @@ class Repeats:
             most; 1 where none certainly does.
         uneven_interleaf: its number.
         noise_correlation: of neighbouring samples; 0 where it is not certainly another.
-        at_limit: how many samples of a readout were cut at a largest value, see `samples_at_limit`.
     """
 
     phase_loss: PhaseLoss = PhaseLoss()
@@ -45,7 +44,6 @@ class Repeats:
     uneven: float = 1.0
     uneven_interleaf: int = 0
     noise_correlation: float = 0.0
-    at_limit: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -118,14 +116,9 @@ class RepeatComparison:
         """Take a readout as the first, whatever was."""
         self._first[key] = _First(average, samples, _energy(samples))
 
-    def at_limit(self, variance: float) -> float:
-        """See `Repeats`.
-
-        Args:
-            variance: of the real part of the noise of a sample.
-        """
-        some = [first.samples for first in islice(self._first.values(), FEW)]
-        return samples_at_limit(np.array(some), variance)
+    def some_readouts(self) -> NDArray[np.complex64]:
+        """As many of those that came first as tell whether samples were cut, (readouts, coils, samples)."""
+        return np.array([first.samples for first in islice(self._first.values(), FEW)])
 
     def repeats(self, level: int, variance: float) -> Repeats:
         """How the averages below `level` compare, by the average that most readouts have come first of.

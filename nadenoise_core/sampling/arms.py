@@ -64,6 +64,15 @@ class Arms:
         return int(np.rint(steps).sum()) - len(steps) if even else 0
 
 
+def echo(k: NDArray[np.floating]) -> int:
+    """The sample of a readout that is nearest to the centre of k-space: the first of arms that run outwards.
+
+    Args:
+        k: (arms, samples, 2), in any unit.
+    """
+    return int(np.median(np.linalg.norm(k, axis=-1), axis=0).argmin())
+
+
 def outer_half(k: NDArray[np.floating]) -> slice | NDArray[np.intp]:
     """Which samples of an arm are the half that is farther from the centre of k-space, whichever way it runs.
 
